@@ -1,0 +1,64 @@
+"""What one cluster gets of one application, and what became of it. Computed, never stored."""
+
+from typing import Literal
+
+import msgspec
+
+from atoll.api.application import ClusterState, Retain
+from atoll.api.intent import Revision
+from atoll.api.objects import Key, Manifest, ObjectId
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """All objects of one application for one cluster, rendered. No objects and `allow_empty`: everything goes."""
+
+    key: Key
+    uid: str
+    cluster: str
+    revision: Revision
+    objects: tuple[Manifest, ...]
+    adopt: bool = False
+    suspend: bool = False
+    allow_empty: bool = False
+    recreate: bool = False
+    retain: tuple[Retain, ...] = ()
+    protected: frozenset[ObjectId] = frozenset()
+    """Objects that are the application's own templates on this very cluster: never written, never pruned."""
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """The application leaves this cluster: its objects are deleted, or with `orphan` stay, unmarked."""
+
+    key: Key
+    uid: str
+    cluster: str
+    orphan: bool = False
+
+
+ObjectState = Literal["Pending", "Waiting", "Applied", "Conflict", "Failed", "Removing"]
+
+
+class ObjectOutcome(msgspec.Struct, frozen=True):
+    """What became of one object. `reason` is one CamelCase word, `message` the server's own words."""
+
+    id: ObjectId
+    state: ObjectState
+    reason: str = ""
+    message: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one application on one cluster.
+
+    `objects` holds only those that are not Applied. `gone` says that a Removal has ended: nothing of ours is left.
+    """
+
+    key: Key
+    uid: str
+    cluster: str
+    revision: Revision | None
+    state: ClusterState
+    total: int = 0
+    applied: int = 0
+    objects: tuple[ObjectOutcome, ...] = ()
+    gone: bool = False

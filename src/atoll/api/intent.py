@@ -1,0 +1,54 @@
+"""`Intent`: what every dialect becomes. The engine knows this one language."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from atoll.api.application import Difference, HealthRule, Placement, Replicas, Retain, Toleration
+from atoll.api.objects import Key, Manifest
+
+
+class Revision(NamedTuple):
+    """Which version of an application something was made from.
+
+    `metadata.generation` restarts and repeats; this grows: `epoch` counts the hub's lives (a restore begins a new one),
+    `sequence` the application's changes. Revisions of different applications don't compare.
+    """
+
+    epoch: int
+    uid: str
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}/{self.uid}/{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Revision | None":
+        """The annotation's form; None when it isn't one."""
+        parts = text.split("/")
+        if len(parts) != 3 or not parts[0].isdigit() or not parts[2].isdigit():
+            return None
+        return cls(int(parts[0]), parts[1], int(parts[2]))
+
+    def newer_than(self, other: "Revision") -> bool:
+        return self.uid == other.uid and (self.epoch, self.sequence) > (other.epoch, other.sequence)
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """One application, translated: complete manifests with namespaces, and what is to be done with them."""
+
+    key: Key
+    uid: str
+    revision: Revision
+    manifests: tuple[Manifest, ...]
+    placement: Placement
+    replicas: Replicas | None = None
+    differences: tuple[Difference, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    adopt: bool = False
+    orphan: bool = False
+    suspend: bool = False
+    allow_empty: bool = False
+    retain: tuple[Retain, ...] = ()
+    recreate: bool = False
+    health: tuple[HealthRule, ...] = ()

@@ -1,0 +1,84 @@
+"""Identities of Kubernetes objects, and manifests."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+Json = dict[str, Any]
+
+
+class GroupKind(NamedTuple):
+    """A kind without its version; `group` is "" for the core group."""
+
+    group: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
+
+class ObjectId(NamedTuple):
+    """One object in one cluster, whatever version serves it; `namespace` is "" for cluster-scoped kinds."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def group_kind(self) -> GroupKind:
+        return GroupKind(self.group, self.kind)
+
+    def __str__(self) -> str:
+        """As users name it: `Deployment/web`, `Certificate.cert-manager.io/shop` for other groups than Kubernetes' own."""
+        group = "" if not self.group or "." not in self.group or self.group.endswith(".k8s.io") else f".{self.group}"
+        return f"{self.kind}{group}/{self.name}"
+
+
+class Key(NamedTuple):
+    """A namespaced name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        namespace, _, name = text.rpartition("/")
+        return cls(namespace, name)
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """One object as it is to be sent: `body` is complete JSON, never changed in place."""
+
+    id: ObjectId
+    version: str
+    body: Json
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.id.group}/{self.version}" if self.id.group else self.version
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.body.get("metadata", {}).get("annotations") or {}
+
+
+def split_api_version(api_version: str) -> tuple[str, str]:
+    """`apps/v1` → ("apps", "v1"); `v1` → ("", "v1")."""
+    group, _, version = api_version.rpartition("/")
+    return group, version
+
+
+def identify(body: Mapping[str, Any]) -> ObjectId:
+    """The identity of a manifest or a live object. Missing parts are ""; `validate()` names them."""
+    group, _ = split_api_version(str(body.get("apiVersion", "")))
+    metadata = body.get("metadata") or {}
+    return ObjectId(group, str(body.get("kind", "")), str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+
+
+def manifest(body: Json) -> Manifest:
+    return Manifest(identify(body), split_api_version(str(body.get("apiVersion", "")))[1], body)

@@ -1,0 +1,38 @@
+"""How an application does on one cluster, as seen from the live objects."""
+
+import msgspec
+
+from atoll.api.application import Health
+from atoll.api.objects import Key, ObjectId
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong, with its cause as the member names it. `since` is epoch seconds, 0 when unknown."""
+
+    object: ObjectId
+    reason: str
+    message: str = ""
+    count: int = 1
+    since: float = 0.0
+
+
+class ObjectHealth(msgspec.Struct, frozen=True):
+    """Health of one live object; `ready` of `desired` replicas where it has any."""
+
+    health: Health
+    reason: str = ""
+    message: str = ""
+    ready: int | None = None
+    desired: int | None = None
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """The application on one cluster: the worst of its objects, replicas summed, what is wrong."""
+
+    key: Key
+    uid: str
+    cluster: str
+    health: Health
+    ready: int | None = None
+    desired: int | None = None
+    problems: tuple[Problem, ...] = ()
