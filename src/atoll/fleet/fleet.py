@@ -1,0 +1,70 @@
+"""The clusters that the hub owns, each in a task of its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from atoll.fleet.identity import HubIdentity
+from atoll.fleet.link import Link, Reach, Target
+from atoll.fleet.member import Member
+from atoll.fleet.provider import Aware
+from atoll.runtime.supervise import keep
+
+
+class Fleet:
+    """Who is here. `async with Fleet(...)` is the scope of every cluster's work.
+
+    `changed(name)` is called when a cluster became reachable, was lost, or left.
+    """
+
+    def __init__(self, hub: HubIdentity, awares: Sequence[Aware], changed: Callable[[str], None]) -> None:
+        self._hub = hub
+        self._awares = awares
+        self._changed = changed
+        self._links: dict[str, tuple[Link, asyncio.Task[None]]] = {}
+        self._scope = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._scope.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for _, task in self._links.values():
+            task.cancel()
+        await self._scope.__aexit__(*error)  # type: ignore[arg-type]  # the group takes what `async with` gives
+
+    def join(self, target: Target) -> None:
+        """Reach `target` from now on; an unchanged connection is left alone, a changed one starts anew."""
+        if target.name in self._links:
+            link, task = self._links[target.name]
+            if link.target.fingerprint == target.fingerprint and link.target.uid in {"", target.uid}:
+                return
+            task.cancel()
+        link = Link(target, self._hub, self._awares, self._changed)
+        self._links[target.name] = (
+            link,
+            self._scope.create_task(keep(f"cluster {target.name}", link.run), name=f"cluster {target.name}"),
+        )
+
+    def leave(self, name: str) -> None:
+        """Cluster `name` is worked on no longer."""
+        if entry := self._links.pop(name, None):
+            entry[1].cancel()
+            self._changed(name)
+
+    def link(self, name: str) -> Link | None:
+        entry = self._links.get(name)
+        return entry[0] if entry else None
+
+    def reach(self, name: str) -> Reach:
+        """How cluster `name` is reached; the default Reach when it is not here."""
+        link = self.link(name)
+        return link.reach if link else Reach()
+
+    def member(self, name: str) -> Member | None:
+        """Cluster `name`, when it can be reached now."""
+        link = self.link(name)
+        return link.member if link else None
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._links)

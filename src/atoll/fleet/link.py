@@ -1,0 +1,177 @@
+"""One cluster's connection: from first contact, over heartbeats, to its loss, and again. One task scope, one owner."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from atoll.api.names import LABEL_APP, LABEL_HUB
+from atoll.fleet.identity import HubIdentity
+from atoll.fleet.member import Member
+from atoll.fleet.provider import Aware
+from atoll.kube.client import Client
+from atoll.kube.config import Config
+from atoll.kube.errors import ApiError, KubeError, Unauthorized, Unreachable
+from atoll.kube.resources import NAMESPACES
+from atoll.runtime.supervise import keep
+from atoll.runtime.watchset import WatchSet
+from atoll.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+BEAT_EVERY = 5.0
+BEAT_TIMEOUT = 4.0
+BEATS_LOST = 2
+"""Two lost beats, 5 s apart and 4 s long, are seen within 15 s of the first sign."""
+RETRY_FIRST, RETRY_MOST = 0.5, 10.0
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a cluster is: `fingerprint` changes when the connection does; `uid` is known from its first contact on."""
+
+    name: str
+    config: Config
+    fingerprint: str
+    uid: str = ""
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """Whether a cluster can be reached, since when (epoch seconds), and if not, why: `reason` is one CamelCase word."""
+
+    reachable: bool | None = None
+    reason: str = "Connecting"
+    message: str = "no contact yet"
+    since: float = 0.0
+    uid: str = ""
+    version: str = ""
+
+
+class LostError(Exception):
+    """The heartbeats stopped; carries why."""
+
+
+class Link:
+    """Keeps one cluster engaged while it can be reached.
+
+    `changed(name)` is called when `reach` or `member` changed, which is on transitions, not on heartbeats.
+    """
+
+    def __init__(
+        self, target: Target, hub: HubIdentity, awares: Sequence[Aware], changed: Callable[[str], None]
+    ) -> None:
+        self.target = target
+        self.reach = Reach(since=time.time())
+        self.member: Member | None = None
+        self.latency = 0.0
+        """Seconds of the last heartbeat's round trip."""
+        self.last_beat = 0.0
+        """Epoch seconds of the last answered heartbeat; 0 when none was."""
+        self._hub = hub
+        self._awares = awares
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Until cancelled: reach the cluster, engage everybody, watch the heartbeat; when it is lost, start over."""
+        delay = RETRY_FIRST
+        while True:
+            began = time.monotonic()
+            try:
+                await self._contact()
+            except* (LostError, KubeError) as group:
+                self._lost(first_error(group))
+            finally:
+                self.member = None
+            if time.monotonic() - began > RETRY_MOST * 3:
+                delay = RETRY_FIRST
+            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
+            delay = min(delay * 2, RETRY_MOST)
+
+    async def _contact(self) -> None:
+        async with Client(self.target.config) as client:
+            version = await self._beat(client)
+            uid = (await client.get(NAMESPACES, "kube-system", timeout=BEAT_TIMEOUT)).uid
+            if self.target.uid and uid != self.target.uid:
+                raise LostError(
+                    "IdentityChanged",
+                    f"this is another cluster: its kube-system namespace has UID {uid}, this name belongs to "
+                    f"{self.target.uid}; `atoll cluster leave {self.target.name} --force` frees the name",
+                )
+            async with (
+                WatchSet(client, f"{LABEL_HUB}={self._hub.id}", index=lambda o: o.labels.get(LABEL_APP)) as watches,
+                asyncio.TaskGroup() as scope,
+            ):
+                self.member = Member(self.target.name, uid, version, client, self._hub, watches)
+                self._set(Reach(True, "Reachable", "", time.time(), uid, version))
+                for aware in self._awares:
+                    name = f"{self.target.name}/{type(aware).__name__}"
+                    scope.create_task(
+                        keep(name, lambda aware=aware, member=self.member: aware.engage(member)), name=name
+                    )
+                scope.create_task(self._heartbeat(client), name=f"{self.target.name}/heartbeat")
+
+    async def _heartbeat(self, client: Client) -> None:
+        lost = 0
+        while True:
+            await asyncio.sleep(BEAT_EVERY if not lost else 0.2)
+            try:
+                version = await self._beat(client)
+            except (Unauthorized, Unreachable, ApiError) as error:
+                lost += 1
+                log.info("heartbeat lost", cluster=self.target.name, error=str(error), lost=lost)
+                if lost >= BEATS_LOST:
+                    raise
+            else:
+                lost = 0
+                if version != self.reach.version:
+                    self._set(msgspec.structs.replace(self.reach, version=version))
+
+    async def _beat(self, client: Client) -> str:
+        began = time.perf_counter()
+        answer = await client.request("GET", "/version", timeout=BEAT_TIMEOUT)
+        self.latency, self.last_beat = time.perf_counter() - began, time.time()
+        metrics.cluster_latency(self.target.name, self.latency)
+        return str(answer.get("gitVersion", "")) if isinstance(answer, dict) else ""
+
+    def _lost(self, error: BaseException) -> None:
+        match error:
+            case LostError(args=(reason, message)):
+                pass
+            case Unreachable():
+                reason, message = error.reason, str(error)
+            case ApiError():
+                reason, message = error.reason or "ApiError", str(error)
+            case _:
+                reason, message = type(error).__name__, str(error)
+        same = self.reach.reachable is False
+        self._set(
+            msgspec.structs.replace(
+                self.reach,
+                reachable=False,
+                reason=reason,
+                message=message,
+                since=self.reach.since if same else time.time(),
+            )
+        )
+
+    def _set(self, reach: Reach) -> None:
+        if reach == self.reach:
+            return
+        flipped = reach.reachable != self.reach.reachable
+        self.reach = reach
+        metrics.cluster_up(self.target.name, bool(reach.reachable))
+        if flipped:
+            log.info(
+                "cluster", cluster=self.target.name, reachable=reach.reachable, reason=reach.reason, why=reach.message
+            )
+        self._changed(self.target.name)
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first single error in nested groups: that of the task that failed first."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

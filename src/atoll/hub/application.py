@@ -1,0 +1,161 @@
+"""One Application, from what the user wrote to deliveries in every cluster's queue. Level-triggered: keys only."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from atoll.api.delivery import Removal
+from atoll.api.intent import Intent, Revision
+from atoll.api.names import FINALIZER
+from atoll.api.objects import Key
+from atoll.deliver.deliverer import Deliverer
+from atoll.fleet.fleet import Fleet
+from atoll.fleet.identity import HubIdentity
+from atoll.hub.dossier import Dossier, Dossiers, application_id
+from atoll.hub.ending import Ending
+from atoll.hub.intents import Intents
+from atoll.hub.snapshots import Snapshots
+from atoll.intake.native import intent_digest
+from atoll.kube.client import Client
+from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.objects import Object
+from atoll.kube.resources import APPLICATIONS
+from atoll.observe.collector import Collector
+from atoll.plan.model import Plan
+from atoll.plan.planner import plan
+from atoll.runtime.decisions import Decision, Done, Retry
+from atoll.runtime.informer import Informer
+
+EMPTIES = "it would remove the application from every cluster it is on; say `allowEmpty: true` if that is meant"
+
+
+class ApplicationController:
+    """Plans and submits. Status is somebody else's: `touch(key)` says that there is something to tell."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        identity: HubIdentity,
+        applications: Informer[Object],
+        dossiers: Dossiers,
+        intents: Intents,
+        snapshots: Snapshots,
+        fleet: Fleet,
+        deliverer: Deliverer,
+        collector: Collector,
+        ending: Ending,
+        touch: Callable[[Key], None],
+    ) -> None:
+        self._client = client
+        self._identity = identity
+        self._applications = applications
+        self._dossiers = dossiers
+        self._intents = intents
+        self._snapshots = snapshots
+        self._fleet = fleet
+        self._deliverer = deliverer
+        self._collector = collector
+        self._ending = ending
+        self._touch = touch
+
+    async def reconcile(self, key: Key) -> Decision:
+        live = self._applications.get(application_id(key))
+        if live is None:
+            return self._forget(key)
+        dossier = self._dossiers.open(key, live)
+        if dossier.live.deleting:
+            return await self._ending.step(dossier)
+        reading = await self._intents.read(dossier.live)  # 1 what the user wants
+        dossier.app, dossier.issues = reading.app, reading.issues
+        if reading.intent is None:  # what was delivered before stays as it is
+            self._touch(key)
+            return Done()
+        intent = self._revise(dossier, reading.intent)  # 2 which revision that is
+        planned = plan(intent, self._snapshots.now(key, previous(dossier)))  # 3 who gets what
+        dossier.plan, dossier.held = planned, held(dossier, intent, planned)
+        if not dossier.held:
+            try:
+                await self._own(dossier, planned)  # 4 nothing is written to a member before this
+            except (Conflict, NotFound) as error:  # somebody wrote meanwhile: the watch brings it
+                return Retry(error)
+            self._submit(dossier, intent, planned)  # 5 each cluster's own queue takes its part
+        self._touch(key)  # 6 status, written once
+        return Done()
+
+    def _forget(self, key: Key) -> Decision:
+        dossier = self._dossiers.close(key)
+        if dossier is not None:
+            for cluster in self._fleet.names():
+                self._deliverer.forget(cluster, dossier.uid)
+                self._collector.forget(cluster, dossier.uid)
+        return Done()
+
+    def _revise(self, dossier: Dossier, intent: Intent) -> Intent:
+        """Give `intent` its sequence: the known one while its content is the same, the next one when it changed."""
+        digest = intent_digest(intent)
+        if not dossier.sequence and dossier.app is not None:
+            dossier.sequence, dossier.digest = dossier.app.status.sequence, dossier.app.status.intent
+        if digest != dossier.digest:
+            dossier.sequence, dossier.digest = dossier.sequence + 1, digest
+        revision = Revision(self._identity.epoch, dossier.uid, dossier.sequence)
+        return msgspec.structs.replace(intent, revision=revision)
+
+    async def _own(self, dossier: Dossier, planned: Plan) -> None:
+        """The finalizer: from here on the application doesn't go before its objects do."""
+        if FINALIZER in dossier.live.finalizers or not (planned.deliveries or dossier.placed):
+            return
+        patch = {
+            "metadata": {
+                "finalizers": [*dossier.live.finalizers, FINALIZER],
+                "resourceVersion": dossier.live.resource_version,
+            }
+        }
+        dossier.saw(
+            await self._client.patch(APPLICATIONS, dossier.key.name, dossier.key.namespace, patch, type="merge")
+        )
+
+    def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
+        for cluster, delivery in planned.deliveries.items():
+            dossier.leaving.discard(cluster)
+            if dossier.submitted.get(cluster) != delivery:
+                dossier.submitted[cluster] = delivery
+                self._collector.expect(
+                    cluster, dossier.key, dossier.uid, frozenset(m.id for m in delivery.objects), intent.health
+                )
+                self._deliverer.submit(delivery)
+        for cluster in self._leavers(dossier, planned):
+            self.withdraw(dossier, cluster, orphan=intent.orphan)
+
+    def _leavers(self, dossier: Dossier, planned: Plan) -> Iterable[str]:
+        """Where it was, or still is by the members' own labels, and is planned no longer."""
+        holding = (c for c in self._fleet.names() if self._holds(c, dossier.uid))
+        stays = planned.deliveries.keys() | planned.refusals.keys()
+        return sorted((dossier.placed | set(holding) | dossier.leaving) - stays)
+
+    def _holds(self, cluster: str, uid: str) -> bool:
+        member = self._fleet.member(cluster)
+        return member is not None and any(True for _ in member.watches.of(uid))
+
+    def withdraw(self, dossier: Dossier, cluster: str, *, orphan: bool) -> None:
+        """Remove the application from `cluster`; the deliverer remembers it while the cluster is away."""
+        dossier.submitted.pop(cluster, None)
+        dossier.observations.pop(cluster, None)
+        self._collector.forget(cluster, dossier.uid)
+        if cluster not in dossier.leaving:
+            dossier.leaving.add(cluster)
+            self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
+
+
+def previous(dossier: Dossier) -> dict[str, int | None]:
+    """Clusters and replicas of the placement before: this process's, else the status's."""
+    if dossier.plan is not None:
+        shares = dossier.plan.shares
+        return {c: shares[c].common if c in shares else None for c in dossier.plan.deliveries}
+    return {p.cluster: p.replicas for p in dossier.app.status.placement} if dossier.app else {}
+
+
+def held(dossier: Dossier, intent: Intent, planned: Plan) -> str:
+    """Why `planned` must not be carried out; "" when it may."""
+    would_empty = not planned.deliveries and not planned.refusals
+    return EMPTIES if would_empty and dossier.placed and not intent.allow_empty else ""

@@ -1,0 +1,222 @@
+"""One Cluster: reached by its Secret's credentials, counted, told about, and let go when it is deleted."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from atoll.api.cluster import Cluster, ClusterStatus
+from atoll.api.names import SYSTEM_NAMESPACE
+from atoll.api.objects import ObjectId
+from atoll.deliver.deliverer import Deliverer
+from atoll.fleet import credentials
+from atoll.fleet.capacity import Capacity
+from atoll.fleet.connect import read_secret, secret_name
+from atoll.fleet.credentials import Credential
+from atoll.fleet.fleet import Fleet
+from atoll.fleet.leave import CLUSTER_FINALIZER
+from atoll.fleet.link import Target
+from atoll.hub.cluster_status import Identity, Trouble, build_cluster_status
+from atoll.hub.departure import Departure
+from atoll.hub.profiles import Profiles
+from atoll.hub.snapshots import Snapshots, cluster_facts
+from atoll.hub.tombstones import Tombstones
+from atoll.kube.client import Client
+from atoll.kube.errors import ConfigError, Conflict, Invalid, KubeError, NotFound
+from atoll.kube.objects import Object
+from atoll.kube.resources import CLUSTERS
+from atoll.runtime.decisions import Decision, Done, Retry, Wait
+from atoll.runtime.informer import Informer
+
+log = structlog.get_logger(__name__)
+
+LOAD_EVERY = 30.0
+"""Seconds between status writes that only follow the load (requested resources)."""
+ROTATION_RETRY = 60.0
+
+
+class ClusterController:
+    """Reconciles Clusters. `replan()` is called when planning could decide otherwise for what it found."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        clusters: Informer[Object],
+        secrets: Informer[Object],
+        fleet: Fleet,
+        snapshots: Snapshots,
+        deliverer: Deliverer,
+        tombstones: Tombstones,
+        departure: Departure,
+        profiles: Profiles,
+        hub_id: str,
+        replan: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._clusters = clusters
+        self._secrets = secrets
+        self._fleet = fleet
+        self._snapshots = snapshots
+        self._deliverer = deliverer
+        self._tombstones = tombstones
+        self._departure = departure
+        self._profiles = profiles
+        self._hub_id = hub_id
+        self._replan = replan
+        self.capacities: dict[str, Capacity] = {}
+        self.unclaimed: dict[str, int] = {}
+        self._load_written: dict[str, float] = {}
+
+    async def reconcile(self, name: str) -> Decision:
+        live = self._clusters.get(cluster_id(name))
+        if live is None:
+            return await self._gone(name)
+        try:
+            if live.deleting:
+                self._planned_no_longer(name)
+                return await self._departure.step(live)
+            if CLUSTER_FINALIZER not in live.finalizers:
+                live = await self._own(live)
+            return await self._work(live)
+        except (Conflict, NotFound) as error:
+            return Retry(error)
+
+    async def _work(self, live: Object) -> Decision:
+        cluster = live.read(Cluster)
+        trouble, credential = self._reach(cluster)  # 1 how it is reached
+        self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
+        facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
+        if self._snapshots.set(facts):  # 3 what planning may know
+            self._replan()
+        wait = await self._renew(cluster, credential)  # 4 credentials at half their life
+        wait = min(wait, await self._tell(live, cluster, trouble, credential))  # 5 status, on transitions
+        await self._profiles.publish(facts, self._fleet.reach(facts.name))  # 6 SIG Multicluster's form of it
+        return Wait(wait) if wait < float("inf") else Done()
+
+    def _reach(self, cluster: Cluster) -> tuple[Trouble | None, Credential | None]:
+        """Hand the connection to the fleet; on trouble the cluster isn't worked on."""
+        name = cluster.metadata.name
+        credential = None
+        try:
+            wanted = secret_name(cluster)
+            secret = self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, wanted))
+            if secret is None:
+                raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{wanted} does not exist")
+            config, fingerprint = read_secret(secret)
+            credential = credentials.read(secret, config)
+            trouble = self._same_cluster_twice(cluster)
+        except ConfigError as error:
+            trouble = Trouble("CredentialsUnusable", str(error))
+        if trouble is not None:
+            self._fleet.leave(name)
+            return trouble, credential
+        uid = cluster.status.uid or credential.cluster_uid
+        self._fleet.join(Target(name, config, fingerprint, uid))
+        return None, credential
+
+    def _same_cluster_twice(self, cluster: Cluster) -> Trouble | None:
+        """The cluster that had this UID first keeps it; a second name for it is refused."""
+        uid = cluster.status.uid or self._fleet.reach(cluster.metadata.name).uid
+        for other in self._clusters.values():
+            if not uid or other.name == cluster.metadata.name or other.deleting:
+                continue
+            theirs = other.read(Identity)
+            mine = next(c for c in self._clusters.values() if c.name == cluster.metadata.name)
+            if theirs.status.uid == uid and (other.created, other.name) < (mine.created, mine.name):
+                return Trouble(
+                    "SameClusterTwice",
+                    f"this cluster (kube-system UID {uid}) is in the fleet already as {other.name}",
+                )
+        return None
+
+    def _settle_debts(self, name: str) -> None:
+        member = self._fleet.member(name)
+        if member is not None:
+            for removal in self._tombstones.removals(name, member.uid):
+                self._deliverer.remove(removal)
+
+    def _capacity(self, cluster: Cluster) -> Capacity | None:
+        return self.capacities.get(cluster.metadata.name)
+
+    async def _renew(self, cluster: Cluster, credential: Credential | None) -> float:
+        """Rotate a managed credential that is past half its life. Returns seconds until it is to be looked at again."""
+        name = cluster.metadata.name
+        due = credential.rotate_at if credential else None
+        if due is None:
+            return float("inf")
+        member, now = self._fleet.member(name), time.time()
+        if now < due:
+            return due - now
+        secret = self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, secret_name(cluster)))
+        if member is None or secret is None:
+            return ROTATION_RETRY
+        try:
+            _, renewed = await credentials.rotate(
+                self._client, member.client, self._hub_id, secret, read_secret(secret)[0]
+            )
+        except KubeError as error:
+            log.warning("credential not renewed", cluster=name, error=str(error))
+            return ROTATION_RETRY
+        log.info("credential renewed", cluster=name)
+        return max((renewed.rotate_at or now) - now, ROTATION_RETRY)
+
+    async def _tell(
+        self, live: Object, cluster: Cluster, trouble: Trouble | None, credential: Credential | None
+    ) -> float:
+        """Write the status if it changed. Returns seconds until a change of mere load may be written."""
+        name = cluster.metadata.name
+        status = build_cluster_status(
+            cluster,
+            self._fleet.reach(name),
+            self.capacities.get(name),
+            trouble,
+            credential,
+            self.unclaimed.get(name, 0),
+            time.time(),
+        )
+        if status == cluster.status:
+            return float("inf")
+        if without_load(status) == without_load(cluster.status):
+            age = time.monotonic() - self._load_written.get(name, -LOAD_EVERY)
+            if age < LOAD_EVERY:
+                return LOAD_EVERY - age
+        self._load_written[name] = time.monotonic()
+        patch = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
+            {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
+        ]
+        try:
+            await self._client.patch(CLUSTERS, name, "", patch, type="json", subresource="status")
+        except Invalid as error:
+            raise Conflict(409, "Conflict", f"Cluster {name} was written meanwhile: {error}") from error
+        return float("inf")
+
+    async def _own(self, live: Object) -> Object:
+        patch = {
+            "metadata": {
+                "finalizers": [*live.finalizers, CLUSTER_FINALIZER],
+                "resourceVersion": live.resource_version,
+            }
+        }
+        return await self._client.patch(CLUSTERS, live.name, "", patch, type="merge")
+
+    def _planned_no_longer(self, name: str) -> None:
+        if self._snapshots.drop(name):
+            self._replan()
+
+    async def _gone(self, name: str) -> Decision:
+        self._planned_no_longer(name)
+        self._fleet.leave(name)
+        self.capacities.pop(name, None)
+        self.unclaimed.pop(name, None)
+        return Done()
+
+
+def without_load(status: ClusterStatus) -> ClusterStatus:
+    return msgspec.structs.replace(status, requested=None)
+
+
+def cluster_id(name: str) -> ObjectId:
+    return ObjectId("atoll.dev", "Cluster", "", name)

@@ -1,0 +1,129 @@
+"""The status of a Cluster: what is known of it, as conditions and figures. Pure."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from atoll.api.cluster import Cluster, ClusterStatus
+from atoll.api.common import Condition
+from atoll.fleet.capacity import Capacity
+from atoll.fleet.credentials import Credential
+from atoll.fleet.link import Reach
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Why a cluster isn't worked on, found on the hub."""
+
+    reason: str
+    message: str
+
+
+class _StatusUid(msgspec.Struct, frozen=True):
+    uid: str = ""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A Cluster, as far as its identity goes."""
+
+    status: _StatusUid = _StatusUid()
+
+
+def build_cluster_status(
+    cluster: Cluster,
+    reach: Reach,
+    capacity: Capacity | None,
+    trouble: Trouble | None,
+    credential: Credential | None,
+    unclaimed: int,
+    now: float,
+) -> ClusterStatus:
+    """The status now. Times of conditions that say the same as before are kept, so equal facts give equal statuses."""
+    before = cluster.status
+    generation = cluster.metadata.generation
+    news = [_reachable(reach, trouble), _ready(reach, capacity, trouble), *_credential(credential, now)]
+    if unclaimed:
+        news.append(
+            (
+                "Unclaimed",
+                "True",
+                "UnknownApplication",
+                f"{unclaimed} objects are labelled as ours and belong to no Application",
+            )
+        )
+    conditions = tuple(_condition(n, before.conditions, generation, now) for n in news)
+    spec = cluster.spec
+    known = msgspec.structs.replace(
+        before,
+        conditions=conditions,
+        uid=before.uid or reach.uid,
+        version=reach.version or before.version,
+        observed_generation=generation,
+        region=spec.region or before.region,
+        zone=spec.zone or before.zone,
+    )
+    if capacity is None:
+        return known
+    return msgspec.structs.replace(
+        known,
+        nodes=capacity.nodes,
+        ready_nodes=capacity.ready_nodes,
+        region=spec.region or (capacity.regions[0] if capacity.regions else ""),
+        zone=spec.zone or (capacity.zones[0] if len(capacity.zones) == 1 else ""),
+        zones=capacity.zones[:32],
+        allocatable=capacity.allocatable,
+        requested=capacity.requested,
+    )
+
+
+News = tuple[str, str, str, str]
+
+
+def _reachable(reach: Reach, trouble: Trouble | None) -> News:
+    if trouble is not None:
+        return ("Reachable", "Unknown", trouble.reason, trouble.message)
+    status = {True: "True", False: "False", None: "Unknown"}[reach.reachable]
+    return ("Reachable", status, reach.reason, reach.message)
+
+
+def _ready(reach: Reach, capacity: Capacity | None, trouble: Trouble | None) -> News:
+    if trouble is not None:
+        return ("Ready", "False", trouble.reason, trouble.message)
+    if reach.reachable is None:
+        return ("Ready", "Unknown", reach.reason, reach.message)
+    if not reach.reachable:
+        return ("Ready", "False", reach.reason, reach.message)
+    if capacity is not None and capacity.nodes and not capacity.ready_nodes:
+        return ("Ready", "False", "NoReadyNode", f"none of {capacity.nodes} nodes is Ready")
+    return ("Ready", "True", "Reachable", "")
+
+
+def _credential(credential: Credential | None, now: float) -> list[News]:
+    if credential is None:
+        return []
+    managed: News = (
+        ("CredentialManaged", "True", "Rotated", "the hub renews it at half its life")
+        if credential.managed
+        else (
+            "CredentialManaged",
+            "False",
+            "GivenByUser",
+            "used as it is; `atoll cluster join` makes one that is renewed",
+        )
+    )
+    if credential.expires is None:
+        return [managed]
+    end = datetime.fromtimestamp(credential.expires, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if credential.expiring(now):
+        return [managed, ("CredentialExpiring", "True", "EndsSoon", f"it ends at {end}")]
+    return [managed, ("CredentialExpiring", "False", "Valid", "")]
+
+
+def _condition(news: News, before: tuple[Condition, ...], generation: int, now: float) -> Condition:
+    kind, status, reason, message = news
+    old = next((c for c in before if c.type == kind), None)
+    since = (
+        old.last_transition_time
+        if old is not None and old.status == status
+        else datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+    return Condition(kind, status, reason, message[:1024], since, generation)  # type: ignore[arg-type]  # one of three words

@@ -1,0 +1,100 @@
+"""How a cluster departs: its applications are withdrawn, what the hub placed for itself goes, then the Cluster does."""
+
+from collections.abc import Callable
+
+from atoll.api.cluster import Cluster
+from atoll.api.delivery import Removal
+from atoll.deliver.deliverer import Deliverer
+from atoll.fleet.fleet import Fleet
+from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, clean_member, manner
+from atoll.hub.dossier import Dossiers
+from atoll.hub.events import Recorder
+from atoll.hub.profiles import Profiles
+from atoll.hub.tombstones import Tombstones
+from atoll.kube.client import Client
+from atoll.kube.errors import KubeError
+from atoll.kube.objects import Object
+from atoll.kube.resources import CLUSTERS
+from atoll.runtime.decisions import Decision, Done, Wait
+
+LOOK_AGAIN = 0.5
+AWAY = 5.0
+
+
+class Departure:
+    """Carries out `atoll cluster leave`."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        hub_id: str,
+        fleet: Fleet,
+        deliverer: Deliverer,
+        dossiers: Dossiers,
+        tombstones: Tombstones,
+        profiles: Profiles,
+        recorder: Recorder,
+        withdrawn: Callable[[str, str], None],
+    ) -> None:
+        self._client = client
+        self._hub_id = hub_id
+        self._fleet = fleet
+        self._deliverer = deliverer
+        self._dossiers = dossiers
+        self._tombstones = tombstones
+        self._profiles = profiles
+        self._recorder = recorder
+        self._withdrawn = withdrawn
+
+    async def step(self, live: Object) -> Decision:
+        """One step; Wait while the member still holds something, or can't be reached and isn't forced."""
+        if CLUSTER_FINALIZER not in live.finalizers:
+            return Done()
+        how = manner(live)
+        never_reached = not live.read(Cluster).status.uid
+        if how != "force" and not never_reached:
+            member = self._fleet.member(live.name)
+            if member is None:
+                self._recorder.tell(
+                    live,
+                    "Warning",
+                    "LeaveWaits",
+                    f"cannot be reached: {self._fleet.reach(live.name).message}; "
+                    f"`atoll cluster leave {live.name} --force` gives up what is there",
+                )
+                return Wait(AWAY)
+            if self._withdraw(live.name, orphan=how == "orphan"):
+                return Wait(LOOK_AGAIN)
+            try:
+                await clean_member(member.client, self._hub_id)
+            except KubeError as error:
+                self._recorder.tell(live, "Warning", "LeaveWaits", str(error))
+                return Wait(AWAY)
+        return await self._release(live)
+
+    def _withdraw(self, cluster: str, *, orphan: bool) -> bool:
+        """Withdraw every application from `cluster`; whether any is still there."""
+        member = self._fleet.member(cluster)
+        if member is None:
+            return True
+        there = {o.labels.get("atoll.dev/app", "") for o in member.watches.all()} - {""}
+        keys = {d.uid: d.key for d in self._dossiers}
+        for dossier in self._dossiers:
+            if cluster in dossier.submitted:
+                there.add(dossier.uid)
+        for uid in there:
+            if uid in keys:
+                self._withdrawn(cluster, uid)
+                self._deliverer.remove(Removal(keys[uid], uid, cluster, orphan))
+        return any(uid in keys for uid in there)
+
+    async def _release(self, live: Object) -> Decision:
+        self._fleet.leave(live.name)
+        await self._profiles.drop(live.name)
+        await self._tombstones.drop(live.name)
+        await clean_hub(self._client, live.name)
+        rest = [f for f in live.finalizers if f != CLUSTER_FINALIZER]
+        patch = {"metadata": {"finalizers": rest, "resourceVersion": live.resource_version}}
+        await self._client.patch(CLUSTERS, live.name, "", patch, type="merge")
+        return Done()

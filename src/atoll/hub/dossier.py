@@ -1,0 +1,79 @@
+"""What the hub remembers of one application while it runs. Nothing in it is needed after a restart."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from atoll.api.application import Application
+from atoll.api.delivery import Delivery, Outcome
+from atoll.api.objects import Key, ObjectId
+from atoll.api.observation import Observation
+from atoll.api.validate import Issue
+from atoll.kube.objects import Object
+from atoll.plan.model import Plan
+
+
+@dataclass
+class Dossier:
+    """One application's papers. `live` is its newest known state: the watch's, or the answer to an own write."""
+
+    key: Key
+    uid: str
+    live: Object
+    app: Application | None = None
+    issues: tuple[Issue, ...] = ()
+    plan: Plan | None = None
+    held: str = ""
+    """Why the plan is not carried out, when it would remove everything unasked."""
+    sequence: int = 0
+    digest: str = ""
+    submitted: dict[str, Delivery] = field(default_factory=dict)
+    """By cluster: what was handed to delivery last."""
+    leaving: set[str] = field(default_factory=set)
+    """Clusters that it is being removed from."""
+    gone: set[str] = field(default_factory=set)
+    """While it is being deleted: clusters with nothing of it left, or a tombstone instead."""
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    observations: dict[str, Observation] = field(default_factory=dict)
+
+    def saw(self, live: Object) -> None:
+        """Take `live` if it is newer than what is known (an own write's answer may be ahead of the watch)."""
+        if int(live.resource_version) >= int(self.live.resource_version):
+            self.live = live
+
+    @property
+    def placed(self) -> frozenset[str]:
+        """Where it is, or is on its way to: of this process's deliveries, and of the status written before."""
+        before = (p.cluster for p in self.app.status.placement) if self.app else ()
+        return frozenset(self.submitted) | frozenset(before)
+
+
+class Dossiers:
+    """All dossiers, by key."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, Dossier] = {}
+
+    def open(self, key: Key, live: Object) -> Dossier:
+        """The dossier of `live`; a new one when an application of this name was deleted and made again."""
+        dossier = self._by_key.get(key)
+        if dossier is None or dossier.uid != live.uid:
+            dossier = self._by_key[key] = Dossier(key, live.uid, live)
+        dossier.saw(live)
+        return dossier
+
+    def get(self, key: Key, uid: str = "") -> Dossier | None:
+        dossier = self._by_key.get(key)
+        return dossier if dossier is not None and uid in {"", dossier.uid} else None
+
+    def close(self, key: Key) -> Dossier | None:
+        return self._by_key.pop(key, None)
+
+    def __iter__(self) -> Iterator[Dossier]:
+        return iter(tuple(self._by_key.values()))
+
+    def uids(self) -> frozenset[str]:
+        return frozenset(d.uid for d in self._by_key.values())
+
+
+def application_id(key: Key) -> ObjectId:
+    return ObjectId("atoll.dev", "Application", key.namespace, key.name)

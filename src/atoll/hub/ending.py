@@ -1,0 +1,85 @@
+"""How an Application ends: its objects go from every cluster, or a tombstone remembers those that are away. It always
+ends.
+"""
+
+from collections.abc import Callable
+
+from atoll.api.delivery import Removal
+from atoll.api.names import FINALIZER
+from atoll.api.objects import Key
+from atoll.deliver.deliverer import Deliverer
+from atoll.fleet.fleet import Fleet
+from atoll.hub.dossier import Dossier
+from atoll.hub.intents import lenient
+from atoll.hub.tombstones import Tombstones
+from atoll.kube.client import Client
+from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.resources import APPLICATIONS
+from atoll.observe.collector import Collector
+from atoll.runtime.decisions import Decision, Done, Retry, Wait
+
+LOOK_AGAIN = 5.0
+
+
+class Ending:
+    """Carries out deletions. The clusters' answers come as outcomes; each wakes the application's key."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        fleet: Fleet,
+        deliverer: Deliverer,
+        collector: Collector,
+        tombstones: Tombstones,
+        cluster_uid: Callable[[str], str],
+        touch: Callable[[Key], None],
+    ) -> None:
+        self._client = client
+        self._fleet = fleet
+        self._deliverer = deliverer
+        self._collector = collector
+        self._tombstones = tombstones
+        self._cluster_uid = cluster_uid
+        self._touch = touch
+
+    async def step(self, dossier: Dossier) -> Decision:
+        """One step towards the end; Wait while clusters that can be reached still hold something."""
+        if FINALIZER not in dossier.live.finalizers:
+            return Done()
+        if dossier.app is None:
+            dossier.app = lenient(dossier.live)
+        orphan = dossier.app is not None and dossier.app.spec.deletion == "orphan"
+        for cluster in self._fleet.names():
+            if cluster not in dossier.gone:
+                await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan))
+        if not dossier.gone >= set(self._fleet.names()):
+            self._touch(dossier.key)
+            return Wait(LOOK_AGAIN)
+        return await self._release(dossier)
+
+    async def _leave(self, dossier: Dossier, removal: Removal) -> None:
+        if self._fleet.reach(removal.cluster).reachable is False:
+            uid = self._cluster_uid(removal.cluster)
+            if uid:  # a cluster that was never reached has nothing of ours
+                await self._tombstones.lay(removal, uid)
+            self._deliverer.remove(removal)
+            dossier.gone.add(removal.cluster)
+        elif removal.cluster not in dossier.leaving:
+            dossier.leaving.add(removal.cluster)
+            dossier.submitted.pop(removal.cluster, None)
+            self._collector.forget(removal.cluster, dossier.uid)
+            self._deliverer.remove(removal)
+
+    async def _release(self, dossier: Dossier) -> Decision:
+        rest = [f for f in dossier.live.finalizers if f != FINALIZER]
+        patch = {"metadata": {"finalizers": rest, "resourceVersion": dossier.live.resource_version}}
+        try:
+            dossier.saw(
+                await self._client.patch(APPLICATIONS, dossier.key.name, dossier.key.namespace, patch, type="merge")
+            )
+        except NotFound:
+            return Done()
+        except Conflict as error:
+            return Retry(error)
+        return Done()

@@ -1,0 +1,251 @@
+"""The hub, put together: watches of its own API server, the fleet, and the loops between them, in one scope."""
+
+import asyncio
+
+import msgspec
+import structlog
+
+from atoll.api.delivery import Outcome
+from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
+from atoll.api.objects import Json, Key, ObjectId
+from atoll.api.observation import Observation
+from atoll.api.validate import Issue, validate
+from atoll.deliver.deliverer import Deliverer
+from atoll.fleet.capacity import Capacity, CapacityCount
+from atoll.fleet.fleet import Fleet
+from atoll.fleet.identity import HubIdentity
+from atoll.hub.application import ApplicationController
+from atoll.hub.cluster import ClusterController
+from atoll.hub.departure import Departure
+from atoll.hub.dossier import Dossiers
+from atoll.hub.ending import Ending
+from atoll.hub.events import Recorder
+from atoll.hub.intents import Intents
+from atoll.hub.profiles import Profiles
+from atoll.hub.reporting import Reporter
+from atoll.hub.scopes import Scopes
+from atoll.hub.selected import SelectedObjects
+from atoll.hub.snapshots import Snapshots
+from atoll.hub.tombstones import Tombstones
+from atoll.kube.client import Client
+from atoll.kube.objects import Object
+from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
+from atoll.observe.collector import Collector
+from atoll.runtime.controller import Controller
+from atoll.runtime.informer import Change, Informer
+from atoll.runtime.queue import FairQueue
+from atoll.runtime.supervise import keep
+
+log = structlog.get_logger(__name__)
+
+
+class Hub:
+    """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet."""
+
+    def __init__(self, client: Client, identity: HubIdentity) -> None:
+        self._client = client
+        self._identity = identity
+        self.unready = "starting"
+        self._applications: Informer[Object] = Informer(client, APPLICATIONS)
+        self._clusters: Informer[Object] = Informer(client, CLUSTERS)
+        self._namespaces: Informer[Object] = Informer(client, NAMESPACES)
+        self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE)
+        self._application_queue: FairQueue[Key] = FairQueue("application", group=lambda key: key.namespace)
+        self._cluster_queue: FairQueue[str] = FairQueue("cluster")
+        self._dossiers = Dossiers()
+        self._snapshots = Snapshots()
+        self._scopes = Scopes()
+        self._tombstones = Tombstones(client)
+        self._recorder = Recorder(client)
+        self._deliverer = Deliverer(self._delivered)
+        self._collector = Collector(self._observed)
+
+    async def run(self) -> None:
+        """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
+        awares = (self._deliverer, self._collector, CapacityCount(self._counted))
+        async with asyncio.TaskGroup() as scope, Fleet(self._identity, awares, self._cluster_queue.add) as fleet:
+            self._wire(scope, fleet)
+            for informer in self._informers:
+                scope.create_task(keep("hub watch", informer.run))
+            for informer in self._informers:
+                await informer.wait_synced()
+            await self._tombstones.load()
+            self._work(scope)
+            self.unready = ""
+            log.info("hub ready", id=self._identity.id, applications=len(list(self._applications.values())))
+            await asyncio.Event().wait()
+
+    @property
+    def _informers(self) -> tuple[Informer[Object], ...]:
+        return self._applications, self._clusters, self._namespaces, self._secrets
+
+    def _wire(self, scope: asyncio.TaskGroup, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._reporter = Reporter(self._client, self._dossiers, fleet, self._recorder)
+        profiles = Profiles(self._client)
+        intents = Intents(
+            self._client,
+            self._scopes,
+            SelectedObjects(self._client, scope, self._selected_changed),
+            self._namespace,
+            self._snapshots.names,
+            lambda: (m.client for n in fleet.names() if (m := fleet.member(n)) is not None),
+        )
+        ending = Ending(
+            client=self._client,
+            fleet=fleet,
+            deliverer=self._deliverer,
+            collector=self._collector,
+            tombstones=self._tombstones,
+            cluster_uid=lambda name: fleet.reach(name).uid or fleet_uid(self._clusters, name),
+            touch=self._reporter.touch,
+        )
+        self._application_controller = ApplicationController(
+            client=self._client,
+            identity=self._identity,
+            applications=self._applications,
+            dossiers=self._dossiers,
+            intents=intents,
+            snapshots=self._snapshots,
+            fleet=fleet,
+            deliverer=self._deliverer,
+            collector=self._collector,
+            ending=ending,
+            touch=self._reporter.touch,
+        )
+        departure = Departure(
+            client=self._client,
+            hub_id=self._identity.id,
+            fleet=fleet,
+            deliverer=self._deliverer,
+            dossiers=self._dossiers,
+            tombstones=self._tombstones,
+            profiles=profiles,
+            recorder=self._recorder,
+            withdrawn=self._collector.forget,
+        )
+        self._cluster_controller = ClusterController(
+            client=self._client,
+            clusters=self._clusters,
+            secrets=self._secrets,
+            fleet=fleet,
+            snapshots=self._snapshots,
+            deliverer=self._deliverer,
+            tombstones=self._tombstones,
+            departure=departure,
+            profiles=profiles,
+            hub_id=self._identity.id,
+            replan=self._replan,
+        )
+
+    def _work(self, scope: asyncio.TaskGroup) -> None:
+        self._applications.subscribe(self._application_changed)
+        self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
+        self._secrets.subscribe(self._secret_changed)
+        self._namespaces.subscribe(self._namespace_changed)
+        for cluster in self._clusters.values():
+            self._cluster_queue.add(cluster.name)
+        for application in self._applications.values():
+            self._application_queue.add(Key(application.namespace, application.name))
+        controllers: tuple[Controller[Key] | Controller[str], ...] = (
+            Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8),
+            Controller("application", self._application_queue, self._application_controller.reconcile, workers=16),
+            Controller("status", self._reporter.queue, self._reporter.reconcile, workers=8),
+        )
+        for controller in controllers:
+            scope.create_task(controller.run())
+        scope.create_task(keep("events", self._recorder.run))
+
+    def judge(self, body: Json) -> tuple[Issue, ...]:
+        """What the webhook says of an Application: the same `validate()` as the controller's."""
+        namespace = self._namespace(str((body.get("metadata") or {}).get("namespace") or ""))
+        reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
+        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
+
+    # What wakes whom.
+
+    def _application_changed(self, change: Change[Object]) -> None:
+        """The status is ours: a change of nothing else wakes nobody."""
+        key, old, new = Key(change.id.namespace, change.id.name), change.old, change.new
+        if old is not None and new is not None:
+            if (dossier := self._dossiers.get(key, new.uid)) is not None:
+                dossier.saw(new)
+            if (old.uid, old.generation, old.deleting, old.finalizers) == (
+                new.uid,
+                new.generation,
+                new.deleting,
+                new.finalizers,
+            ):
+                return
+        self._application_queue.add(key)
+
+    def _delivered(self, outcome: Outcome) -> None:
+        if outcome.gone:
+            self._fleet_gone(outcome)
+        dossier = self._dossiers.get(outcome.key, outcome.uid)
+        if dossier is None:
+            return
+        if outcome.gone:
+            dossier.outcomes.pop(outcome.cluster, None)
+            dossier.leaving.discard(outcome.cluster)
+            dossier.gone.add(outcome.cluster)
+            self._application_queue.add(outcome.key)
+        else:
+            dossier.gone.discard(outcome.cluster)
+            dossier.outcomes[outcome.cluster] = outcome
+        self._reporter.touch(outcome.key)
+
+    def _fleet_gone(self, outcome: Outcome) -> None:
+        self._deliverer.forget(outcome.cluster, outcome.uid)
+        if outcome.uid in self._tombstones.uids(outcome.cluster):
+            asyncio.get_running_loop().create_task(self._tombstones.lift(outcome.cluster, outcome.uid))
+        self._cluster_queue.add(outcome.cluster)
+
+    def _observed(self, observation: Observation) -> None:
+        dossier = self._dossiers.get(observation.key, observation.uid)
+        if dossier is not None and observation.cluster not in dossier.leaving:
+            dossier.observations[observation.cluster] = observation
+            self._reporter.touch(observation.key)
+
+    def _counted(self, cluster: str, capacity: Capacity) -> None:
+        self._cluster_controller.capacities[cluster] = capacity
+        self._cluster_queue.add(cluster)
+
+    def _replan(self) -> None:
+        for application in self._applications.values():
+            self._application_queue.add(Key(application.namespace, application.name))
+
+    def _selected_changed(self, namespace: str) -> None:
+        for dossier in self._dossiers:
+            if dossier.key.namespace == namespace and dossier.app is not None and dossier.app.spec.select:
+                self._application_queue.add(dossier.key)
+
+    def _secret_changed(self, change: Change[Object]) -> None:
+        for cluster in self._clusters.values():
+            if f'"{change.id.name}"'.encode() in cluster.raw:
+                self._cluster_queue.add(cluster.name)
+
+    def _namespace_changed(self, change: Change[Object]) -> None:
+        before = change.old.labels.get(LABEL_REACH) if change.old else None
+        after = change.new.labels.get(LABEL_REACH) if change.new else None
+        if before != after:
+            for application in self._applications.values():
+                if application.namespace == change.id.name:
+                    self._application_queue.add(Key(application.namespace, application.name))
+
+    def _namespace(self, name: str) -> Object | None:
+        return self._namespaces.get(ObjectId("", "Namespace", "", name))
+
+
+class _StatusUid(msgspec.Struct, frozen=True):
+    uid: str = ""
+
+
+class _WithUid(msgspec.Struct, frozen=True):
+    status: _StatusUid = _StatusUid()
+
+
+def fleet_uid(clusters: Informer[Object], name: str) -> str:
+    """The identity that Cluster `name` was last known by; "" when it never was reached."""
+    cluster = clusters.get(ObjectId("atoll.dev", "Cluster", "", name))
+    return cluster.read(_WithUid).status.uid if cluster is not None else ""

@@ -1,0 +1,112 @@
+"""From an Application object on the hub to an intent: read, validate, gather what it selects, translate."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from atoll.api.application import Application
+from atoll.api.intent import Intent, Revision
+from atoll.api.names import LABEL_REACH
+from atoll.api.objects import GroupKind, Json, identify, split_api_version
+from atoll.api.validate import Issue, validate
+from atoll.hub.scopes import Scopes
+from atoll.hub.selected import SelectedObjects
+from atoll.intake.native import translate
+from atoll.kube.client import Client
+from atoll.kube.errors import KindNotServed
+from atoll.kube.objects import Object
+
+UNREVISED = Revision(0, "", 0)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What an Application says. Without `intent`, `issues` hold an error; `app` is None when it isn't even one."""
+
+    app: Application | None
+    issues: tuple[Issue, ...]
+    intent: Intent | None = None
+
+
+class Intents:
+    """Reads native Applications."""
+
+    def __init__(
+        self,
+        hub: Client,
+        scopes: Scopes,
+        selected: SelectedObjects,
+        namespace: Callable[[str], Object | None],
+        clusters: Callable[[], frozenset[str]],
+        members: Callable[[], Iterable[Client]],
+    ) -> None:
+        self._hub = hub
+        self._scopes = scopes
+        self._selected = selected
+        self._namespace = namespace
+        self._clusters = clusters
+        self._members = members
+
+    async def read(self, live: Object) -> Reading:
+        """Translate `live`. Raises KubeError when what it selects can't be read now."""
+        body = live.body()
+        await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
+        reach = self._reaches(live.namespace)
+        issues = validate(body, known_clusters=self._clusters(), scopes=self._scopes, reach=reach)
+        if any(i.severity == "error" for i in issues):
+            return Reading(lenient(live), issues)
+        app = msgspec.convert(body, Application)
+        try:
+            chosen = await self._select(app)
+        except KindNotServed as error:
+            return Reading(app, (*issues, Issue("spec.select", f"{error}: the hub doesn't serve it", "error")))
+        issues = (*issues, *self._missing(app, chosen))
+        if any(i.severity == "error" for i in issues):
+            return Reading(app, issues)
+        intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
+        return Reading(app, issues, intent)
+
+    def _reaches(self, namespace: str) -> bool:
+        found = self._namespace(namespace)
+        return found is not None and found.labels.get(LABEL_REACH) == "cluster"
+
+    async def _select(self, app: Application) -> Mapping[int, tuple[Json, ...]]:
+        return {
+            index: tuple(o.body() for o in await self._selected.find(app.metadata.namespace, select))
+            for index, select in enumerate(app.spec.select)
+        }
+
+    @staticmethod
+    def _missing(app: Application, chosen: Mapping[int, tuple[Json, ...]]) -> tuple[Issue, ...]:
+        """A select that finds nothing: an error when it names one object, which may be on its way."""
+        return tuple(
+            Issue(
+                f"spec.select[{index}]",
+                f"{select.kind} {select.name} does not exist in namespace {app.metadata.namespace} of the hub"
+                if select.name
+                else f"no {select.kind} in namespace {app.metadata.namespace} of the hub has these labels",
+                "error" if select.name else "warning",
+            )
+            for index, select in enumerate(app.spec.select)
+            if not chosen[index]
+        )
+
+
+def kinds_of(body: Json) -> frozenset[GroupKind]:
+    """The kinds that an Application's manifests and selects name."""
+    spec = body.get("spec") or {}
+    manifests = [m for m in spec.get("manifests") or () if isinstance(m, dict)]
+    selects = [s for s in spec.get("select") or () if isinstance(s, dict)]
+    return frozenset(identify(m).group_kind for m in manifests) | frozenset(
+        GroupKind(split_api_version(str(s.get("apiVersion", "")))[0], str(s.get("kind", ""))) for s in selects
+    )
+
+
+def lenient(live: Object) -> Application | None:
+    """The Application with its status, its spec emptied when it can't be read."""
+    body = live.body()
+    for candidate in (body, body | {"spec": {}}):
+        try:
+            return msgspec.convert(candidate, Application)
+        except msgspec.ValidationError:
+            continue
+    return None

@@ -1,0 +1,79 @@
+"""`atoll hub`: one process, from its options to its end."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import msgspec
+import structlog
+
+from atoll.api.names import LEASE_HUB, SYSTEM_NAMESPACE
+from atoll.fleet.identity import hub_identity
+from atoll.hub.hub import Hub
+from atoll.hub.server import serve_health
+from atoll.hub.webhook import serve_webhook
+from atoll.kube.client import Client
+from atoll.kube.config import Config
+from atoll.runtime.lease import LeaderElection
+
+log = structlog.get_logger(__name__)
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a hub runs. Addresses are host:port, port 0 a free one; `webhook_address` "" is no webhook.
+
+    `webhook_host` is the name by which the API server reaches the webhook; `identity` is this process among several.
+    """
+
+    config: Config
+    identity: str
+    metrics_address: str = "127.0.0.1:9090"
+    webhook_address: str = "127.0.0.1:9443"
+    webhook_host: str = "127.0.0.1"
+    elect: bool = True
+
+
+async def run(options: Options) -> None:
+    """Until SIGTERM or SIGINT. Raises KubeError when the hub's API server can't be reached at the start."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    working = asyncio.create_task(_serve(options))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    working.cancel()
+    try:
+        await working
+    except asyncio.CancelledError:
+        log.info("hub stopped")
+
+
+async def _serve(options: Options) -> None:
+    standby = "waiting for leadership"
+    hub: Hub | None = None
+    async with Client(options.config) as client, AsyncExitStack() as stack:
+        identity = await hub_identity(client)
+        address = await stack.enter_async_context(
+            serve_health(options.metrics_address, lambda: hub.unready if hub is not None else standby)
+        )
+        log.info("serving", metrics=address, hub=identity.id, epoch=identity.epoch)
+
+        async def lead() -> None:
+            nonlocal hub
+            hub = Hub(client, identity)
+            try:
+                async with AsyncExitStack() as parts:
+                    if options.webhook_address:
+                        await parts.enter_async_context(
+                            serve_webhook(client, options.webhook_address, options.webhook_host, hub.judge)
+                        )
+                    await hub.run()
+            finally:
+                hub = None
+
+        if options.elect:
+            await LeaderElection(client, LEASE_HUB, SYSTEM_NAMESPACE, options.identity).run(lead)
+        else:
+            await lead()

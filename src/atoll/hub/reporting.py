@@ -1,0 +1,106 @@
+"""Status: what the dossiers say, written once when it is settled, else after 1, 5 and 15 seconds."""
+
+import time
+
+import msgspec
+
+from atoll.api.application import ApplicationStatus
+from atoll.api.objects import Key
+from atoll.fleet.fleet import Fleet
+from atoll.hub.dossier import Dossier, Dossiers
+from atoll.hub.events import Recorder
+from atoll.kube.client import Client
+from atoll.kube.errors import Conflict, Invalid, NotFound
+from atoll.kube.resources import APPLICATIONS
+from atoll.observe.status import build_status, settled
+from atoll.runtime.decisions import Decision, Done, Retry, Wait
+from atoll.runtime.queue import FairQueue
+
+AT_ONCE = 0.02
+"""Seconds in which what happens together is told together."""
+INTERIM = (0.3, 1.0, 5.0, 15.0)
+"""Seconds after the first news at which an unsettled status is written; then every 15."""
+
+
+class Reporter:
+    """Writes statuses. `touch(key)` says that something changed; the rest is when and whether to write."""
+
+    def __init__(self, client: Client, dossiers: Dossiers, fleet: Fleet, recorder: Recorder) -> None:
+        self.queue: FairQueue[Key] = FairQueue("status")
+        self._client = client
+        self._dossiers = dossiers
+        self._fleet = fleet
+        self._recorder = recorder
+        self._unsettled: dict[Key, tuple[float, int]] = {}
+        self._written: dict[str, ApplicationStatus] = {}
+
+    def touch(self, key: Key) -> None:
+        self.queue.add_after(key, AT_ONCE)
+
+    async def reconcile(self, key: Key) -> Decision:
+        dossier = self._dossiers.get(key)
+        if dossier is None:
+            self._unsettled.pop(key, None)
+            return Done()
+        before = self._before(dossier)
+        status = build_status(
+            app=dossier.app,
+            generation=dossier.live.generation,
+            sequence=dossier.sequence,
+            digest=dossier.digest,
+            issues=dossier.issues,
+            held=dossier.held,
+            plan=dossier.plan,
+            outcomes=dossier.outcomes,
+            observations=dossier.observations,
+            reach={c: self._fleet.reach(c) for c in dossier.placed | dossier.leaving},
+            deleting=dossier.live.deleting,
+            previous=before,
+            now=time.time(),
+        )
+        if status == before:
+            if settled(status):
+                self._unsettled.pop(key, None)
+            return Done()
+        if not settled(status) and (wait := self._too_early(key)):
+            return Wait(wait)
+        return await self._write(dossier, before, status)
+
+    def _before(self, dossier: Dossier) -> ApplicationStatus:
+        known = self._written.get(dossier.uid)
+        if known is not None:
+            return known
+        return dossier.app.status if dossier.app else ApplicationStatus()
+
+    def _too_early(self, key: Key) -> float:
+        """Seconds until an interim write is due; 0 when it is now."""
+        now = time.monotonic()
+        since, told = self._unsettled.setdefault(key, (now, 0))
+        due = INTERIM[told] if told < len(INTERIM) else INTERIM[-1] * (told - len(INTERIM) + 2)
+        if now - since >= due:
+            self._unsettled[key] = since, told + 1
+            return 0.0
+        return due - (now - since)
+
+    async def _write(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> Decision:
+        patch = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": dossier.live.resource_version},
+            {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
+        ]
+        try:
+            answer = await self._client.patch(
+                APPLICATIONS, dossier.key.name, dossier.key.namespace, patch, type="json", subresource="status"
+            )
+        except NotFound:
+            return Done()
+        except (Conflict, Invalid) as error:  # the watch brings the newer object; Invalid is a failed precondition
+            return Retry(error)
+        dossier.saw(answer)
+        self._written[dossier.uid] = status
+        if settled(status):
+            self._unsettled.pop(dossier.key, None)
+        self._recorder.transitions(answer, before, status)
+        return Done()
+
+    def forget(self, uid: str) -> None:
+        self._written.pop(uid, None)

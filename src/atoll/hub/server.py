@@ -1,0 +1,47 @@
+"""What the hub tells about itself over plain HTTP: /metrics, /healthz (the process lives), /readyz (it works)."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import REGISTRY, generate_latest
+
+Readiness = Callable[[], str]
+"""Why the hub isn't ready; "" when it is."""
+
+
+@asynccontextmanager
+async def serve_health(address: str, unready: Readiness) -> AsyncIterator[str]:
+    """Serve on `address` (host:port; port 0 is a free one) while the context lasts; yields the address in use."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        why = unready()
+        return web.Response(text=f"{why or 'ok'}\n", status=503 if why else 200)
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    async with running(app, address) as bound:
+        yield bound
+
+
+@asynccontextmanager
+async def running(app: web.Application, address: str, ssl_context: object = None) -> AsyncIterator[str]:
+    """Run `app` on `address` while the context lasts; yields host:port. Raises OSError when it is taken."""
+    host, _, port = address.rpartition(":")
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host.strip("[]") or None, int(port), ssl_context=ssl_context)  # type: ignore[arg-type]  # an SSLContext or None
+        await site.start()
+        name = runner.addresses[0]
+        yield f"{host or '0.0.0.0'}:{name[1]}"  # noqa: S104  # what the user asked for by giving no host
+    finally:
+        await runner.cleanup()

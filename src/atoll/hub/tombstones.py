@@ -1,0 +1,94 @@
+"""What is still to be removed from clusters that were away when an application ended.
+
+A ConfigMap a cluster, in `atoll-system`; a key is the application's UID. It is written before the application's
+finalizer goes, and an entry leaves it when nothing of that application is left on the cluster.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+
+import msgspec
+
+from atoll.api.delivery import Removal
+from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE, tombstones
+from atoll.api.objects import Key
+from atoll.kube.client import Client
+from atoll.kube.errors import NotFound
+from atoll.kube.resources import CONFIGMAPS
+
+LABEL = "atoll.dev/tombstones"
+PREFIX = tombstones("")
+
+
+class Tombstone(msgspec.Struct, frozen=True, rename="camel"):
+    """One application on one cluster. `cluster_uid`: a cluster rebuilt under the name owes nothing."""
+
+    application: str
+    cluster_uid: str
+    orphan: bool = False
+    since: float = 0.0
+
+
+class Tombstones:
+    """All of them, read once at start; this hub is their only writer."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._by_cluster: dict[str, dict[str, Tombstone]] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def load(self) -> None:
+        listing = await self._client.list(CONFIGMAPS, SYSTEM_NAMESPACE, labels=LABEL)
+        for configmap in listing.items:
+            data = configmap.body().get("data") or {}
+            self._by_cluster[configmap.name.removeprefix(PREFIX)] = {
+                uid: msgspec.json.decode(text, type=Tombstone) for uid, text in data.items()
+            }
+
+    def uids(self, cluster: str) -> frozenset[str]:
+        return frozenset(self._by_cluster.get(cluster, ()))
+
+    def removals(self, cluster: str, cluster_uid: str) -> tuple[Removal, ...]:
+        """What is to be removed from `cluster`, when it is still the one that the tombstones are about."""
+        return tuple(
+            Removal(Key.parse(stone.application), uid, cluster, stone.orphan)
+            for uid, stone in self._by_cluster.get(cluster, {}).items()
+            if stone.cluster_uid in {"", cluster_uid}
+        )
+
+    async def lay(self, removal: Removal, cluster_uid: str) -> None:
+        """Remember `removal`. Returns when it is on the hub's disk."""
+        stone = Tombstone(str(removal.key), cluster_uid, removal.orphan, round(time.time(), 3))
+        async with self._locks[removal.cluster]:
+            known = self._by_cluster.setdefault(removal.cluster, {})
+            if removal.uid not in known:
+                await self._write(removal.cluster, known | {removal.uid: stone})
+                known[removal.uid] = stone
+
+    async def lift(self, cluster: str, uid: str) -> None:
+        """Nothing of application `uid` is left on `cluster`."""
+        async with self._locks[cluster]:
+            known = self._by_cluster.get(cluster, {})
+            if uid in known:
+                await self._write(cluster, {u: s for u, s in known.items() if u != uid})
+                del known[uid]
+
+    async def drop(self, cluster: str) -> None:
+        """The cluster left the fleet: what it owed is no longer ours."""
+        self._by_cluster.pop(cluster, None)
+        try:
+            await self._client.delete(CONFIGMAPS, tombstones(cluster), SYSTEM_NAMESPACE)
+        except NotFound:
+            return
+
+    async def _write(self, cluster: str, stones: dict[str, Tombstone]) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": tombstones(cluster), "namespace": SYSTEM_NAMESPACE, "labels": {LABEL: "true"}},
+            "data": {uid: msgspec.json.encode(stone).decode() for uid, stone in stones.items()},
+        }
+        await self._client.apply(
+            CONFIGMAPS, body, name=tombstones(cluster), namespace=SYSTEM_NAMESPACE, manager=FIELD_MANAGER, force=True
+        )

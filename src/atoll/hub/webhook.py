@@ -1,0 +1,138 @@
+"""The validating webhook: `validate()` at admission, so that a mistake is told when it is made.
+
+Its certificate lives as long as the process and is written into the configuration at each start. `failurePolicy` is
+Ignore: without a hub, Applications are accepted and judged later, by the same function.
+"""
+
+import base64
+import ipaddress
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from atoll.api.names import FIELD_MANAGER
+from atoll.api.objects import Json
+from atoll.api.validate import Issue
+from atoll.hub.server import running
+from atoll.kube.client import Client
+from atoll.kube.resources import VALIDATINGWEBHOOKS
+
+NAME = "atoll"
+MOST_BYTES = 8 * 1024 * 1024
+LIFETIME = timedelta(days=365)
+
+Judge = Callable[[Json], tuple[Issue, ...]]
+
+
+@asynccontextmanager
+async def serve_webhook(client: Client, address: str, public_host: str, judge: Judge) -> AsyncIterator[str]:
+    """Serve admission on `address` and register it as https://`public_host`:port/validate while the context lasts."""
+
+    async def answer(request: web.Request) -> web.Response:
+        review = msgspec.json.decode(await request.read())
+        return web.json_response(
+            {
+                "apiVersion": "admission.k8s.io/v1",
+                "kind": "AdmissionReview",
+                "response": verdict(review["request"], judge),
+            }
+        )
+
+    app = web.Application(client_max_size=MOST_BYTES)
+    app.add_routes([web.post("/validate", answer)])
+    certificate, key = self_signed(public_host)
+    async with running(app, address, server_context(certificate, key)) as bound:
+        port = bound.rpartition(":")[2]
+        host = f"[{public_host}]" if ":" in public_host else public_host
+        body = configuration(f"https://{host}:{port}/validate", certificate)
+        await client.apply(VALIDATINGWEBHOOKS, body, name=NAME, manager=FIELD_MANAGER, force=True)
+        yield bound
+
+
+def verdict(request: dict[str, Any], judge: Judge) -> Json:
+    """The response to one AdmissionRequest. What is being deleted, or only changes status, is let through."""
+    body = request.get("object") or {}
+    if (body.get("metadata") or {}).get("deletionTimestamp"):
+        return {"uid": request["uid"], "allowed": True}
+    issues = judge(body)
+    errors = [f"{i.path}: {i.message}" for i in issues if i.severity == "error"]
+    response: Json = {"uid": request["uid"], "allowed": not errors}
+    if warnings := [f"{i.path}: {i.message}"[:256] for i in issues if i.severity == "warning"]:
+        response["warnings"] = warnings[:10]
+    if errors:
+        response["status"] = {"code": 422, "reason": "Invalid", "message": "; ".join(errors)[:4096]}
+    return response
+
+
+def configuration(url: str, certificate: bytes) -> Json:
+    return {
+        "apiVersion": VALIDATINGWEBHOOKS.api_version,
+        "kind": VALIDATINGWEBHOOKS.kind,
+        "metadata": {"name": NAME},
+        "webhooks": [
+            {
+                "name": "applications.atoll.dev",
+                "clientConfig": {"url": url, "caBundle": base64.b64encode(certificate).decode()},
+                "rules": [
+                    {
+                        "apiGroups": ["atoll.dev"],
+                        "apiVersions": ["v1alpha1"],
+                        "operations": ["CREATE", "UPDATE"],
+                        "resources": ["applications"],
+                    }
+                ],
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Ignore",
+                "timeoutSeconds": 3,
+            }
+        ],
+    }
+
+
+def self_signed(host: str) -> tuple[bytes, bytes]:
+    """A certificate for `host` (a name or an address) and its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    try:
+        name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        name = x509.DNSName(host)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "atoll-webhook")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def server_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with tempfile.TemporaryDirectory() as folder:  # 0700; ssl reads files only
+        path = Path(folder, "pem")
+        path.write_bytes(certificate + key)
+        context.load_cert_chain(path)
+    return context
