@@ -1,0 +1,164 @@
+"""What it takes to reach one API server and to convince it: the values that a kubeconfig comes down to."""
+
+import base64
+import io
+from typing import Any
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+
+class ExecPlugin(msgspec.Struct, frozen=True):
+    """A program that prints credentials (client.authentication.k8s.io). `directory` is where a relative path starts."""
+
+    command: str
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    api_version: str = "client.authentication.k8s.io/v1"
+    install_hint: str = ""
+    provide_cluster_info: bool = False
+    cluster_config: Any = None
+    directory: str = ""
+
+    def __repr__(self) -> str:
+        return f"ExecPlugin(command={self.command!r})"
+
+
+class Impersonation(msgspec.Struct, frozen=True):
+    """Act as somebody else (`as` in a kubeconfig)."""
+
+    user: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+class Config(msgspec.Struct, frozen=True):
+    """One way to one API server. Certificates and keys are PEM; `repr` shows no secrets.
+
+    `source` and `context` say where it comes from, for messages. `proxy_url` "": what HTTPS_PROXY and NO_PROXY say.
+    """
+
+    server: str
+    ca: bytes = b""
+    insecure: bool = False
+    tls_server_name: str = ""
+    proxy_url: str = ""
+    compression: bool = True
+    client_certificate: bytes = b""
+    client_key: bytes = b""
+    token: str = ""
+    token_file: str = ""
+    username: str = ""
+    password: str = ""
+    exec: ExecPlugin | None = None
+    impersonate: Impersonation | None = None
+    namespace: str = "default"
+    context: str = ""
+    source: str = ""
+
+    def __repr__(self) -> str:
+        return f"Config(server={self.server!r}, context={self.context!r}, source={self.source!r}, auth={self.auth!r})"
+
+    @property
+    def auth(self) -> str:
+        """How we say who we are: token, token file, exec, certificate, password or none."""
+        ways = (
+            (self.token_file, "token file"),
+            (self.token, "token"),
+            (self.exec, "exec"),
+            (self.client_certificate, "certificate"),
+            (self.username, "password"),
+        )
+        return next((name for given, name in ways if given), "none")
+
+    def to_kubeconfig(self, name: str = "") -> bytes:
+        """A kubeconfig (YAML) with this one context, named `name`; data inline, nothing refers to another file
+        but `tokenFile` and exec.
+        """
+        name = name or self.context or "default"
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": self._cluster()}],
+            "users": [{"name": name, "user": self._user()}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": self.namespace}}],
+            "current-context": name,
+        }
+        return _yaml(document)
+
+    def _cluster(self) -> dict[str, Any]:
+        return _given(
+            {
+                "server": self.server,
+                "certificate-authority-data": _base64(self.ca),
+                "insecure-skip-tls-verify": self.insecure,
+                "tls-server-name": self.tls_server_name,
+                "proxy-url": self.proxy_url,
+                "disable-compression": not self.compression,
+            }
+        )
+
+    def _user(self) -> dict[str, Any]:
+        user = _given(
+            {
+                "client-certificate-data": _base64(self.client_certificate),
+                "client-key-data": _base64(self.client_key),
+                "token": self.token,
+                "tokenFile": self.token_file,
+                "username": self.username,
+                "password": self.password,
+            }
+        )
+        if self.impersonate:
+            user |= _given(
+                {
+                    "as": self.impersonate.user,
+                    "as-uid": self.impersonate.uid,
+                    "as-groups": list(self.impersonate.groups),
+                    "as-user-extra": {key: list(values) for key, values in self.impersonate.extra},
+                }
+            )
+        if self.exec:
+            user["exec"] = _given(
+                {
+                    "apiVersion": self.exec.api_version,
+                    "command": self.exec.command,
+                    "args": list(self.exec.args),
+                    "env": [{"name": key, "value": value} for key, value in self.exec.env],
+                    "installHint": self.exec.install_hint,
+                    "provideClusterInfo": self.exec.provide_cluster_info,
+                    "interactiveMode": "Never",
+                }
+            )
+        return user
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _quoted(value: Any) -> Any:
+    """Every string in quotes: readers of YAML 1.1 take a bare `yes`, `0777` or `1e3` for something else."""
+    match value:
+        case dict():
+            return {key: _quoted(inner) for key, inner in value.items()}
+        case list():
+            return [_quoted(inner) for inner in value]
+        case str():
+            return DoubleQuotedScalarString(value)
+        case _:
+            return value
+
+
+def _yaml(document: Any) -> bytes:
+    emitter = YAML()
+    emitter.width = 1 << 20  # base64 stays on one line
+    stream = io.BytesIO()
+    emitter.dump(_quoted(document), stream)
+    return stream.getvalue()

@@ -1,0 +1,61 @@
+"""A watch's bytes to events, without sockets: the server sends one JSON object a line, cut anywhere."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from atoll.kube.errors import Unreachable, api_error
+from atoll.kube.objects import Object, Resource, decode_object
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+
+
+class WatchEvent(msgspec.Struct, frozen=True, gc=False):
+    """One change. A BOOKMARK's object has only its kind and the resourceVersion up to which all was sent."""
+
+    type: EventType
+    object: Object
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+    object: msgspec.Raw
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
+class WatchDecoder:
+    """Feed it bytes as they come. An ERROR event raises its ApiError (`Expired` for 410): the watch is over then."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self._unfinished: list[bytes] = []
+
+    def feed(self, data: bytes) -> Iterator[WatchEvent]:
+        """The events that `data` completes, in order; iterate to the end before feeding more."""
+        *lines, rest = data.split(b"\n")
+        if lines and self._unfinished:
+            lines[0] = b"".join((*self._unfinished, lines[0]))
+            self._unfinished.clear()
+        if rest:
+            self._unfinished.append(rest)
+        for line in lines:
+            if line and not line.isspace():
+                yield self._event(line)
+
+    def close(self) -> None:
+        """The stream has ended. Raises Unreachable when that was in the middle of an event."""
+        if any(not piece.isspace() for piece in self._unfinished):
+            raise Unreachable("Reset", "the watch broke off in the middle of an event")
+
+    def _event(self, line: bytes) -> WatchEvent:
+        try:
+            envelope = _decode_envelope(line)
+            if envelope.type == "ERROR":
+                raise api_error(0, bytes(envelope.object))
+            return WatchEvent(envelope.type, decode_object(envelope.object, self._resource))
+        except msgspec.DecodeError as error:
+            text = line[:200].decode(errors="replace")
+            raise Unreachable("Protocol", f"the watch sent something that is no event ({error}): {text}") from error
