@@ -1,0 +1,202 @@
+"""How a cluster leaves: deliveries first, then what the hub placed for itself, then the Cluster object.
+
+The Cluster's finalizer `atoll.dev/cluster` holds it until the hub's cluster controller is done. How it is to leave
+stands in its annotation `atoll.dev/leave`, which the controller reads:
+
+- `orphan` (also when there is none): the Applications' objects stay on the member and keep running, unmarked, as if
+  they had been applied by hand. Taking a cluster out of a fleet must not take down what runs on it.
+- `delete`: they are deleted.
+- `force`: the member is gone for good; nothing is sent to it. What stays behind there is said by `leftovers`.
+
+The controller withdraws the deliveries, calls `clean_member` (not with `force`) and `clean_hub`, and then takes its
+finalizer away.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from atoll.api.application import Application
+from atoll.api.names import SYSTEM_NAMESPACE, applyset_parent, tombstones
+from atoll.fleet.credentials import LABEL_MANAGED
+from atoll.fleet.rights import LABEL_INSTALLED_BY, account_name, owner_reference
+from atoll.kube.client import Client
+from atoll.kube.errors import ApiError, KindNotServed, KubeError, NotFound
+from atoll.kube.objects import Object, Resource
+from atoll.kube.resources import APPLICATIONS, CLUSTERROLES, CLUSTERS, CONFIGMAPS, NAMESPACES, SECRETS
+
+CLUSTER_FINALIZER = "atoll.dev/cluster"
+ANNOTATION_LEAVE = "atoll.dev/leave"
+Manner = Literal["orphan", "delete", "force"]
+
+FORCE_GRACE = 10.0
+"""Seconds that a running hub has for a forced leave before it is taken to be down."""
+_PASSING = frozenset({"Event", "EndpointSlice", "Endpoints", "PodMetrics"})
+"""Kinds that say nothing of whether somebody uses a namespace."""
+
+
+def manner(cluster: Object) -> Manner:
+    """How `cluster` is to leave."""
+    match cluster.annotations.get(ANNOTATION_LEAVE, ""):
+        case "delete":
+            return "delete"
+        case "force":
+            return "force"
+    return "orphan"
+
+
+async def clean_member(client: Client, hub: str) -> tuple[str, ...]:
+    """Remove what hub `hub` placed for itself in the member; `client` may be the hub's own account.
+
+    Returns what stays, in words. Raises KubeError when it can't be done now; calling again goes on. The ClusterRole
+    goes last and takes the account, its bindings and, when it is ours and empty, the namespace with it: see `rights`.
+    """
+    await _delete(client, CONFIGMAPS, applyset_parent(hub), SYSTEM_NAMESPACE)
+    try:
+        role = await client.get(CLUSTERROLES, account_name(hub))
+    except NotFound:
+        return ()
+    stays = await _tie_namespace(client, hub, role.uid)
+    await client.delete(CLUSTERROLES, role.name, uid=role.uid)
+    return stays
+
+
+async def clean_hub(hub: Client, name: str) -> None:
+    """Remove what the hub keeps of cluster `name`: the Secret, when `cluster join` made it, and the tombstones."""
+    try:
+        secret = await hub.get(SECRETS, name, SYSTEM_NAMESPACE)
+    except NotFound:
+        pass
+    else:
+        if secret.labels.get(LABEL_MANAGED) == "true":
+            await _delete(hub, SECRETS, name, SYSTEM_NAMESPACE)
+    await _delete(hub, CONFIGMAPS, tombstones(name), SYSTEM_NAMESPACE)
+
+
+async def leftovers(hub: Client, name: str, hub_id: str) -> tuple[str, ...]:
+    """What a forced leave leaves behind in the member, in words: nobody could remove it there."""
+    account = account_name(hub_id)
+    lines = [
+        f"ClusterRole and ClusterRoleBinding {account}, ServiceAccount {SYSTEM_NAMESPACE}/{account}",
+        f"ConfigMap {SYSTEM_NAMESPACE}/{applyset_parent(hub_id)}",
+    ]
+    for obj in (await hub.list(APPLICATIONS)).items:
+        application = obj.read(Application)
+        if any(row.name == name for row in application.status.clusters):
+            lines.append(f"the objects of Application {obj.namespace}/{obj.name} (label atoll.dev/app={obj.uid})")
+    return tuple(lines)
+
+
+class LeaveTimeoutError(Exception):
+    """The cluster is still leaving; `waiting` says for what."""
+
+    def __init__(self, waiting: str) -> None:
+        super().__init__(waiting)
+        self.waiting = waiting
+
+
+async def leave(
+    hub: Client,
+    name: str,
+    how: Manner = "orphan",
+    *,
+    timeout: float = 120.0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Take cluster `name` out of the fleet and wait until it is gone. Raises NotFound, LeaveTimeoutError, KubeError.
+
+    With `force` and no hub running, the finalizer is taken away here.
+    """
+    cluster = await hub.get(CLUSTERS, name)
+    note = {"metadata": {"annotations": {ANNOTATION_LEAVE: how}, "uid": cluster.uid}}
+    await hub.patch(CLUSTERS, name, "", note, type="merge")
+    await hub.delete(CLUSTERS, name, uid=cluster.uid)
+    began, said, by_hub = time.monotonic(), "", CLUSTER_FINALIZER in cluster.finalizers
+    while (current := await _same(hub, name, cluster.uid)) is not None:
+        waited = time.monotonic() - began
+        if how == "force" and waited > min(FORCE_GRACE, timeout):
+            await _drop_finalizer(hub, current)
+            by_hub = False
+            progress("no hub answered; its part was done from here")
+            continue
+        if waited > timeout:
+            raise LeaveTimeoutError(_waiting_for(current))
+        if (now := _waiting_for(current)) != said:
+            said = now
+            progress(said)
+        await asyncio.sleep(0.25)
+    if not by_hub:
+        await clean_hub(hub, name)
+
+
+def _waiting_for(cluster: Object) -> str:
+    conditions = {c["type"]: c for c in (cluster.body().get("status") or {}).get("conditions") or ()}
+    leaving, reachable = conditions.get("Leaving"), conditions.get("Reachable")
+    if reachable and reachable["status"] == "False":
+        return f"the member can't be reached: {reachable.get('message') or reachable.get('reason')}"
+    if leaving and leaving.get("message"):
+        return str(leaving["message"])
+    return "waiting for the hub to clean the member up"
+
+
+async def _same(hub: Client, name: str, uid: str) -> Object | None:
+    try:
+        current = await hub.get(CLUSTERS, name)
+    except NotFound:
+        return None
+    return current if current.uid == uid else None
+
+
+async def _drop_finalizer(hub: Client, cluster: Object) -> None:
+    rest = [f for f in cluster.finalizers if f != CLUSTER_FINALIZER]
+    patch = {"metadata": {"finalizers": rest, "resourceVersion": cluster.resource_version}}
+    try:
+        await hub.patch(CLUSTERS, cluster.name, "", patch, type="merge")
+    except ApiError as error:
+        if error.status not in {404, 409}:  # gone, or changed meanwhile: the loop looks again
+            raise
+
+
+async def _delete(client: Client, resource: Resource, name: str, namespace: str = "") -> None:
+    try:
+        await client.delete(resource, name, namespace)
+    except NotFound:
+        return
+
+
+async def _tie_namespace(client: Client, hub: str, owner_uid: str) -> tuple[str, ...]:
+    """Make `atoll-system` go with the ClusterRole, when this hub made it and nobody else uses it."""
+    try:
+        namespace = await client.get(NAMESPACES, SYSTEM_NAMESPACE)
+    except NotFound:
+        return ()
+    if namespace.labels.get(LABEL_INSTALLED_BY) != hub:
+        return ()
+    if user := await _user_of_namespace(client, hub):
+        return (f"namespace {SYSTEM_NAMESPACE}: {user}",)
+    patch = {"metadata": {"ownerReferences": [owner_reference(hub, owner_uid)], "uid": namespace.uid}}
+    await client.patch(NAMESPACES, SYSTEM_NAMESPACE, "", patch, type="merge")
+    return ()
+
+
+async def _user_of_namespace(client: Client, hub: str) -> str:
+    """Why the namespace has to stay; "" when nothing in it is anybody's."""
+    for resource in await client.discovery.all():
+        if not resource.namespaced or "list" not in resource.verbs or resource.kind in _PASSING:
+            continue
+        try:
+            items = (await client.list(resource, SYSTEM_NAMESPACE)).items
+        except (NotFound, KindNotServed):
+            continue
+        except KubeError as error:
+            return f"it could not be seen whether it is empty ({error})"
+        for item in items:
+            if not _of_the_cluster(item) and item.labels.get(LABEL_INSTALLED_BY) != hub:
+                return f"it holds {item.id}"
+    return ""
+
+
+def _of_the_cluster(item: Object) -> bool:
+    """What every namespace has."""
+    return (item.kind, item.name) in {("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")}
