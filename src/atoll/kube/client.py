@@ -9,11 +9,12 @@ import msgspec
 from atoll import __version__
 from atoll.api.objects import Json
 from atoll.kube.connection import Config
+from atoll.kube.diagnosis import not_kubernetes
 from atoll.kube.discovery import Discovery
-from atoll.kube.errors import AlreadyExists, BadRequest, Conflict, Expired, Unreachable
+from atoll.kube.errors import AlreadyExists, BadRequest, Conflict, Expired, NotFound
 from atoll.kube.objects import Object, Resource, decode_object
 from atoll.kube.transport import Answer, Request, Statistics, Transport
-from atoll.kube.watching import WatchDecoder, WatchEvent
+from atoll.kube.watching import Lines, WatchDecoder, WatchEvent
 
 Body = Json | bytes
 """An object to send: a dict, or JSON that is already encoded."""
@@ -65,6 +66,7 @@ class Client:
     ) -> None:
         self.config = config
         self.discovery = Discovery(self)
+        self._timeout = timeout
         self._transport = Transport(config, user_agent=user_agent, connections=connections, timeout=timeout)
 
     async def __aenter__(self) -> Self:
@@ -84,7 +86,7 @@ class Client:
 
     async def get(self, resource: Resource, name: str, namespace: str = "", *, managed_fields: bool = False) -> Object:
         """One object; `managed_fields` keeps metadata.managedFields in its `raw`."""
-        answer = await self._transport.send(Request("get", "GET", _one(resource, name, namespace)))
+        answer = await self._send(Request("get", "GET", _one(resource, name, namespace)))
         return self._object(answer, resource, managed_fields=managed_fields)
 
     async def list(
@@ -109,7 +111,7 @@ class Client:
         if limit:
             params["limit"] = str(limit)
         while True:
-            answer = await self._transport.send(Request("list", "GET", resource.path(namespace), params))
+            answer = await self._send(Request("list", "GET", resource.path(namespace), params))
             page = self._listing(answer, resource)
             yield page
             if not page.more:
@@ -121,7 +123,7 @@ class Client:
             page = _decode_list(answer.body)
             items = tuple(decode_object(raw, resource) for raw in page.items or ())
         except msgspec.DecodeError as error:
-            raise self._not_kubernetes(answer.body) from error
+            raise not_kubernetes(self.config, answer.body) from error
         return Listing(items, page.metadata.resource_version, page.metadata.more or "")
 
     async def watch(
@@ -178,14 +180,13 @@ class Client:
         }
         params = {name: value for name, value in options.items() if value}
         request = Request("logs", "GET", f"{_one(_PODS, pod, namespace)}/log", params, headers={"Accept": "*/*"})
-        rest = b""
-        async with self._transport.stream(request) as pieces:
+        lines = Lines()
+        async with self._transport.stream(request, idle=None if follow else self._timeout) as pieces:
             async for piece in pieces:
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
+                for line in lines.feed(piece):
                     yield line
-        if rest:
-            yield rest
+        if lines.rest:
+            yield lines.rest
 
     # Writing
 
@@ -194,7 +195,7 @@ class Client:
         _, namespace = _target(resource, body)
         params = _writing(dry_run=dry_run, manager=manager)
         request = Request("create", "POST", _collection(resource, namespace), params, _bytes(body), _JSON)
-        return self._object(await self._transport.send(request), resource)
+        return self._object(await self._send(request), resource)
 
     async def apply(
         self,
@@ -236,7 +237,7 @@ class Client:
         path = _one(resource, name, namespace, subresource)
         request = Request("apply", "PATCH", path, params, data, {"Content-Type": APPLY})
         try:
-            answer = await self._transport.send(request, again=not only_create and not resource_version)
+            answer = await self._send(request, again=not only_create and not resource_version)
         except Conflict as error:
             if not only_create:
                 raise
@@ -252,7 +253,7 @@ class Client:
         params = _writing(dry_run=dry_run, manager=manager)
         path = _one(resource, name, namespace, subresource)
         request = Request("update", "PUT", path, params, _bytes(body), _JSON)
-        return self._object(await self._transport.send(request), resource)
+        return self._object(await self._send(request), resource)
 
     async def patch(
         self,
@@ -271,7 +272,7 @@ class Client:
         headers = {"Content-Type": PATCHES[type]}
         path = _one(resource, name, namespace, subresource)
         request = Request("patch", "PATCH", path, params, _bytes(patch), headers)
-        return self._object(await self._transport.send(request), resource)
+        return self._object(await self._send(request), resource)
 
     async def delete(
         self,
@@ -297,7 +298,7 @@ class Client:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         request = Request("delete", "DELETE", _one(resource, name, namespace), body=_encode(options), headers=_JSON)
-        found = self._object(await self._transport.send(request), resource)
+        found = self._object(await self._send(request), resource)
         return None if found.kind == "Status" else found
 
     # Anything else
@@ -314,10 +315,12 @@ class Client:
     ) -> Any:
         """One request to `path` (from /), its answer decoded from JSON. For what the verbs above don't cover."""
         answer = await self.exchange(method, path, body=body, params=params, headers=headers, timeout=timeout)
+        if not answer.body:
+            return None
         try:
             return _decode_any(answer.body)
         except msgspec.DecodeError as error:
-            raise self._not_kubernetes(answer.body) from error
+            raise not_kubernetes(self.config, answer.body) from error
 
     async def text(self, path: str, *, timeout: float = 0.0) -> str:
         """GET `path` as text: /healthz, /readyz, /metrics."""
@@ -337,17 +340,21 @@ class Client:
         """One request, its answer as bytes."""
         data = None if body is None else _bytes(body)
         merged = (_JSON if body is not None else {}) | dict(headers or {})
-        return await self._transport.send(Request("raw", method, path, params or {}, data, merged, timeout))
+        return await self._send(Request("raw", method, path, params or {}, data, merged, timeout))
+
+    async def _send(self, request: Request, *, again: bool = False) -> Answer:
+        try:
+            return await self._transport.send(request, again=again)
+        except NotFound as error:
+            if error.unknown_path:
+                self.discovery.doubt()
+            raise
 
     def _object(self, answer: Answer, resource: Resource, *, managed_fields: bool = False) -> Object:
         try:
             return decode_object(answer.body, resource, managed_fields=managed_fields)
         except msgspec.DecodeError as error:
-            raise self._not_kubernetes(answer.body) from error
-
-    def _not_kubernetes(self, body: bytes) -> Unreachable:
-        text = body[:100].decode(errors="replace")
-        return Unreachable("NotKubernetes", f"{self.config.server} does not answer as an API server: {text!r}")
+            raise not_kubernetes(self.config, answer.body) from error
 
 
 _PODS = Resource("", "v1", "Pod", "pods")

@@ -1,22 +1,22 @@
-"""Kubeconfig files to `Config`: merged as kubectl merges them, checked, with errors that say what to do."""
+"""Kubeconfigs to `Config`: every field checked, with errors that say where it is wrong and what to do."""
 
 import base64
 import binascii
-import io
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import ryaml
+from urllib.parse import urlsplit
 
 from atoll.kube.connection import Config, ExecPlugin, Impersonation
 from atoll.kube.errors import ConfigError
+from atoll.kube.kubeconfig import Entry, Merged, documents, merge, type_name
 
 __all__ = ["Config", "ExecPlugin", "Impersonation", "in_cluster", "load_kubeconfig"]
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_BYTES = "kubeconfig"
+_SPACE = re.compile(r"[\s\x00-\x1f]")
 
 
 def load_kubeconfig(
@@ -32,7 +32,7 @@ def load_kubeconfig(
     A kubeconfig that strangers wrote must not run programs nor read files here: `allow_exec=False, allow_files=False`.
     Raises ConfigError, which names file, context, field, and what to do.
     """
-    return _Reader(_merge(_documents(source)), allow_exec=allow_exec, allow_files=allow_files).config(context)
+    return _Reader(merge(documents(source)), allow_exec=allow_exec, allow_files=allow_files).config(context)
 
 
 def in_cluster(directory: Path = _SERVICE_ACCOUNT, environment: Mapping[str, str] = os.environ) -> Config:
@@ -58,116 +58,10 @@ def in_cluster(directory: Path = _SERVICE_ACCOUNT, environment: Mapping[str, str
     )
 
 
-class _Document:
-    """One file: where it is, for messages and relative paths, and what it says."""
-
-    def __init__(self, name: str, directory: Path | None, body: dict[str, Any]) -> None:
-        self.name = name
-        self.directory = directory
-        self.body = body
-
-
-class _Entry:
-    """A named cluster, user or context, and the file that it stands in."""
-
-    def __init__(self, document: _Document, field: str, body: dict[str, Any]) -> None:
-        self.document = document
-        self.field = field
-        self.body = body
-
-
-class _Merged:
-    def __init__(self, names: str) -> None:
-        self.names = names
-        self.current = ""
-        self.clusters: dict[str, _Entry] = {}
-        self.users: dict[str, _Entry] = {}
-        self.contexts: dict[str, _Entry] = {}
-
-
-def _documents(source: str | Path | bytes | None) -> list[_Document]:
-    if isinstance(source, bytes):
-        return [_Document(_BYTES, None, _parse(_BYTES, source))]
-    if source is not None:
-        return [_read(Path(source).expanduser())]
-    listed = [Path(part).expanduser() for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    paths = [path for path in listed or [Path.home() / ".kube" / "config"] if path.exists()]
-    if not paths:
-        looked = ", ".join(map(str, listed)) if listed else "~/.kube/config"
-        raise ConfigError(f"no kubeconfig found (looked at {looked}); give a path, or set KUBECONFIG")
-    return [_read(path) for path in paths]
-
-
-def _read(path: Path) -> _Document:
-    try:
-        return _Document(str(path), path.resolve().parent, _parse(str(path), path.read_bytes()))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _parse(name: str, data: bytes) -> dict[str, Any]:
-    try:
-        body = ryaml.load(io.StringIO(data.decode("utf-8-sig")))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{name}: not text: byte {error.start} is not UTF-8") from error
-    except ValueError as error:
-        raise ConfigError(f"{name}: not YAML: {error}") from error
-    if body is None:
-        raise ConfigError(f"{name}: empty")
-    if not isinstance(body, dict):
-        raise ConfigError(f"{name}: not a kubeconfig: a mapping is expected, this is a {_type(body)}")
-    if body.get("kind", "Config") != "Config":
-        raise ConfigError(f"{name}: not a kubeconfig: kind is {body['kind']!r}, expected Config")
-    return body
-
-
-def _merge(documents: Sequence[_Document]) -> _Merged:
-    """As kubectl: of each name the first file's entry holds, and the first current-context that is set."""
-    merged = _Merged(", ".join(document.name for document in documents))
-    for document in documents:
-        current = document.body.get("current-context") or ""
-        if not isinstance(current, str):
-            raise ConfigError(f"{document.name}: current-context: a string is expected, this is a {_type(current)}")
-        merged.current = merged.current or current
-        for plural, singular, into in (
-            ("clusters", "cluster", merged.clusters),
-            ("users", "user", merged.users),
-            ("contexts", "context", merged.contexts),
-        ):
-            for name, entry in _entries(document, plural, singular).items():
-                into.setdefault(name, entry)
-    return merged
-
-
-def _entries(document: _Document, plural: str, singular: str) -> dict[str, _Entry]:
-    found: dict[str, _Entry] = {}
-    items = document.body.get(plural)
-    if items is None:
-        return found
-    if not isinstance(items, list):
-        raise ConfigError(f"{document.name}: {plural}: a list is expected, this is a {_type(items)}")
-    for index, item in enumerate(items):
-        where = f"{document.name}: {plural}[{index}]"
-        if not isinstance(item, dict):
-            raise ConfigError(f"{where}: a mapping with name and {singular} is expected, this is a {_type(item)}")
-        name, body = item.get("name"), item.get(singular)
-        if not isinstance(name, str) or not name:
-            raise ConfigError(f"{where}.name: missing; give the {singular} a name")
-        if body is not None and not isinstance(body, dict):
-            raise ConfigError(f"{where}.{singular}: a mapping is expected, this is a {_type(body)}")
-        found.setdefault(name, _Entry(document, f"{plural}[{name}].{singular}", body or {}))
-    return found
-
-
-def _type(value: Any) -> str:
-    names = {dict: "mapping", list: "list", str: "string", bool: "Boolean", int: "number", float: "number"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)
-
-
 class _Reader:
     """Reads one context out of merged files."""
 
-    def __init__(self, merged: _Merged, *, allow_exec: bool, allow_files: bool) -> None:
+    def __init__(self, merged: Merged, *, allow_exec: bool, allow_files: bool) -> None:
         self.merged = merged
         self.allow_exec = allow_exec
         self.allow_files = allow_files
@@ -199,7 +93,7 @@ class _Reader:
             raise ConfigError(f"{names}: {field} {name!r} does not exist; the contexts are: {known}")
         return name
 
-    def _named(self, chosen: _Entry, field: str, among: Mapping[str, _Entry]) -> _Entry:
+    def _named(self, chosen: Entry, field: str, among: Mapping[str, Entry]) -> Entry:
         name = self._text(chosen, field)
         if not name:
             raise self._wrong(chosen, field, f"missing; name one of the {field}s: {', '.join(sorted(among)) or 'none'}")
@@ -208,12 +102,11 @@ class _Reader:
             raise self._wrong(chosen, field, f"there is no {field} {name!r}; the {field}s are: {known}")
         return among[name]
 
-    def _cluster(self, entry: _Entry) -> dict[str, Any]:
+    def _cluster(self, entry: Entry) -> dict[str, Any]:
         server = self._text(entry, "server")
         if not server:
             raise self._wrong(entry, "server", "missing; give the API server's URL, such as https://10.0.0.1:6443")
-        if not server.startswith(("https://", "http://")):
-            raise self._wrong(entry, "server", f"{server!r} is no URL; it starts with https:// (or http://)")
+        self._check_url(entry, "server", server)
         insecure = self._flag(entry, "insecure-skip-tls-verify")
         ca = self._pem(entry, "certificate-authority")
         if insecure and ca:
@@ -221,8 +114,8 @@ class _Reader:
                 entry, "insecure-skip-tls-verify", "stands beside a certificate authority; remove one of both"
             )
         proxy = self._text(entry, "proxy-url")
-        if proxy and not proxy.startswith(("http://", "https://")):
-            raise self._wrong(entry, "proxy-url", f"{proxy!r} is not supported; use an http:// or https:// proxy")
+        if proxy:
+            self._check_url(entry, "proxy-url", proxy)
         return {
             "server": server.rstrip("/"),
             "ca": ca,
@@ -232,7 +125,7 @@ class _Reader:
             "compression": not self._flag(entry, "disable-compression"),
         }
 
-    def _user(self, entry: _Entry, cluster: _Entry) -> dict[str, Any]:
+    def _user(self, entry: Entry, cluster: Entry) -> dict[str, Any]:
         if entry.body.get("auth-provider"):
             raise self._wrong(
                 entry,
@@ -246,7 +139,7 @@ class _Reader:
         return {
             "client_certificate": certificate,
             "client_key": key,
-            "token": self._text(entry, "token"),
+            "token": self._token(entry),
             "token_file": self._file(entry, "tokenFile"),
             "username": self._text(entry, "username"),
             "password": self._text(entry, "password"),
@@ -254,29 +147,33 @@ class _Reader:
             "exec": self._exec(entry, cluster),
         }
 
-    def _impersonation(self, entry: _Entry) -> Impersonation | None:
+    def _token(self, entry: Entry) -> str:
+        token = self._text(entry, "token").strip()
+        if not (token.isascii() and token.isprintable()):
+            raise self._wrong(entry, "token", "holds characters that no token has; copy it again")
+        return token
+
+    def _impersonation(self, entry: Entry) -> Impersonation | None:
         user = self._text(entry, "as")
         if not user:
             return None
-        extra = entry.body.get("as-user-extra") or {}
+        extra = Entry(entry.document, f"{entry.field}.as-user-extra", self._mapping(entry, "as-user-extra"))
         return Impersonation(
             user=user,
             uid=self._text(entry, "as-uid"),
-            groups=tuple(entry.body.get("as-groups") or ()),
-            extra=tuple((key, tuple(values)) for key, values in extra.items()),
+            groups=self._texts(entry, "as-groups"),
+            extra=tuple((key, self._texts(extra, key)) for key in extra.body),
         )
 
-    def _exec(self, entry: _Entry, cluster: _Entry) -> ExecPlugin | None:
-        spec = entry.body.get("exec")
+    def _exec(self, entry: Entry, cluster: Entry) -> ExecPlugin | None:
+        spec = self._mapping(entry, "exec")
         if not spec:
             return None
         if not self.allow_exec:
             raise self._wrong(
                 entry, "exec", "would run a program on this machine, which is not allowed here; use a token"
             )
-        if not isinstance(spec, dict):
-            raise self._wrong(entry, "exec", f"a mapping is expected, this is a {_type(spec)}")
-        inner = _Entry(entry.document, f"{entry.field}.exec", spec)
+        inner = Entry(entry.document, f"{entry.field}.exec", spec)
         command = self._text(inner, "command")
         if not command:
             raise self._wrong(inner, "command", "missing; name the program that prints the credential")
@@ -292,8 +189,8 @@ class _Reader:
         directory = entry.document.directory
         return ExecPlugin(
             command=command,
-            args=tuple(map(str, spec.get("args") or ())),
-            env=tuple((str(item["name"]), str(item["value"])) for item in spec.get("env") or ()),
+            args=self._texts(inner, "args"),
+            env=self._environment(inner),
             api_version=version,
             install_hint=self._text(inner, "installHint"),
             provide_cluster_info=self._flag(inner, "provideClusterInfo"),
@@ -301,7 +198,17 @@ class _Reader:
             directory=str(directory) if directory else "",
         )
 
-    def _pem(self, entry: _Entry, field: str) -> bytes:
+    def _environment(self, entry: Entry) -> tuple[tuple[str, str], ...]:
+        items = entry.body.get("env") or []
+        well_formed = isinstance(items, list) and all(
+            isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("value"), str)
+            for item in items
+        )
+        if not well_formed:
+            raise self._wrong(entry, "env", "a list of mappings with name and value, both strings, is expected")
+        return tuple((item["name"], item["value"]) for item in items)
+
+    def _pem(self, entry: Entry, field: str) -> bytes:
         """Inline data first, as kubectl does."""
         data = self._text(entry, f"{field}-data")
         if data:
@@ -320,7 +227,7 @@ class _Reader:
         except OSError as error:
             raise self._wrong(entry, field, f"{path} cannot be read: {error.strerror}") from error
 
-    def _file(self, entry: _Entry, field: str) -> str:
+    def _file(self, entry: Entry, field: str) -> str:
         path = self._text(entry, field)
         if not path:
             return ""
@@ -332,27 +239,49 @@ class _Reader:
         directory = entry.document.directory
         return str(directory / path) if directory else path
 
-    def _text(self, entry: _Entry, field: str) -> str:
+    def _check_url(self, entry: Entry, field: str, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not _SPACE.search(url)
+        except ValueError:
+            usable = False
+        if not usable:
+            shown = url.rpartition("@")[2]
+            raise self._wrong(entry, field, f"{shown!r} cannot be used; give a URL such as https://10.0.0.1:6443")
+
+    def _text(self, entry: Entry, field: str) -> str:
         value = entry.body.get(field)
         if value is None:
             return ""
         if not isinstance(value, str):
-            raise self._wrong(entry, field, f"a string is expected, this is a {_type(value)}")
+            raise self._wrong(entry, field, f"a string is expected, this is a {type_name(value)}")
         return value
 
-    def _flag(self, entry: _Entry, field: str) -> bool:
+    def _texts(self, entry: Entry, field: str) -> tuple[str, ...]:
+        values = entry.body.get(field) or []
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self._wrong(entry, field, "a list of strings is expected; put numbers and true or false in quotes")
+        return tuple(values)
+
+    def _mapping(self, entry: Entry, field: str) -> dict[str, Any]:
+        value = entry.body.get(field) or {}
+        if not isinstance(value, dict):
+            raise self._wrong(entry, field, f"a mapping is expected, this is a {type_name(value)}")
+        return value
+
+    def _flag(self, entry: Entry, field: str) -> bool:
         value = entry.body.get(field)
         if value is None:
             return False
         if not isinstance(value, bool):
-            raise self._wrong(entry, field, f"true or false is expected, this is a {_type(value)}")
+            raise self._wrong(entry, field, f"true or false is expected, this is a {type_name(value)}")
         return value
 
-    def _wrong(self, entry: _Entry, field: str, what: str) -> ConfigError:
+    def _wrong(self, entry: Entry, field: str, what: str) -> ConfigError:
         return ConfigError(f"{entry.document.name}: context {self.context!r}: {entry.field}.{field}: {what}")
 
 
-def _exec_extension(cluster: _Entry) -> Any:
+def _exec_extension(cluster: Entry) -> Any:
     """What KUBERNETES_EXEC_INFO hands on: the cluster's extension of this reserved name."""
     for item in cluster.body.get("extensions") or ():
         if isinstance(item, dict) and item.get("name") == "client.authentication.k8s.io/exec":

@@ -89,8 +89,12 @@ class Config(msgspec.Struct, frozen=True):
         return _yaml(document)
 
     def _cluster(self) -> dict[str, Any]:
+        extension = self.exec.cluster_config if self.exec else None
         return _given(
             {
+                "extensions": [{"name": "client.authentication.k8s.io/exec", "extension": extension}]
+                if extension
+                else [],
                 "server": self.server,
                 "certificate-authority-data": _base64(self.ca),
                 "insecure-skip-tls-verify": self.insecure,

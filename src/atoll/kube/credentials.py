@@ -87,9 +87,11 @@ class _TokenFile:
             seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if seen != self._seen:
                 token = self._path.read_text().strip()
-                if not token:
-                    raise CredentialError(f"the token file {self._path} is empty")
+                if not token or not (token.isascii() and token.isprintable()):
+                    raise CredentialError(f"the token file {self._path} is empty, or holds no token")
                 self._credential, self._seen = Credential(f"Bearer {token}"), seen
+        except UnicodeDecodeError as error:
+            raise CredentialError(f"the token file {self._path} holds no token") from error
         except OSError as error:
             if self._seen is None:
                 raise CredentialError(f"the token file {self._path} cannot be read: {error.strerror}") from error
@@ -195,6 +197,8 @@ class _Exec:
                 f" ExecCredential of {self._plugin.api_version!r}, as the kubeconfig says"
             )
         status = answer.status
+        if status and not (status.token.isascii() and (status.token + ".").isprintable()):
+            raise CredentialError(f"the exec plugin {command!r} printed a token with characters that no token has")
         if status is None or not (status.token or (status.client_certificate_data and status.client_key_data)):
             raise CredentialError(f"the exec plugin {command!r} printed neither a token nor a certificate with its key")
         return status

@@ -31,6 +31,10 @@ def diagnose(error: Exception, config: Config, proxy: str = "") -> Unreachable:
             return Unreachable("DNS", f"the name {error.host} cannot be resolved: {_words(error)}")
         case aiohttp.ClientConnectorCertificateError():
             return _certificate(error.certificate_error, host, config)
+        case aiohttp.ConnectionTimeoutError():
+            return Unreachable(
+                "Timeout", f"no connection to {host} in time; is it down, or does a firewall drop packets?"
+            )
         case asyncio.TimeoutError():
             return Unreachable("Timeout", f"{host} did not answer in time")
         case aiohttp.ClientOSError() | ssl.SSLError() | OSError():
@@ -47,6 +51,12 @@ def diagnose(error: Exception, config: Config, proxy: str = "") -> Unreachable:
             return Unreachable("Protocol", f"{config.server} is no URL")
         case _:
             return Unreachable("Reset", f"{host}: {error or type(error).__name__}")
+
+
+def not_kubernetes(config: Config, body: bytes) -> Unreachable:
+    """What answered with 200, but not with what an API server would say: a login page, another service."""
+    text = body[:100].decode(errors="replace")
+    return Unreachable("NotKubernetes", f"{_host(config.server)} does not answer as an API server: {text!r}")
 
 
 def _certificate(error: Exception, host: str, config: Config) -> Unreachable:

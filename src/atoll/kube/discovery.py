@@ -1,21 +1,32 @@
-"""Which kinds a server has, and where: asked once, and again when a kind is missing."""
+"""Which kinds a server has, and where: asked once, and again when a kind is missing or a path has gone."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from atoll.api.objects import GroupKind
+from atoll.kube.catalogue import (
+    Catalogue,
+    catalogue,
+    is_aggregated,
+    read_aggregated,
+    read_core_versions,
+    read_group_versions,
+    read_plain,
+)
+from atoll.kube.diagnosis import not_kubernetes
 from atoll.kube.errors import ApiError, KindNotServed, Unreachable
 from atoll.kube.objects import Resource
 
 if TYPE_CHECKING:
     from atoll.kube.client import Client
 
-REFRESH_AFTER = 3.0
-"""Seconds between two refreshes for the sake of kinds that were missing."""
-_AGGREGATED = (
+REFRESH_AFTER = 1.0
+"""Seconds between two questions for the sake of missing kinds; most are answered "304 Not Modified"."""
+_ACCEPT = (
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"
     "application/json"
@@ -25,102 +36,26 @@ _AGGREGATED = (
 class DiscoveryIncomplete(Unreachable):
     """The group's own server (an aggregated API) did not tell what it serves: whether it serves a kind is not known."""
 
-    def __init__(self, group: str, version: str) -> None:
-        super().__init__(
-            "Discovery", f"what the API group {group!r} serves is not known: its own server does not answer"
-        )
+    def __init__(self, group: str) -> None:
+        super().__init__("Discovery", f"what the API group {group} serves is not known: its own server does not answer")
         self.group = group
-        self.version = version
-
-
-class _Kind(msgspec.Struct):
-    group: str = ""
-    version: str = ""
-    kind: str = ""
-
-
-class _AggregatedResource(msgspec.Struct, rename="camel"):
-    resource: str
-    response_kind: _Kind | None = None
-    scope: str = "Namespaced"
-    verbs: tuple[str, ...] = ()
-
-
-class _AggregatedVersion(msgspec.Struct):
-    version: str
-    resources: tuple[_AggregatedResource, ...] = ()
-    freshness: str = "Current"
-
-
-class _Name(msgspec.Struct):
-    name: str = ""
-
-
-class _AggregatedGroup(msgspec.Struct):
-    metadata: _Name = msgspec.field(default_factory=_Name)
-    versions: tuple[_AggregatedVersion, ...] = ()
-
-
-class _Aggregated(msgspec.Struct):
-    kind: str
-    items: tuple[_AggregatedGroup, ...] = ()
-
-
-class _PlainResource(msgspec.Struct):
-    name: str
-    kind: str
-    namespaced: bool = True
-    verbs: tuple[str, ...] = ()
-    group: str = ""
-    version: str = ""
-
-
-class _PlainResources(msgspec.Struct):
-    resources: tuple[_PlainResource, ...] = ()
-
-
-class _GroupVersion(msgspec.Struct, rename="camel"):
-    group_version: str
-    version: str
-
-
-class _PlainGroup(msgspec.Struct, rename="camel"):
-    name: str
-    versions: tuple[_GroupVersion, ...] = ()
-    preferred_version: _GroupVersion | None = None
-
-
-class _PlainGroups(msgspec.Struct):
-    groups: tuple[_PlainGroup, ...] = ()
-
-
-class _Core(msgspec.Struct):
-    versions: tuple[str, ...] = ()
-
-
-class Catalogue(msgspec.Struct, frozen=True):
-    """What was found: versions of each kind, the group's preferred one first; `stale` are groups that did not tell."""
-
-    kinds: dict[GroupKind, tuple[Resource, ...]]
-    stale: frozenset[str] = frozenset()
-
-    def find(self, kind: GroupKind, version: str) -> Resource | None:
-        return next((found for found in self.kinds.get(kind, ()) if version in {"", found.version}), None)
 
 
 class Discovery:
-    """The kinds that one server serves. A miss asks again, at most every few seconds."""
+    """The kinds that one server serves."""
 
     def __init__(self, client: "Client") -> None:
         self._client = client
-        self._catalogue: Catalogue | None = None
-        self._asked = 0.0
-        self._lock = asyncio.Lock()
+        self._known = Catalogue()
+        self._asked = float("-inf")
+        self._doubted = True
+        self._documents: dict[str, tuple[str, bytes]] = {}
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def stale_groups(self) -> frozenset[str]:
         """Groups whose own server did not answer when we asked last."""
-        return self._catalogue.stale if self._catalogue else frozenset()
+        return self._known.stale
 
     async def resource(self, group: str, kind: str, version: str = "") -> Resource:
         """The resource of a kind, in the server's preferred version when `version` is "".
@@ -128,110 +63,83 @@ class Discovery:
         Raises KindNotServed when the server says so, DiscoveryIncomplete (an Unreachable) when it cannot tell.
         """
         wanted = GroupKind(group, kind)
-        catalogue = await self._known()
-        found = catalogue.find(wanted, version)
-        if found is None and time.monotonic() - self._asked >= REFRESH_AFTER:
-            catalogue = await self._refresh(self._asked)
-            found = catalogue.find(wanted, version)
+        await self._refresh()
+        found = self._known.find(wanted, version)
+        if found is None:
+            await self._refresh(missing=True)
+            found = self._known.find(wanted, version)
         if found is not None:
             return found
-        if group in catalogue.stale:
-            raise DiscoveryIncomplete(group, version)
+        if group in self._known.stale:
+            raise DiscoveryIncomplete(group)
         raise KindNotServed(wanted, version)
 
     async def all(self) -> tuple[Resource, ...]:
         """Each kind once, in its preferred version, by group and kind."""
-        catalogue = await self._known()
-        return tuple(versions[0] for _, versions in sorted(catalogue.kinds.items()))
+        await self._refresh()
+        return tuple(versions[0] for _, versions in sorted(self._known.kinds.items()))
 
     def invalidate(self) -> None:
-        """Forget all: a CRD came or went. The next question asks the server."""
-        self._catalogue = None
+        """What is known may be wrong: a CRD came or went. The next question asks the server."""
+        self._doubted = True
+        self._asked = float("-inf")
 
-    async def _known(self) -> Catalogue:
-        return self._catalogue or await self._refresh(self._asked)
+    def doubt(self) -> None:
+        """A path of ours led nowhere. The next question asks the server, unless that was done a moment ago."""
+        self._doubted = True
 
-    async def _refresh(self, seen: float) -> Catalogue:
-        async with self._lock:  # many questions, one request
-            if self._catalogue is None or self._asked == seen:
-                catalogue = await self._ask()
-                self._catalogue, self._asked = catalogue, time.monotonic()
-            return self._catalogue
+    async def _refresh(self, *, missing: bool = False) -> None:
+        """Ask when there is doubt, or something is missing. All who wait share one question, and its failure."""
+        while (self._doubted or missing) and (self._asking or time.monotonic() - self._asked >= REFRESH_AFTER):
+            missing = False
+            if self._asking is None:
+                self._asking = asyncio.create_task(self._renew())
+            await asyncio.shield(self._asking)
+
+    async def _renew(self) -> None:
+        self._asked, self._doubted = time.monotonic(), False  # before, so that an `invalidate` meanwhile is not lost
+        try:
+            self._known = await self._ask()
+        except BaseException:
+            self.invalidate()
+            raise
+        finally:
+            self._asking = None
 
     async def _ask(self) -> Catalogue:
-        core, groups = await asyncio.gather(self._get("/api"), self._get("/apis"))
-        found: list[tuple[Resource, ...]] = []
+        try:
+            (core, core_stale), (groups, groups_stale) = await asyncio.gather(
+                self._read("/api", read_core_versions), self._read("/apis", read_group_versions)
+            )
+        except msgspec.DecodeError as error:
+            raise not_kubernetes(self._client.config, b"") from error
+        return catalogue([*core, *groups], core_stale | groups_stale, self._known)
+
+    async def _read(
+        self, path: str, versions: Callable[[bytes], list[tuple[str, str]]]
+    ) -> tuple[list[Resource], set[str]]:
+        document = await self._document(path)
+        if is_aggregated(document):
+            return read_aggregated(document)
         stale: set[str] = set()
-        for body, plain in ((core, self._plain_core), (groups, self._plain_groups)):
-            if _is_aggregated(body):
-                found.append(_read_aggregated(body, stale))
-            else:
-                found.append(await plain(body, stale))
-        kinds: dict[GroupKind, tuple[Resource, ...]] = {}
-        for resource in (resource for part in found for resource in part):
-            kinds[resource.group_kind] = (*kinds.get(resource.group_kind, ()), resource)
-        return Catalogue(kinds, frozenset(stale))
+        parts = await asyncio.gather(*(self._plain(*each, stale) for each in versions(document)))
+        return [resource for part in parts for resource in part], stale
 
-    async def _get(self, path: str) -> bytes:
-        return (await self._client.exchange("GET", path, headers={"Accept": _AGGREGATED})).body
-
-    async def _plain_core(self, body: bytes, stale: set[str]) -> tuple[Resource, ...]:
-        versions = msgspec.json.decode(body, type=_Core).versions
-        return await self._plain_versions("", [("", version) for version in versions], stale)
-
-    async def _plain_groups(self, body: bytes, stale: set[str]) -> tuple[Resource, ...]:
-        wanted: list[tuple[str, str]] = []
-        for group in msgspec.json.decode(body, type=_PlainGroups).groups:
-            first = group.preferred_version.version if group.preferred_version else ""
-            versions = sorted((version.version for version in group.versions), key=lambda version: version != first)
-            wanted += [(group.name, version) for version in versions]
-        return await self._plain_versions("", wanted, stale)
-
-    async def _plain_versions(self, _: str, wanted: list[tuple[str, str]], stale: set[str]) -> tuple[Resource, ...]:
-        parts = await asyncio.gather(*(self._plain_version(group, version, stale) for group, version in wanted))
-        return tuple(resource for part in parts for resource in part)
-
-    async def _plain_version(self, group: str, version: str, stale: set[str]) -> tuple[Resource, ...]:
+    async def _plain(self, group: str, version: str, stale: set[str]) -> list[Resource]:
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
             answer = await self._client.exchange("GET", path)
-        except ApiError:
+        except ApiError:  # the group's own server is away: 503, mostly
             stale.add(group)
-            return ()
-        listed = msgspec.json.decode(answer.body, type=_PlainResources).resources
-        return tuple(
-            Resource(group, version, item.kind, item.name, item.namespaced, frozenset(item.verbs))
-            for item in listed
-            if "/" not in item.name
-        )
+            return []
+        return read_plain(group, version, answer.body)
 
-
-def _is_aggregated(body: bytes) -> bool:
-    return msgspec.json.decode(body, type=_KindOnly).kind == "APIGroupDiscoveryList"
-
-
-class _KindOnly(msgspec.Struct):
-    kind: str = ""
-
-
-def _read_aggregated(body: bytes, stale: set[str]) -> tuple[Resource, ...]:
-    found: list[Resource] = []
-    for group in msgspec.json.decode(body, type=_Aggregated).items:
-        name = group.metadata.name
-        for version in group.versions:
-            if version.freshness == "Stale":
-                stale.add(name)
-            for item in version.resources:
-                if item.response_kind is None or not item.response_kind.kind:
-                    continue
-                found.append(
-                    Resource(
-                        name,
-                        version.version,
-                        item.response_kind.kind,
-                        item.resource,
-                        item.scope == "Namespaced",
-                        frozenset(item.verbs),
-                    )
-                )
-    return tuple(found)
+    async def _document(self, path: str) -> bytes:
+        """Servers of the aggregated form say "not modified" to an ETag, and save 100 KB and more."""
+        tag, document = self._documents.get(path, ("", b""))
+        headers = {"Accept": _ACCEPT} | ({"If-None-Match": tag} if tag else {})
+        answer = await self._client.exchange("GET", path, headers=headers)
+        if answer.status == 304:
+            return document
+        self._documents[path] = (answer.etag, answer.body)
+        return answer.body

@@ -59,7 +59,12 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """404: no such object, or no such path."""
+    """404: no such object or namespace; with `unknown_path` no such kind (its CRD is gone, or never was)."""
+
+    @property
+    def unknown_path(self) -> bool:
+        """The path itself led nowhere: API machinery answers a Status with a reason, the router only text."""
+        return not self.reason
 
 
 class AlreadyExists(ApiError):

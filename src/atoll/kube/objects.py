@@ -4,6 +4,7 @@ Decoding costs a few microseconds and the memory of the bytes, because spec and 
 seven to nine times as much). `metadata.managedFields`, often half of an object, is cut out of the bytes.
 """
 
+from sys import intern
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -159,8 +160,9 @@ def decode_object(
     meta = wire.metadata
     if not managed_fields and memoryview(meta.managed_fields):
         raw = _without_managed_fields(raw, bytes(meta.managed_fields))
-    if not wire.kind and resource is not None:
-        raw = _with_type(raw, resource.kind, resource.api_version)
+    if resource is not None and wire.kind in {"", resource.kind}:  # its strings are shared by all objects
+        if not wire.kind:
+            raw = _with_type(raw, resource.kind, resource.api_version)
         kind, group, version = resource.kind, resource.group, resource.version
     else:
         kind = wire.kind
@@ -169,7 +171,7 @@ def decode_object(
         group,
         version,
         kind,
-        meta.namespace or "",
+        intern(meta.namespace or ""),
         meta.name,
         meta.uid,
         meta.resource_version,
@@ -191,13 +193,13 @@ def of_body(body: Json) -> Object:
 
 def _without_managed_fields(raw: bytes, value: bytes) -> bytes:
     """Cut the one member out of the text; where its place isn't certain, decode and encode instead."""
-    needle = _MANAGED + value
-    start = raw.find(needle)
-    end = start + len(needle)
-    if start < 0 or raw.find(needle, end) >= 0:
+    start = raw.find(_MANAGED)
+    end = start + len(_MANAGED)
+    if start < 0 or not raw.startswith(value, end) or raw.find(_MANAGED, end + len(value)) >= 0:
         body: dict[str, Any] = _decode_any(raw)
         del body["metadata"]["managedFields"]
         return msgspec.json.encode(body)
+    end += len(value)
     if raw[end : end + 1] == b",":
         return raw[:start] + raw[end + 1 :]
     return raw[: start - 1] + raw[end:] if raw[start - 1 : start] == b"," else raw[:start] + raw[end:]

@@ -50,11 +50,11 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct):
-    """A whole answer that is no error."""
+    """A whole answer that is no error; status 304 only to requests with If-None-Match."""
 
     status: int
     body: bytes
-    warnings: tuple[str, ...] = ()
+    etag: str = ""
 
 
 class Transport:
@@ -90,6 +90,7 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_TIMEOUT),
             read_bufsize=1 << 18,
+            max_field_size=1 << 16,  # the warnings of an API server are headers
         )
         return self
 
@@ -124,7 +125,7 @@ class Transport:
         limit = aiohttp.ClientTimeout(total=request.timeout or self._timeout, sock_connect=CONNECT_TIMEOUT)
         async with await self._response(request, limit) as response:
             data = await self._read(response)
-            return Answer(response.status, data, tuple(response.headers.getall("Warning", ())))
+            return Answer(response.status, data, response.headers.get("ETag", ""))
 
     @asynccontextmanager
     async def stream(self, request: Request, *, idle: float | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -195,7 +196,7 @@ class Transport:
             self._answers[0] += 1
             raise diagnose(error, self.config, self._proxy) from error
         self._answers[response.status] += 1
-        if response.status >= 300:
+        if response.status >= 300 and response.status != 304:
             raise await self._error(response)
         return response
 

@@ -26,28 +26,44 @@ class _Envelope(msgspec.Struct, gc=False):
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
-class WatchDecoder:
-    """Feed it bytes as they come. An ERROR event raises its ApiError (`Expired` for 410): the watch is over then."""
+class Lines:
+    """Bytes, cut anywhere, to lines. The cost is linear, however long a line and small the pieces are."""
 
-    def __init__(self, resource: Resource) -> None:
-        self._resource = resource
+    def __init__(self) -> None:
         self._unfinished: list[bytes] = []
 
-    def feed(self, data: bytes) -> Iterator[WatchEvent]:
-        """The events that `data` completes, in order; iterate to the end before feeding more."""
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, without their ends."""
         *lines, rest = data.split(b"\n")
         if lines and self._unfinished:
             lines[0] = b"".join((*self._unfinished, lines[0]))
             self._unfinished.clear()
         if rest:
             self._unfinished.append(rest)
-        for line in lines:
+        return lines
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the last line's end."""
+        return b"".join(self._unfinished)
+
+
+class WatchDecoder:
+    """Feed it bytes as they come. An ERROR event raises its ApiError (`Expired` for 410): the watch is over then."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self._lines = Lines()
+
+    def feed(self, data: bytes) -> Iterator[WatchEvent]:
+        """The events that `data` completes, in order; iterate to the end before feeding more."""
+        for line in self._lines.feed(data):
             if line and not line.isspace():
                 yield self._event(line)
 
     def close(self) -> None:
         """The stream has ended. Raises Unreachable when that was in the middle of an event."""
-        if any(not piece.isspace() for piece in self._unfinished):
+        if self._lines.rest.strip():
             raise Unreachable("Reset", "the watch broke off in the middle of an event")
 
     def _event(self, line: bytes) -> WatchEvent:
