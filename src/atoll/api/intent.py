@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from atoll.api.application import Difference, HealthRule, Placement, Replicas, Retain, Toleration
-from atoll.api.objects import Key, Manifest
+from atoll.api.objects import Key, Manifest, ObjectId
 
 
 class Revision(NamedTuple):
@@ -52,3 +52,5 @@ class Intent(msgspec.Struct, frozen=True):
     retain: tuple[Retain, ...] = ()
     recreate: bool = False
     health: tuple[HealthRule, ...] = ()
+    templates: frozenset[ObjectId] = frozenset()
+    """Objects of `manifests` that live on the hub itself: never written there, should the hub be a member too."""

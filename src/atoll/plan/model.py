@@ -25,11 +25,19 @@ class ClusterFacts(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The fleet at one moment. `previous` is where each application was placed last: its clusters and replicas."""
+    """The fleet at one moment. `previous` is where each application was placed last: its clusters and replicas.
+
+    `hub` is the UID of the hub's own cluster, as it would have it if it were a member too; "" when unknown.
+    """
 
     clusters: dict[str, ClusterFacts]
     now: float = 0.0
     previous: dict[Key, dict[str, int | None]] = {}
+    hub: str = ""
+
+
+Numbers = tuple[int | None, ...]
+"""Replicas for each manifest of an application, in their order; None leaves the manifest's own."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -71,3 +79,12 @@ class Plan(msgspec.Struct, frozen=True):
     deliveries: dict[str, Delivery]
     refusals: dict[str, Refusal] = {}
     warnings: tuple[str, ...] = ()
+
+
+class RefusedError(Exception):
+    """Raised inside planning, and caught there: a field of the Application that can't be carried out."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message

@@ -1,0 +1,56 @@
+"""JSON patches (RFC 6902) on the objects that a target names. They change an object, never which object it is."""
+
+from typing import Any
+
+import jsonpatch
+from jsonpointer import JsonPointerException
+from msgspec import UNSET
+
+from atoll.api.application import Patch, Target
+from atoll.api.editing import with_body
+from atoll.api.objects import Manifest, identify
+from atoll.plan.model import RefusedError
+
+
+def meant(target: Target, manifest: Manifest) -> bool:
+    """Whether all that `target` gives matches the object."""
+    return (
+        target.api_version in ("", manifest.api_version)
+        and target.kind in ("", manifest.id.kind)
+        and target.name in ("", manifest.id.name)
+        and target.namespace in ("", manifest.id.namespace)
+    )
+
+
+def patched(manifest: Manifest, patch: Patch, at: str) -> Manifest:
+    """The object after one operation. Raises `RefusedError` when it fails, or makes another object of it."""
+    try:
+        body = jsonpatch.apply_patch(manifest.body, [_operation(patch)])
+    except jsonpatch.JsonPatchTestFailed:
+        raise RefusedError(f"{at}.value", f"test failed: {manifest.id} has another value at {patch.path}") from None
+    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, ValueError, KeyError, IndexError) as error:
+        raise RefusedError(f"{at}.path", f"{patch.op} {patch.path} fails on {manifest.id}: {_words(error)}") from error
+    _check_identity(manifest, body, at)
+    return with_body(manifest, body)
+
+
+def _operation(patch: Patch) -> dict[str, Any]:
+    operation: dict[str, Any] = {"op": patch.op, "path": patch.path}
+    if patch.value is not UNSET:
+        operation["value"] = patch.value
+    if patch.from_:
+        operation["from"] = patch.from_
+    return operation
+
+
+def _check_identity(manifest: Manifest, body: Any, at: str) -> None:
+    """A patch that renamed an object would leave the application's reach, and the old object behind."""
+    whole = isinstance(body, dict) and isinstance(body.get("metadata"), dict)
+    if not whole or identify(body) != manifest.id or body.get("apiVersion") != manifest.body.get("apiVersion"):
+        what = "apiVersion, kind, metadata.name or metadata.namespace"
+        raise RefusedError(f"{at}.path", f"a patch may not change {what} of {manifest.id}")
+
+
+def _words(error: Exception) -> str:
+    """The library's text; a KeyError's is only the quoted key."""
+    return f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
