@@ -1,10 +1,10 @@
 """`Cluster`: there is a cluster, how it is reached, where it is, what it has."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from atoll.api.common import Base, Condition, Labels, Name, Strict
+from atoll.api.common import Base, Condition, Labels, Name, Rule, Strict
 
 
 class Direct(Strict, frozen=True):
@@ -19,6 +19,8 @@ class Connection(Strict, frozen=True):
     """How the cluster is reached: exactly one of its fields."""
 
     direct: Annotated[Direct | None, Meta(description="By a kubeconfig that the hub holds.")] = None
+
+    shape: ClassVar[tuple[Rule, ...]] = (Rule("has(self.direct)", "give exactly one way to reach it: direct"),)
 
 
 class Taint(Strict, frozen=True):
@@ -37,16 +39,14 @@ class ClusterSpec(Strict, frozen=True):
 
     connection: Annotated[Connection, Meta(description="How it is reached.")]
     provider: Annotated[str, Meta(max_length=63, description="Cloud or owner, such as aws, gcp, onprem.")] = ""
-    region: Annotated[
-        str, Meta(max_length=63, description="Region; found from the nodes' labels when not given.")
-    ] = ""
+    region: Annotated[str, Meta(max_length=63, description="Region; found from the nodes' labels when not given.")] = ""
     zone: Annotated[str, Meta(max_length=63, description="Zone; found from the nodes' labels when not given.")] = ""
     taints: Annotated[
         tuple[Taint, ...], Meta(max_length=32, description="Keep Applications away that don't tolerate them.")
     ] = ()
-    cordoned: Annotated[
-        bool, Meta(description="No Application is newly placed here; those that are here stay.")
-    ] = False
+    cordoned: Annotated[bool, Meta(description="No Application is newly placed here; those that are here stay.")] = (
+        False
+    )
 
 
 class Resources(Base, frozen=True):
@@ -68,7 +68,10 @@ class ClusterStatus(Base, frozen=True):
             extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()
-    uid: Annotated[str, Meta(max_length=64, description="UID of the member's kube-system namespace: its identity.")] = ""
+    uid: Annotated[str, Meta(max_length=64, description="UID of the member's kube-system namespace: its identity.")] = (
+        ""
+    )
+    mode: Annotated[str, Meta(max_length=16, description="How it is reached: direct.")] = ""
     version: Annotated[str, Meta(max_length=64, description="The member's Kubernetes version.")] = ""
     nodes: Annotated[int, Meta(description="Number of nodes.")] = 0
     ready_nodes: Annotated[int, Meta(description="Number of nodes that are Ready.")] = 0
@@ -102,3 +105,10 @@ class Cluster(Base, frozen=True):
     status: ClusterStatus = ClusterStatus()
     api_version: str = "atoll.dev/v1alpha1"
     kind: str = "Cluster"
+
+    shape: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",
+            "a cluster's name is a DNS label: at most 63 of a-z, 0-9 and -, since DNS names and labels carry it",
+        ),
+    )

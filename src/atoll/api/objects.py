@@ -31,7 +31,7 @@ class ObjectId(NamedTuple):
         return GroupKind(self.group, self.kind)
 
     def __str__(self) -> str:
-        """As users name it: `Deployment/web`, `Certificate.cert-manager.io/shop` for other groups than Kubernetes' own."""
+        """As users name it: `Deployment/web`; `Certificate.cert-manager.io/shop` where the group is another's."""
         group = "" if not self.group or "." not in self.group or self.group.endswith(".k8s.io") else f".{self.group}"
         return f"{self.kind}{group}/{self.name}"
 
@@ -51,7 +51,7 @@ class Key(NamedTuple):
         return cls(namespace, name)
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, weakref=True):
     """One object as it is to be sent: `body` is complete JSON, never changed in place."""
 
     id: ObjectId
@@ -77,7 +77,9 @@ def identify(body: Mapping[str, Any]) -> ObjectId:
     """The identity of a manifest or a live object. Missing parts are ""; `validate()` names them."""
     group, _ = split_api_version(str(body.get("apiVersion", "")))
     metadata = body.get("metadata") or {}
-    return ObjectId(group, str(body.get("kind", "")), str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+    return ObjectId(
+        group, str(body.get("kind", "")), str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+    )
 
 
 def manifest(body: Json) -> Manifest:

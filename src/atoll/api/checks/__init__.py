@@ -1,0 +1,1 @@
+"""What `validate()` looks at: one file a subject, each a few small functions that yield issues."""

@@ -1,0 +1,103 @@
+"""Clusters: names, selectors and expressions of the placement, the differences and the weights."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from atoll.api.application import ClusterTarget, Share
+from atoll.api.checks.case import Case
+from atoll.api.common import LabelSelector
+from atoll.api.expressions import Expression, ExpressionError
+from atoll.api.issues import Issue, warning
+
+EVERY_OTHER = "*"
+_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def clusters(case: Case) -> Iterator[Issue]:
+    """Names that no cluster has are warnings: GitOps may bring the cluster later."""
+    spec = case.app.spec
+    placed = set(spec.placement.clusters) if spec.placement else set()
+    for target, at in _targets(case):
+        yield from _names(case, target.clusters, f"{at}.clusters")
+        if at != "spec.placement" and placed:
+            yield from _outside(target.clusters, placed, f"{at}.clusters")
+    if spec.replicas is not None:
+        shares: dict[str, Share] = {"spec.replicas": spec.replicas}
+        shares |= {f"spec.replicas.workloads[{name}]": share for name, share in spec.replicas.workloads.items()}
+        for at, share in shares.items():
+            named = [name for name in share.weights if name != EVERY_OTHER]
+            yield from _names(case, named, f"{at}.weights")
+            yield from _outside(named, placed, f"{at}.weights") if placed else ()
+
+
+def selectors(case: Case) -> Iterator[Issue]:
+    for target, at in _targets(case):
+        if target.selector is not None:
+            yield from _selector(target.selector, f"{at}.selector")
+    for index, select in enumerate(case.app.spec.select):
+        if select.label_selector is not None:
+            yield from _selector(select.label_selector, f"spec.select[{index}].labelSelector")
+
+
+def expressions(case: Case) -> Iterator[Issue]:
+    for target, at in _targets(case):
+        if target.where is not None:
+            yield from _expression(target.where, "cluster", f"{at}.where")
+    for index, rule in enumerate(case.app.spec.health):
+        for field in ("degraded", "healthy", "suspended", "message"):
+            text = getattr(rule, field)
+            if text is not None:
+                yield from _expression(text, "object", f"spec.health[{index}].{field}")
+
+
+def _targets(case: Case) -> Iterator[tuple[ClusterTarget, str]]:
+    if case.app.spec.placement is not None:
+        yield case.app.spec.placement, "spec.placement"
+    for index, difference in enumerate(case.app.spec.differences):
+        yield difference, f"spec.differences[{index}]"
+
+
+def _names(case: Case, names: Iterable[str], at: str) -> Iterator[Issue]:
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield warning(at, f"{name} is named {times} times")
+        if case.clusters is not None and name not in case.clusters:
+            near = difflib.get_close_matches(name, case.clusters, n=1)
+            yield warning(at, f"there is no cluster {name} yet" + (f": did you mean {near[0]}?" if near else ""))
+
+
+def _outside(names: Iterable[str], placed: set[str], at: str) -> Iterator[Issue]:
+    for name in names:
+        if name not in placed:
+            yield warning(at, f"{name} is not in spec.placement.clusters: this has no effect there")
+
+
+def _selector(selector: LabelSelector, at: str) -> Iterator[Issue]:
+    for key, value in selector.match_labels.items():
+        yield from label(key, value, f"{at}.matchLabels[{key}]")
+    for index, requirement in enumerate(selector.match_expressions):
+        path = f"{at}.matchExpressions[{index}]"
+        yield from label(requirement.key, "", f"{path}.key")
+        for value in requirement.values:
+            yield from label("valid", value, f"{path}.values")
+
+
+def label(key: str, value: str, path: str) -> Iterator[Issue]:
+    """A label's key is `[prefix/]name`, its name and its value at most 63 of letters, digits, `-`, `_` and `.`."""
+    prefix, slash, name = key.rpartition("/")
+    if not name or not _VALUE.fullmatch(name) or (slash and (not _PREFIX.fullmatch(prefix) or len(prefix) > 253)):
+        yield Issue(
+            path, f"{key!r} can't be a label's key: [prefix/]name, the name at most 63 of letters, digits, - _ ."
+        )
+    if not _VALUE.fullmatch(value):
+        yield Issue(path, f"{value!r} can't be a label's value: at most 63 of letters, digits, - _ .")
+
+
+def _expression(text: str, variable: str, path: str) -> Iterator[Issue]:
+    try:
+        Expression.compile(text, variable)
+    except ExpressionError as error:
+        yield Issue(path, f"{error} (CEL)")

@@ -1,0 +1,107 @@
+"""Fields and types, and the rules of shape that the CRD carries: the same texts, evaluated without an API server."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from atoll.api.application import Application
+from atoll.api.expressions import Expression, ExpressionError
+from atoll.api.issues import Issue
+from atoll.api.objects import Json
+from atoll.api.schema import VALIDATIONS, Schema, struct_schema
+
+_PLACE = re.compile(r" - at `(?:key in )?\$?(.*?)`$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
+
+
+def parse(body: Json) -> Application | Issue:
+    """The Application, or the first thing that isn't of its form."""
+    try:
+        return msgspec.convert(body, Application)
+    except msgspec.ValidationError as error:
+        return _issue(str(error))
+
+
+def shape(body: Json) -> Iterator[Issue]:
+    """Where a rule of shape doesn't hold."""
+    yield from _walk(schema()["properties"]["spec"], body.get("spec") or {}, "spec")
+
+
+@cache
+def schema() -> Schema:
+    return struct_schema(Application)
+
+
+def _walk(part: Schema, value: Any, path: str) -> Iterator[Issue]:
+    for rule in part.get(VALIDATIONS, ()):
+        if not _holds(rule["rule"], value):
+            yield Issue(path + rule.get("fieldPath", ""), rule["message"])
+    if isinstance(value, dict):
+        for name, field in part.get("properties", {}).items():
+            if value.get(name) is not None:
+                yield from _walk(field, value[name], f"{path}.{name}")
+        if "additionalProperties" in part:
+            for name, item in value.items():
+                yield from _walk(part["additionalProperties"], item, f"{path}[{name}]")
+    elif isinstance(value, list | tuple) and "items" in part:
+        for index, item in enumerate(value):
+            yield from _walk(part["items"], item, f"{path}[{index}]")
+
+
+def _holds(rule: str, value: Any) -> bool:
+    try:
+        return Expression.compile(rule, "self").matches(self=_outline(value))
+    except ExpressionError:  # a field that the rule reads is missing or of another type, which `parse` has said
+        return False
+
+
+def _outline(value: Any) -> Any:
+    """`value` without nulls, which count as absent, and without what lies deeper than rules look."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _leaves(field) for name, field in value.items() if field is not None}
+
+
+def _leaves(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _leaf(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_leaf(item) for item in value]
+        case _:
+            return value
+
+
+def _leaf(value: Any) -> Any:
+    return {} if isinstance(value, dict | list | tuple) else value
+
+
+def _issue(message: str) -> Issue:
+    """The message of msgspec, its place as a path."""
+    place = _PLACE.search(message)
+    path = place[1].lstrip(".") if place else ""
+    text = _PLACE.sub("", message)
+    unknown = _UNKNOWN.fullmatch(text)
+    if unknown is None:
+        return Issue(path or "spec", text[:1].lower() + text[1:])
+    known = list(_at(path).get("properties", {}))
+    near = difflib.get_close_matches(unknown[1], known, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return Issue(f"{path}.{unknown[1]}".lstrip("."), f"unknown field: {advice}")
+
+
+def _at(path: str) -> Schema:
+    """The schema of the place that a path names."""
+    part = schema()
+    for name, _ in _STEP.findall(path):
+        part = (
+            part.get("properties", {}).get(name, {})
+            if name
+            else part.get("items") or part.get("additionalProperties", {})
+        )
+    return part
