@@ -1,0 +1,97 @@
+"""The ApplySet parent (KEP-3659): the member's own record of which kinds and namespaces hold objects of this hub.
+
+It is written before a kind or namespace is first used, so whoever reads it finds everything, whatever was lost.
+Nothing is taken out of it: a kind too many costs one watch.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from atoll.api.names import (
+    APPLYSET_GROUP_KINDS,
+    APPLYSET_LABEL_ID,
+    APPLYSET_NAMESPACES,
+    APPLYSET_TOOLING,
+    FIELD_MANAGER,
+    SYSTEM_NAMESPACE,
+    TOOLING,
+    applyset_parent,
+)
+from atoll.api.objects import GroupKind
+from atoll.deliver.gate import Gate
+from atoll.deliver.namespaces import Namespaces
+from atoll.deliver.stamp import applyset_id
+from atoll.kube.client import Client
+from atoll.kube.errors import NotFound
+from atoll.kube.resources import CONFIGMAPS
+
+
+class ApplySet:
+    """One hub's parent on one member."""
+
+    def __init__(self, client: Client, hub: str, gate: Gate, namespaces: Namespaces) -> None:
+        self._client = client
+        self._hub = hub
+        self._gate = gate
+        self._namespaces = namespaces
+        self._writing = asyncio.Lock()
+        self._wanted_kinds: set[GroupKind] = set()
+        self._wanted_namespaces: set[str] = set()
+        self.kinds: frozenset[GroupKind] = frozenset()
+        self._written_namespaces: frozenset[str] = frozenset()
+
+    async def read(self) -> None:
+        """Learn what the member records. Without a parent nothing was ever delivered."""
+        try:
+            name = applyset_parent(self._hub)
+            parent = await self._gate.send(lambda: self._client.get(CONFIGMAPS, name, SYSTEM_NAMESPACE))
+        except NotFound:
+            self.kinds, self._written_namespaces = frozenset(), frozenset()
+            return
+        self._namespaces.seen(SYSTEM_NAMESPACE)
+        kinds = parent.annotations.get(APPLYSET_GROUP_KINDS, "")
+        self.kinds = frozenset(_parse_kind(text) for text in kinds.split(",") if text)
+        namespaces = parent.annotations.get(APPLYSET_NAMESPACES, "")
+        self._written_namespaces = frozenset(text for text in namespaces.split(",") if text)
+
+    def covers(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> bool:
+        return self.kinds.issuperset(kinds) and self._written_namespaces.issuperset(namespaces)
+
+    async def cover(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> None:
+        """Return when the member records all of `kinds` and `namespaces`. Those who ask at once share one write."""
+        kinds = frozenset(kinds)
+        named = frozenset(namespaces) - {"", SYSTEM_NAMESPACE}
+        if self.covers(kinds, named):
+            return
+        self._wanted_kinds |= kinds
+        self._wanted_namespaces |= named
+        async with self._writing:
+            if not self.covers(kinds, named):
+                await self._write(self.kinds | self._wanted_kinds, self._written_namespaces | self._wanted_namespaces)
+
+    async def _write(self, kinds: frozenset[GroupKind], namespaces: frozenset[str]) -> None:
+        await self._namespaces.ensure(SYSTEM_NAMESPACE)
+        name = applyset_parent(self._hub)
+        annotations = {
+            APPLYSET_TOOLING: TOOLING,
+            APPLYSET_GROUP_KINDS: ",".join(sorted(str(kind) for kind in kinds)),
+            APPLYSET_NAMESPACES: ",".join(sorted(namespaces)),
+        }
+        labels = {APPLYSET_LABEL_ID: applyset_id(self._hub)}
+        metadata = {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+        try:
+            await self._gate.send(
+                lambda: self._client.apply(
+                    CONFIGMAPS, body, name=name, namespace=SYSTEM_NAMESPACE, manager=FIELD_MANAGER, force=True
+                )
+            )
+        except NotFound:  # the namespace went meanwhile
+            self._namespaces.lost(SYSTEM_NAMESPACE)
+            raise
+        self.kinds, self._written_namespaces = kinds, namespaces
+
+
+def _parse_kind(text: str) -> GroupKind:
+    kind, _, group = text.partition(".")
+    return GroupKind(group, kind)

@@ -1,0 +1,203 @@
+"""One pass over one application on one member: what is wanted goes there in order, what is left out goes away."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable
+
+from atoll.api.delivery import Delivery, ObjectOutcome, ObjectState
+from atoll.api.objects import GroupKind, ObjectId
+from atoll.deliver.applyset import ApplySet
+from atoll.deliver.autoscalers import HPA, target_of
+from atoll.deliver.kinds import Kinds, defined_kind, established
+from atoll.deliver.ledger import Ledger, Record
+from atoll.deliver.order import CRD, NAMESPACE
+from atoll.deliver.refusals import LATER, Refusal, refusal
+from atoll.deliver.stamp import Item, Stamper
+from atoll.deliver.together import together
+from atoll.deliver.writer import RefusedError, Writer, fighting
+from atoll.kube.errors import KindNotServed, KubeError
+from atoll.kube.objects import Object, Resource
+from atoll.runtime.watchset import WatchSet
+
+BREATH = 100
+"""Manifests that are worked out before others get a turn."""
+
+
+class Carrying:
+    """Brings deliveries onto one member."""
+
+    def __init__(self, stamper: Stamper, kinds: Kinds, applyset: ApplySet, watches: WatchSet, writer: Writer) -> None:
+        self._stamper = stamper
+        self._kinds = kinds
+        self._applyset = applyset
+        self._watches = watches
+        self._writer = writer
+
+    async def carry(self, ledger: Ledger, delivery: Delivery) -> None:
+        """One pass. What became of each object stands in the ledger. Raises KubeError when nothing can be done now."""
+        if ledger.compiled is not delivery:  # 1 what is wanted, with our marks
+            await self._compile(ledger, delivery)
+        todo = sorted((ledger.items[key] for key in ledger.take()), key=lambda item: item.stage)
+        try:
+            await self._applyset.cover(  # 2 on record before it is used
+                {item.id.group_kind for item in todo}, {item.id.namespace for item in todo}
+            )
+            for items in _by_step(todo):  # 3 step by step: namespaces, CRDs, waves
+                if ledger.target is not delivery:
+                    return
+                await self._step(items, ledger, delivery)
+        except BaseException:
+            ledger.dirty.update(item.id for item in todo)  # nothing is forgotten
+            raise
+
+    async def _compile(self, ledger: Ledger, delivery: Delivery) -> None:
+        items: dict[ObjectId, Item] = {}
+        for number, manifest in enumerate(delivery.objects):
+            if manifest.id not in delivery.protected:
+                items[manifest.id] = self._stamper.stamp(manifest, delivery.key, delivery.uid)
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+        for gone in ledger.records.keys() - items.keys():
+            del ledger.records[gone]
+            ledger.troubled.pop(gone, None)
+        ledger.items, ledger.compiled = items, delivery
+        ledger.held &= items.keys()
+        ledger.autoscaled = frozenset(
+            target_of(item.body, key.namespace) for key, item in items.items() if key.group_kind == HPA
+        )
+        ledger.defines = {defined_kind(item.body): key for key, item in items.items() if key.group_kind == CRD}
+
+    async def _step(self, items: list[Item], ledger: Ledger, delivery: Delivery) -> None:
+        items = [item for item in items if not self._settled(item, ledger)]
+        if (before := _holding(ledger, items)) is not None:
+            items = [item for item in items if not self._hold(item, ledger, before)]
+        resources = await self._resources(items, ledger)
+
+        async def bring(item: Item) -> None:
+            resource = resources.get((item.id.group_kind, item.version))
+            if resource is not None and ledger.target is delivery:
+                await self._bring(item, resource, ledger, delivery)
+
+        await together(items, bring)
+
+    def _settled(self, item: Item, ledger: Ledger) -> bool:
+        """Whether it is known to be as it should be: nothing to compare."""
+        record = ledger.records.get(item.id)
+        if record is None or record.digest != item.digest or not record.version or item.id in ledger.troubled:
+            return False
+        live = record.current(self._watches.get(item.id))
+        return live is not None and live.resource_version == record.version
+
+    def _hold(self, item: Item, ledger: Ledger, before: ObjectId) -> bool:
+        """Let `item` wait for an earlier step, unless it is there already and only to be put right."""
+        record = ledger.records.get(item.id)
+        if record is not None and record.version and record.digest == item.digest:
+            return False
+        ledger.held.add(item.id)
+        ledger.note(item.id, ObjectOutcome(item.id, "Waiting", "WaveHeld", f"waits for {before}"))
+        return True
+
+    async def _resources(self, items: list[Item], ledger: Ledger) -> dict[tuple[GroupKind, str], Resource]:
+        """Where each kind is served, watched from now on. Kinds that aren't: their objects wait, the rest goes."""
+        found: dict[tuple[GroupKind, str], Resource] = {}
+        wanted = {(item.id.group_kind, item.version): item for item in items}
+
+        async def resolve(key: tuple[GroupKind, str]) -> None:
+            try:
+                found[key] = await self._served(*key, ledger)
+                await self._kinds.watch(found[key])
+            except (KubeError, RefusedError) as error:
+                found.pop(key, None)
+                for item in items:
+                    if (item.id.group_kind, item.version) == key:
+                        self._troubled(item, ledger, error)
+
+        await together(wanted, resolve)
+        return found
+
+    async def _served(self, kind: GroupKind, version: str, ledger: Ledger) -> Resource:
+        crd = ledger.defines.get(kind)
+        if crd is not None and self._kinds.known(kind, version) is None:
+            live = ledger.record(crd).current(self._watches.get(crd))
+            if live is None or not established(live):
+                text = f"its definition {crd} is not established yet"
+                raise RefusedError(Refusal("Waiting", "DefinitionNotEstablished", text, (0.5, 10.0)))
+            self._kinds.defined(live)
+        return await self._kinds.resource(kind, version)
+
+    async def _bring(self, item: Item, resource: Resource, ledger: Ledger, delivery: Delivery) -> None:
+        cached: Object | None = self._watches.get(item.id)
+        ledger.held.discard(item.id)
+        try:
+            if bool(item.id.namespace) != resource.namespaced:
+                raise RefusedError(_misplaced(item, resource))
+            await self._writer.bring(item, resource, cached, ledger, delivery)
+        except (KubeError, RefusedError) as error:
+            if isinstance(error, KindNotServed):
+                self._kinds.forget(item.id.group_kind)
+                self._kinds.missing.add(item.id.group_kind)
+            self._troubled(item, ledger, error)
+        else:
+            self._done(item, ledger)
+
+    def _done(self, item: Item, ledger: Ledger) -> None:
+        """Applied; while somebody fights over it, that is said until it has been quiet for a while."""
+        record = ledger.record(item.id)
+        now = time.monotonic()
+        if record.fight is None or not record.fight.on or record.fight.over(now):
+            ledger.note(item.id, None)
+            return
+        quiet = record.fight.last + record.fight.QUIET
+        told = fighting(record.fight, quiet - now)
+        ledger.note(item.id, ObjectOutcome(item.id, told.state, told.reason, told.message))
+        record.due = quiet
+
+    def _troubled(self, item: Item, ledger: Ledger, error: KubeError | RefusedError) -> None:
+        found = error.refusal if isinstance(error, RefusedError) else refusal(error, item.id.group_kind)
+        record = ledger.record(item.id)
+        record.due = time.monotonic() + _wait(record, found.wait)
+        record.failures += 1
+        ledger.note(item.id, ObjectOutcome(item.id, found.state, found.reason, found.message))
+
+
+def _wait(record: Record, bounds: tuple[float, float]) -> float:
+    first, most = bounds
+    wait = min(most, first * 2.0 ** min(record.failures, 20))
+    return wait if first == most else wait * random.uniform(0.8, 1.2)
+
+
+def _by_step(items: Iterable[Item]) -> list[list[Item]]:
+    steps: dict[tuple[int, int], list[Item]] = {}
+    for item in items:
+        steps.setdefault(item.stage.step, []).append(item)
+    return list(steps.values())
+
+
+def _holding(ledger: Ledger, items: list[Item]) -> ObjectId | None:
+    """An object of an earlier step for which these wait.
+
+    A kind that isn't served waits alone. A namespace that is somebody else's is there all the same. A fight is about
+    what has been applied.
+    """
+    if not items or not ledger.troubled:
+        return None
+    step = items[0].stage.step
+    for key, outcome in ledger.troubled.items():
+        item = ledger.items.get(key)
+        if item is None or item.stage.step >= step or outcome.reason in {"KindNotServed", "Fighting"}:
+            continue
+        if key.group_kind == NAMESPACE and outcome.state == "Conflict":
+            continue
+        return key
+    return None
+
+
+def _misplaced(item: Item, resource: Resource) -> Refusal:
+    state: ObjectState = "Failed"
+    if resource.namespaced:
+        return Refusal(
+            state, "NamespaceMissing", f"{item.id.kind} is namespaced here, and the manifest names none", LATER
+        )
+    text = f"{item.id.kind} is cluster-scoped here, and the manifest names namespace {item.id.namespace}"
+    return Refusal(state, "ClusterScoped", text, LATER)

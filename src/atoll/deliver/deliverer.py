@@ -1,0 +1,76 @@
+"""The door of this room: deliveries and removals go in, outcomes come out."""
+
+from collections.abc import Callable
+
+from atoll.api.delivery import Delivery, Outcome, Removal
+from atoll.api.names import LABEL_APP
+from atoll.deliver.session import Session
+from atoll.deliver.stamp import Stamper
+from atoll.fleet.member import Member
+from atoll.kube.objects import Object
+
+
+class Deliverer:
+    """Brings every member to what was last submitted for it, and keeps it there.
+
+    Level-triggered: of what was submitted for one application and cluster, the latest holds, also while the cluster is
+    away. `report` is called with each change of an outcome, in the event loop. Belongs to one event loop.
+    """
+
+    def __init__(self, report: Callable[[Outcome], None]) -> None:
+        self._report = report
+        self._targets: dict[str, dict[str, Delivery | Removal]] = {}
+        self._sessions: dict[str, Session] = {}
+        self._stampers: dict[str, Stamper] = {}
+        self._alive: Callable[[str], bool] | None = None
+
+    def submit(self, delivery: Delivery) -> None:
+        """Have `delivery` on its cluster, as soon as that can be reached."""
+        self._set(delivery)
+
+    def remove(self, removal: Removal) -> None:
+        """Have nothing of an application on a cluster. An outcome with `gone` says that it is so."""
+        self._set(removal)
+
+    def forget(self, cluster: str, uid: str) -> None:
+        """Nothing is wanted of this application on this cluster: what is there stays as it is, and is unclaimed."""
+        targets = self._targets.get(cluster, {})
+        if targets.pop(uid, None) is not None and (session := self._sessions.get(cluster)):
+            session.retarget(uid)
+
+    def claims_complete(self, alive: Callable[[str], bool]) -> None:
+        """All applications have been loaded; `alive(uid)` says whether there is one of that UID.
+
+        Before this, every UID may belong to one: nothing is unclaimed, and nothing of another UID is adopted.
+        """
+        self._alive = alive
+
+    def unclaimed(self, cluster: str) -> tuple[Object, ...]:
+        """Objects on `cluster` that are labelled as this hub's, of no application that is alive or being removed."""
+        session = self._sessions.get(cluster)
+        if session is None or self._alive is None:
+            return ()
+        found = session.member.watches.all()
+        return tuple(live for live in found if not self._claimed(live.labels.get(LABEL_APP, ""), cluster))
+
+    async def engage(self, member: Member) -> None:
+        """Work on `member` until cancelled. Raises KubeError when it can't even be learnt what is there."""
+        stamper = self._stampers.setdefault(member.hub.id, Stamper(member.hub.id))
+        targets = self._targets.setdefault(member.name, {})
+        session = Session(member, targets, stamper, self._report, lambda uid: self._claimed(uid, member.name))
+        self._sessions[member.name] = session
+        try:
+            await session.run()
+        finally:
+            if self._sessions.get(member.name) is session:
+                del self._sessions[member.name]
+
+    def _set(self, target: Delivery | Removal) -> None:
+        self._targets.setdefault(target.cluster, {})[target.uid] = target
+        if session := self._sessions.get(target.cluster):
+            session.retarget(target.uid)
+
+    def _claimed(self, uid: str, cluster: str) -> bool:
+        if self._alive is None or self._alive(uid):
+            return True
+        return uid in self._targets.get(cluster, ())

@@ -1,0 +1,131 @@
+"""What goes from a member: deleted with proof, or left as it is without our marks."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from atoll.api.names import ANNOTATION_APPLICATION, ANNOTATION_PRUNE, ANNOTATION_WAVE, FIELD_MANAGER, LABEL_APP
+from atoll.api.objects import GroupKind, Json
+from atoll.deliver.gate import Gate
+from atoll.deliver.kinds import Kinds, defined_kind
+from atoll.deliver.marks import ours
+from atoll.deliver.order import CRD, NAMESPACE, Stage, stage_of
+from atoll.deliver.ownership import entries, released
+from atoll.deliver.stamp import MARKS, NOTES
+from atoll.kube.client import Client
+from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.objects import Object
+from atoll.runtime.watchset import WatchSet
+
+ATTEMPTS = 5
+
+
+class Departures:
+    """Takes objects off one member."""
+
+    def __init__(self, client: Client, gate: Gate, kinds: Kinds, watches: WatchSet, hub: str) -> None:
+        self._client = client
+        self._gate = gate
+        self._kinds = kinds
+        self._watches = watches
+        self._hub = hub
+
+    async def delete(self, live: Object, uid: str) -> bool:
+        """Delete `live`, which is Application `uid`'s: the very object, in the very state in which that was proved.
+
+        True when it is gone, False when it stays for a while. Changed meanwhile: it is proved anew. Raises KubeError.
+        """
+        for _ in range(ATTEMPTS):
+            if not ours(live, self._hub, uid):
+                return True  # it was given to somebody else: no longer ours to delete
+            if live.deleting:
+                return False
+            try:
+                return await self._delete(live) is None
+            except NotFound:
+                return True
+            except Conflict:
+                found = await self._read(live)
+            if found is None:
+                return True
+            live = found
+        raise Conflict(409, "Conflict", "others write it all the time")
+
+    async def unmark(self, live: Object, uid: str) -> None:
+        """Leave `live` with all its values, as if it had been applied by hand. Raises KubeError."""
+        for _ in range(ATTEMPTS):
+            found = await self._read(live)
+            if found is None or not ours(found, self._hub, uid):
+                return
+            try:
+                await self._patch(found, _without_marks(found))
+            except NotFound:
+                return
+            except Conflict:
+                continue
+            return
+        raise Conflict(409, "Conflict", "others write it all the time")
+
+    async def _delete(self, live: Object) -> Object | None:
+        resource = await self._kinds.resource(live.group_kind, live.version)
+        return await self._gate.send(
+            lambda: self._client.delete(
+                resource, live.name, live.namespace, uid=live.uid, resource_version=live.resource_version
+            )
+        )
+
+    async def _patch(self, live: Object, patch: Json) -> None:
+        resource = await self._kinds.resource(live.group_kind, live.version)
+        await self._gate.send(
+            lambda: self._client.patch(resource, live.name, live.namespace, patch, type="merge", manager=FIELD_MANAGER)
+        )
+
+    async def _read(self, live: Object) -> Object | None:
+        resource = await self._kinds.resource(live.group_kind, live.version)
+        try:
+            return await self._gate.send(
+                lambda: self._client.get(resource, live.name, live.namespace, managed_fields=True)
+            )
+        except NotFound:
+            return None
+
+    def shared_with(self, live: Object, uid: str) -> str:
+        """Another Application whose objects would go with `live`, a Namespace or a CRD; "" when there is none."""
+        if live.group_kind == NAMESPACE:
+            inside: Iterable[Object] = (o for o in self._watches.all() if o.namespace == live.name)
+        elif live.group_kind == CRD:
+            kind: GroupKind = defined_kind(live.body())
+            inside = (o for o in self._watches.all() if o.group_kind == kind)
+        else:
+            return ""
+        for other in inside:
+            if other.labels.get(LABEL_APP, uid) != uid:
+                return other.annotations.get(ANNOTATION_APPLICATION, "") or f"UID {other.labels[LABEL_APP]}"
+        return ""
+
+
+def kept_on_purpose(live: Object) -> bool:
+    """Whether its annotation says that Atoll never deletes it."""
+    return live.annotations.get(ANNOTATION_PRUNE) == "false"
+
+
+def in_reverse(objects: Iterable[Object]) -> list[list[Object]]:
+    """Groups in the order in which they go: last wave first, custom resources before what may care for them."""
+    groups: dict[tuple[tuple[int, int], bool], list[Object]] = {}
+    for live in objects:
+        stage: Stage = stage_of(live.id, live.annotations.get(ANNOTATION_WAVE, ""))
+        custom = "." in live.group and not live.group.endswith(".k8s.io")
+        groups.setdefault((stage.step, custom), []).append(live)
+    return [groups[key] for key in sorted(groups, reverse=True)]
+
+
+def _without_marks(live: Object) -> Json:
+    return {
+        "metadata": {
+            "labels": dict.fromkeys(mark for mark in MARKS if mark in live.labels),
+            "annotations": dict.fromkeys(note for note in NOTES if note in live.annotations),
+            "managedFields": msgspec.to_builtins(released(entries(live))),
+            "resourceVersion": live.resource_version,
+            "uid": live.uid,
+        }
+    }

@@ -1,0 +1,135 @@
+"""The kinds of one member that delivery knows: where they are served, and whether they are watched."""
+
+import msgspec
+import structlog
+
+from atoll.api.objects import GroupKind, Json
+from atoll.kube.client import Client
+from atoll.kube.errors import KindNotServed, KubeError
+from atoll.kube.objects import Object, Resource
+from atoll.runtime.watchset import WatchSet
+
+log = structlog.get_logger(__name__)
+
+
+class _Condition(msgspec.Struct):
+    type: str
+    status: str
+
+
+class _CrdStatus(msgspec.Struct):
+    conditions: tuple[_Condition, ...] | None = None
+
+
+class _CrdNames(msgspec.Struct):
+    kind: str = ""
+    plural: str = ""
+
+
+class _CrdVersion(msgspec.Struct):
+    name: str
+    served: bool = False
+
+
+class _CrdSpec(msgspec.Struct):
+    group: str = ""
+    names: _CrdNames = msgspec.field(default_factory=_CrdNames)
+    scope: str = "Namespaced"
+    versions: tuple[_CrdVersion, ...] = ()
+
+
+class _Crd(msgspec.Struct):
+    spec: _CrdSpec = msgspec.field(default_factory=_CrdSpec)
+    status: _CrdStatus = msgspec.field(default_factory=_CrdStatus)
+
+
+def defined_kind(body: Json) -> GroupKind:
+    """The kind that the CRD `body` defines."""
+    spec = msgspec.convert(body, _Crd, strict=False).spec
+    return GroupKind(spec.group, spec.names.kind)
+
+
+def established(crd: Object | None) -> bool:
+    """Whether the server serves what `crd` defines."""
+    if crd is None:
+        return False
+    conditions = crd.read(_Crd).status.conditions or ()
+    return any(c.type == "Established" and c.status == "True" for c in conditions)
+
+
+class Kinds:
+    """Finds the resource of a kind, and sees to it that our objects of it are watched."""
+
+    def __init__(self, client: Client, watches: WatchSet) -> None:
+        self._client = client
+        self._watches = watches
+        self._resources: dict[tuple[GroupKind, str], Resource] = {}
+        self._versions: dict[GroupKind, str] = {}
+        """By kind: the version that manifests want watched."""
+        self._watched: dict[GroupKind, str] = {}
+        self.missing: set[GroupKind] = set()
+        """Kinds that were asked for and are not served: a definition that appears may bring them."""
+
+    async def resource(self, kind: GroupKind, version: str = "") -> Resource:
+        """Raises KindNotServed, or another KubeError when it can't be told now."""
+        found = self._resources.get((kind, version))
+        if found is None:
+            try:
+                found = await self._client.discovery.resource(kind.group, kind.kind, version)
+            except KindNotServed:
+                self.missing.add(kind)
+                raise
+            self.missing.discard(kind)
+            self._resources[kind, version] = found
+        return found
+
+    def known(self, kind: GroupKind, version: str) -> Resource | None:
+        """The resource, when it was found before."""
+        return self._resources.get((kind, version))
+
+    def forget(self, kind: GroupKind) -> None:
+        """The server said that it isn't there: ask again next time."""
+        for key in [key for key in self._resources if key[0] == kind]:
+            del self._resources[key]
+        self._watched.pop(kind, None)
+
+    def defined(self, crd: Object) -> None:
+        """Take the kinds of a CRD that is established, which discovery may not tell yet."""
+        spec = crd.read(_Crd).spec
+        kind = GroupKind(spec.group, spec.names.kind)
+        for version in spec.versions:
+            if version.served:
+                namespaced = spec.scope == "Namespaced"
+                found = Resource(spec.group, version.name, kind.kind, spec.names.plural, namespaced)
+                self._resources[kind, version.name] = found
+        self.missing.discard(kind)
+        self._client.discovery.invalidate()
+
+    async def watch(self, resource: Resource) -> None:
+        """Return when our objects of this kind are watched and known. Raises KubeError.
+
+        The first version that a manifest asks for is the one that is watched: live objects in it can be compared.
+        """
+        version = self._versions.setdefault(resource.group_kind, resource.version)
+        if version == resource.version and self._watched.get(resource.group_kind) != version:
+            await self._watches.ensure(resource)
+            self._watched[resource.group_kind] = version
+        elif not self._watches.listed(resource.group_kind):
+            await self._watches.ensure(await self.resource(resource.group_kind, version))
+
+    async def accounted(self, kind: GroupKind) -> str:
+        """Why our objects of `kind` on the member are not all known; "" when they are.
+
+        A kind that isn't served has no objects: its definition is gone, and they with it.
+        """
+        if self._watches.listed(kind):
+            return ""
+        self.forget(kind)
+        try:
+            await self._watches.ensure(await self.resource(kind, self._versions.get(kind, "")))
+        except KindNotServed:
+            return ""
+        except KubeError as error:
+            log.info("kind can't be listed", kind=str(kind), error=str(error))
+            return str(error)
+        return ""

@@ -1,0 +1,217 @@
+"""What delivery knows of one application on one member: the items, what became of each, and what is to be looked at."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
+from atoll.api.objects import GroupKind, Json, ObjectId
+from atoll.deliver.autoscalers import Scaled
+from atoll.deliver.stamp import Item
+from atoll.kube.objects import Object
+from atoll.runtime.informer import Change
+
+
+class Record:
+    """One object. `version` is the resourceVersion at which it was last found, or made, as it should be."""
+
+    __slots__ = (
+        "accepted",
+        "autoscaled_until",
+        "digest",
+        "due",
+        "failures",
+        "fight",
+        "latest",
+        "outcome",
+        "released",
+        "uid",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        self.outcome: ObjectOutcome | None = None
+        """None: Applied."""
+        self.digest = ""
+        self.version = ""
+        self.uid = ""
+        self.latest: Object | None = None
+        """The answer to our own write, until the watch has brought it."""
+        self.accepted: dict[str, Any] | None = None
+        """Where the member keeps another value than what we sent: path → its value. Not drift while it stays."""
+        self.released: set[str] | None = None
+        """Retained fields that are known not to be ours."""
+        self.autoscaled_until = 0.0
+        self.due = 0.0
+        """When it is to be looked at again, on the loop's clock; 0: when something happens."""
+        self.failures = 0
+        self.fight: Fight | None = None
+
+    def settle(self, item: Item, live: Object, *, written: bool) -> None:
+        """It is as it should be."""
+        self.outcome, self.digest, self.failures, self.due = None, item.digest, 0, 0.0
+        self.version, self.uid = live.resource_version, live.uid
+        self.latest = live if written else None
+
+    def current(self, cached: Object | None) -> Object | None:
+        """The newest known state: the watch's, or the answer to our write while the watch is behind."""
+        if self.latest is None:
+            return cached
+        if cached is not None and not older(cached.resource_version, self.latest.resource_version):
+            self.latest = None
+            return cached
+        return self.latest
+
+
+class Fight:
+    """Somebody else keeps changing what we put right. Repairs come at once at first, then ever later."""
+
+    QUICK = 5
+    """Repairs that are made at once."""
+    QUIET = 120.0
+    """After so many seconds without a change it is over."""
+    LONGEST = 60.0
+
+    __slots__ = ("last", "rounds", "what")
+
+    def __init__(self) -> None:
+        self.rounds = 0
+        self.last = -self.QUIET
+        self.what = ""
+        """Who keeps doing what."""
+
+    @property
+    def on(self) -> bool:
+        return self.rounds >= self.QUICK
+
+    @property
+    def due(self) -> float:
+        """When the next repair may be made, on the monotonic clock."""
+        return self.last + (min(self.LONGEST, 2.0 ** (self.rounds - self.QUICK)) if self.on else 0.0)
+
+    def over(self, now: float) -> bool:
+        return now - self.last >= self.QUIET
+
+    def repaired(self, now: float, what: str) -> None:
+        self.rounds = 1 if self.over(now) else self.rounds + 1
+        self.last, self.what = now, what
+
+
+class Ledger:
+    """One application on one member. Level-triggered: events only say where to look."""
+
+    def __init__(self, target: Delivery | Removal) -> None:
+        self.target = target
+        self.items: dict[ObjectId, Item] = {}
+        self.records: dict[ObjectId, Record] = {}
+        self.troubled: dict[ObjectId, ObjectOutcome] = {}
+        """Those that are not Applied."""
+        self.dirty: set[ObjectId] = set()
+        self.all_dirty = True
+        self.strays = True
+        """Objects of ours may be here that the delivery leaves out."""
+        self.kept: dict[ObjectId, ObjectOutcome] = {}
+        """Those that are left out and still here, and why."""
+        self.sent_away: dict[ObjectId, str] = {}
+        """Deletes that were sent: the resourceVersion that they were for."""
+        self.held: set[ObjectId] = set()
+        """Those that wait for an earlier wave."""
+        self.autoscaled: frozenset[Scaled] = frozenset()
+        """Workloads that autoscalers of this very delivery scale."""
+        self.defines: dict[GroupKind, ObjectId] = {}
+        """The CRDs of this very delivery, by the kinds that they define."""
+        self.compiled: Delivery | None = None
+        self.reported: Outcome | None = None
+        self.began = 0.0
+        """When work on the target began, on the monotonic clock."""
+
+    def retarget(self, target: Delivery | Removal) -> None:
+        """Something else is wanted from now on: what failed before may succeed now."""
+        self.target = target
+        self.all_dirty = self.strays = True
+        self.began = 0.0
+        for record in self.records.values():
+            record.failures, record.due = 0, 0.0
+
+    def record(self, key: ObjectId) -> Record:
+        found = self.records.get(key)
+        if found is None:
+            found = self.records[key] = Record()
+        return found
+
+    def note(self, key: ObjectId, outcome: ObjectOutcome | None) -> None:
+        """Set what became of an object; None is Applied."""
+        self.record(key).outcome = outcome
+        if outcome is None:
+            self.troubled.pop(key, None)
+        else:
+            self.troubled[key] = outcome
+
+    def take(self) -> Iterable[ObjectId]:
+        """What is to be looked at now: all of it after a new delivery, else what changed or is due."""
+        dirty, self.dirty = self.dirty, set()
+        if self.all_dirty:
+            self.all_dirty = False
+            return list(self.items)
+        now = time.monotonic()
+        dirty |= {key for key, record in self.waiting() if record.due <= now} | self.held
+        return [key for key in dirty if key in self.items]
+
+    def waiting(self) -> Iterable[tuple[ObjectId, Record]]:
+        """Those with a time at which they are to be looked at again."""
+        troubled = ((key, self.records[key]) for key in self.troubled if key in self.records)
+        return [(key, record) for key, record in troubled if record.due]
+
+    def seen(self, change: Change[Object]) -> bool:
+        """Take in one event of the watch. Whether it gives reason to work.
+
+        Echoes of our own writes, and changes of nothing but status, cost a few comparisons.
+        """
+        key, new = change.id, change.new
+        if isinstance(self.target, Removal):
+            return True
+        if key not in self.items:
+            self.strays = self.strays or (new is not None and not new.deleting)
+            return self.strays or key in self.kept
+        record = self.record(key)
+        if new is None:
+            if change.old is not None and record.uid == change.old.uid:
+                record.latest = None
+        elif new.resource_version == record.version:
+            record.latest = None
+            return False
+        elif older(new.resource_version, record.version):
+            return False
+        elif record.outcome is None and _only_status(change.old, new, record.version, self.items[key].version):
+            record.version, record.latest = new.resource_version, None
+            return False
+        self.dirty.add(key)
+        return True
+
+
+def _only_status(old: Object | None, new: Object, good: str, sent: str) -> bool:
+    """Whether nothing that may be desired changed since resourceVersion `good`; it is sent in API version `sent`."""
+    if (
+        old is None
+        or old.resource_version != good
+        or new.deleting
+        or old.uid != new.uid
+        or old.labels != new.labels
+        or old.annotations != new.annotations
+        or old.owners != new.owners
+        or old.finalizers != new.finalizers
+    ):
+        return False
+    if old.generation and old.generation == new.generation:
+        return True
+    return new.version != sent and _spec(old) == _spec(new)
+
+
+def _spec(live: Object) -> Json:
+    """All but metadata and status: for kinds that are watched in another version than they are sent in."""
+    return {key: value for key, value in live.body().items() if key not in {"metadata", "status"}}
+
+
+def older(one: str, other: str) -> bool:
+    """Whether resourceVersion `one` of an object came before `other` (KEP-5504: they compare as numbers)."""
+    return one.isdigit() and other.isdigit() and int(one) < int(other)

@@ -1,0 +1,86 @@
+"""Whose a live object is, by the marks on it. Pure."""
+
+from collections.abc import Callable
+from enum import Enum
+
+from atoll.api.delivery import Delivery
+from atoll.api.intent import Revision
+from atoll.api.names import ANNOTATION_APPLICATION, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB
+from atoll.deliver.namespaces import LABEL_MADE_BY, MADE_BY
+from atoll.deliver.order import NAMESPACE
+from atoll.deliver.refusals import LATER, Refusal
+from atoll.kube.objects import Object
+
+
+class Whose(Enum):
+    OURS = "ours"
+    FREE = "free"
+    """Not ours, and may be taken."""
+
+
+def ours(live: Object, hub: str, uid: str) -> bool:
+    """Whether `live` is labelled as hub `hub`'s and as the Application's with this UID: the proof for deleting."""
+    return live.labels.get(LABEL_APP) == uid and live.labels.get(LABEL_HUB) == hub
+
+
+def revision_of(live: Object) -> Revision | None:
+    return Revision.parse(live.annotations.get(ANNOTATION_REVISION, ""))
+
+
+def judge(
+    live: Object,
+    hub: str,
+    delivery: Delivery,
+    *,
+    known: bool,
+    claimed: Callable[[str], bool],
+    managers: tuple[str, ...],
+) -> Whose | Refusal:
+    """Whether `delivery` may write `live`.
+
+    `known`: we made it ourselves, whatever became of its labels. `claimed(uid)`: an Application with that UID is alive,
+    or may be. `managers` are named when the object is somebody else's.
+    """
+    if live.deleting:
+        held = f", held by {', '.join(live.finalizers)}" if live.finalizers else ""
+        return Refusal("Waiting", "Terminating", f"the one that exists is being deleted{held}", (0.5, 30.0))
+    whose = _whose(live, hub, delivery, known=known, claimed=claimed, managers=managers)
+    revision = revision_of(live)
+    if whose is Whose.OURS and revision is not None and revision.newer_than(delivery.revision):
+        text = f"a newer revision of this Application is there already: {revision}, ours is {delivery.revision}"
+        return Refusal("Conflict", "NewerRevision", text, LATER)
+    return whose
+
+
+def _whose(
+    live: Object,
+    hub: str,
+    delivery: Delivery,
+    *,
+    known: bool,
+    claimed: Callable[[str], bool],
+    managers: tuple[str, ...],
+) -> Whose | Refusal:
+    owner, app = live.labels.get(LABEL_HUB), live.labels.get(LABEL_APP)
+    name = live.annotations.get(ANNOTATION_APPLICATION, "") or f"with UID {app}"
+    if owner not in {None, hub}:
+        return _conflict("OtherHub", f"belongs to Application {name} of another hub, {owner}")
+    if app == delivery.uid:
+        return Whose.OURS
+    if app:
+        if claimed(app):
+            return _conflict("OtherApplication", f"belongs to Application {name}, which came first")
+        if delivery.adopt:
+            return Whose.FREE
+        return _conflict("FormerApplication", f"belonged to Application {name} (UID {app}); `adopt: true` takes it")
+    revision = revision_of(live)
+    if known or (revision is not None and revision.uid == delivery.uid):
+        return Whose.OURS  # somebody took our labels off
+    if delivery.adopt or (live.group_kind == NAMESPACE and live.labels.get(LABEL_MADE_BY) == MADE_BY):
+        return Whose.FREE
+    whom = f"managed by {', '.join(managers)}" if managers else "not made by Atoll"
+    return _conflict("Exists", f"exists already, {whom}; `adopt: true` takes it")
+
+
+def _conflict(reason: str, message: str) -> Refusal:
+    return Refusal("Conflict", reason, message, (5.0, 60.0))

@@ -1,0 +1,139 @@
+"""Prune and removal: what goes, when, and what keeps it. Deleting itself is in `departures`."""
+
+import time
+
+import structlog
+
+from atoll.api.delivery import Delivery, ObjectOutcome, ObjectState, Removal
+from atoll.api.objects import ObjectId
+from atoll.deliver.applyset import ApplySet
+from atoll.deliver.departures import Departures, in_reverse, kept_on_purpose
+from atoll.deliver.kinds import Kinds
+from atoll.deliver.ledger import Ledger
+from atoll.deliver.marks import ours, revision_of
+from atoll.deliver.refusals import refusal
+from atoll.deliver.together import together
+from atoll.kube.errors import KubeError
+from atoll.kube.objects import Object
+from atoll.runtime.watchset import WatchSet
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = 60.0
+"""Seconds that one step of a removal waits for the objects of the step before to be gone."""
+
+
+class Pruning:
+    """Takes away what an application has on one member and should not have."""
+
+    def __init__(self, kinds: Kinds, applyset: ApplySet, watches: WatchSet, departures: Departures, hub: str) -> None:
+        self._kinds = kinds
+        self._applyset = applyset
+        self._watches = watches
+        self._departures = departures
+        self._hub = hub
+
+    async def prune(self, ledger: Ledger, delivery: Delivery) -> None:
+        """Delete what `delivery` leaves out. What stays stands in `ledger.kept`, with the reason."""
+        ledger.strays = False
+        left_out = [
+            live
+            for live in self._watches.of(delivery.uid)
+            if live.id not in ledger.items
+            and live.id not in delivery.protected
+            and ours(live, self._hub, delivery.uid)
+            and self._watches.listed(live.group_kind)
+        ]
+        ledger.kept = {}
+        for group in in_reverse(left_out):
+            go = [live for live in group if not self._stays(live, ledger, delivery)]
+            await together(go, lambda live: self._take(live, ledger, delivery.uid))
+
+    def _stays(self, live: Object, ledger: Ledger, delivery: Delivery) -> bool:
+        reason = message = ""
+        state: ObjectState = "Waiting"
+        revision = revision_of(live)
+        if kept_on_purpose(live):
+            state, reason, message = "Applied", "Kept", "left out, and kept: atoll.dev/prune is false"
+        elif revision is not None and revision.newer_than(delivery.revision):
+            state, reason, message = "Conflict", "NewerRevision", f"a newer revision is there: {revision}"
+        elif replacement := self._replacement(live, ledger):
+            reason, message = "PruneHeld", f"left out; stays until {replacement} is there"
+        if reason:
+            ledger.kept[live.id] = ObjectOutcome(live.id, state, reason, message)
+        return bool(reason)
+
+    def _replacement(self, live: Object, ledger: Ledger) -> ObjectId | None:
+        """A new object of the same kind and place that could not be made yet: perhaps what `live` was renamed to."""
+        for key in ledger.troubled:
+            same_place = key.group_kind == live.group_kind and key.namespace == live.namespace
+            if same_place and self._watches.get(key) is None:
+                return key
+        return None
+
+    async def remove(self, ledger: Ledger, removal: Removal) -> bool:
+        """One pass of a removal. True when nothing of the application is left here, and that is known."""
+        ledger.kept = {}
+        for kind in self._applyset.kinds | self._watches.kinds():
+            if why := await self._kinds.accounted(kind):
+                key = ObjectId(kind.group, kind.kind, "", "*")
+                ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", f"can't be listed: {why}")
+        mine = [live for live in self._watches.of(removal.uid) if ours(live, self._hub, removal.uid)]
+        began = ledger.began = ledger.began or time.monotonic()
+        for group in in_reverse(mine):
+            remaining = await self._remove_group(group, ledger, removal)
+            if remaining and time.monotonic() - began < PATIENCE:
+                break
+        left = {live.id for live in mine if ledger.sent_away.get(live.id) != f"gone {live.uid}"}
+        for key in left - ledger.kept.keys():
+            ledger.kept[key] = ObjectOutcome(key, "Removing", "", "waits for those that go first")
+        return not left and not ledger.kept
+
+    async def _remove_group(self, group: list[Object], ledger: Ledger, removal: Removal) -> bool:
+        async def go(live: Object) -> None:
+            if removal.orphan or kept_on_purpose(live):
+                await self._leave(live, ledger, removal.uid)
+            else:
+                await self._take(live, ledger, removal.uid)
+
+        await together(group, go)
+        return any(live.id in ledger.kept for live in group)
+
+    async def _take(self, live: Object, ledger: Ledger, uid: str) -> None:
+        """Delete one object, or unmark what would take another application's objects with it."""
+        if ledger.sent_away.get(live.id) in {f"{live.uid} {live.resource_version}", f"gone {live.uid}"}:
+            if ledger.sent_away[live.id].startswith("gone"):
+                return  # the watch will say so
+            self._going(live, ledger)
+            return
+        if other := self._departures.shared_with(live, uid):
+            log.info("kept: others live in it", object=str(live.id), other=other)
+            await self._leave(live, ledger, uid)
+            return
+        try:
+            gone = await self._departures.delete(live, uid)
+        except KubeError as error:
+            self._failed(live, ledger, error)
+            return
+        ledger.sent_away[live.id] = f"gone {live.uid}" if gone else f"{live.uid} {live.resource_version}"
+        if not gone:
+            self._going(live, ledger)
+
+    async def _leave(self, live: Object, ledger: Ledger, uid: str) -> None:
+        if ledger.sent_away.get(live.id) == f"gone {live.uid}":
+            return
+        try:
+            await self._departures.unmark(live, uid)
+        except KubeError as error:
+            self._failed(live, ledger, error)
+        else:
+            ledger.sent_away[live.id] = f"gone {live.uid}"
+
+    def _going(self, live: Object, ledger: Ledger) -> None:
+        held = f"held by {', '.join(live.finalizers)}" if live.finalizers else "being deleted"
+        ledger.kept[live.id] = ObjectOutcome(live.id, "Removing", "Terminating", held)
+
+    def _failed(self, live: Object, ledger: Ledger, error: KubeError) -> None:
+        found = refusal(error, live.group_kind)
+        ledger.kept[live.id] = ObjectOutcome(live.id, "Failed", found.reason, found.message)
+        ledger.strays = True

@@ -1,0 +1,228 @@
+"""Delivery to one member, for as long as it can be reached."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from atoll.api.application import ClusterState
+from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
+from atoll.api.objects import GroupKind, ObjectId
+from atoll.deliver.applyset import ApplySet
+from atoll.deliver.carrying import Carrying
+from atoll.deliver.departures import Departures
+from atoll.deliver.gate import Gate
+from atoll.deliver.kinds import Kinds, established
+from atoll.deliver.ledger import Ledger
+from atoll.deliver.namespaces import Namespaces
+from atoll.deliver.order import CRD
+from atoll.deliver.prune import Pruning
+from atoll.deliver.refusals import refusal
+from atoll.deliver.stamp import Stamper
+from atoll.deliver.together import together
+from atoll.deliver.writer import Writer
+from atoll.fleet.member import Member
+from atoll.kube.errors import KubeError
+from atoll.kube.objects import Object
+from atoll.runtime.controller import Controller
+from atoll.runtime.decisions import Decision, Done, Wait
+from atoll.runtime.informer import Change
+from atoll.runtime.queue import FairQueue
+from atoll.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+Targets = Mapping[str, Delivery | Removal]
+"""By application UID: what is wanted on one member, latest word only."""
+WORKERS = 8
+LOOK_AGAIN = 2.0
+"""Seconds after which a removal, or a prune that could not be finished, is looked at again without an event."""
+APPLICATION = GroupKind("atoll.dev", "Application")
+
+
+class Session:
+    """One engagement of one member. Its memory goes with it: the next one lists and compares."""
+
+    def __init__(
+        self,
+        member: Member,
+        targets: Targets,
+        stamper: Stamper,
+        report: Callable[[Outcome], None],
+        claimed: Callable[[str], bool],
+    ) -> None:
+        self.member = member
+        self._targets = targets
+        self._report = report
+        self._ledgers: dict[str, Ledger] = {}
+        self._queue: FairQueue[str] = FairQueue(f"deliver {member.name}")
+        self._open = False
+        client, watches, hub = member.client, member.watches, member.hub.id
+        gate = self._gate = Gate()
+        namespaces = self._namespaces = Namespaces(client, gate)
+        self._kinds = Kinds(client, watches)
+        self._applyset = ApplySet(client, hub, gate, namespaces)
+        writer = Writer(client, gate, namespaces, hub, claimed, lambda result: metrics.applied(member.name, result))
+        self._carrying = Carrying(stamper, self._kinds, self._applyset, watches, writer)
+        departures = Departures(client, gate, self._kinds, watches, hub)
+        self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
+
+    async def run(self) -> None:
+        """Until cancelled. First everything of ours on the member is known; then work begins."""
+        await self._applyset.read()
+        await together(self._applyset.kinds, self._account)
+        for live in self.member.watches.all():
+            self._namespaces.seen(live.namespace)
+        self.member.watches.subscribe(self._changed)
+        try:
+            self._open = True
+            for uid in list(self._targets):
+                self.retarget(uid)
+            await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
+        finally:
+            self._open = False
+            self.member.watches.unsubscribe(self._changed)
+            self._queue.shutdown()
+            self._gate.close()
+
+    async def _account(self, kind: GroupKind) -> None:
+        """Watch a kind that is on record. One that can't be listed now is tried again when it matters."""
+        await self._kinds.accounted(kind)
+
+    def retarget(self, uid: str) -> None:
+        """Something else is wanted of application `uid`, or nothing."""
+        if not self._open:
+            return
+        target = self._targets.get(uid)
+        if target is None:
+            self._ledgers.pop(uid, None)
+            return
+        ledger = self._ledgers.get(uid)
+        if ledger is None:
+            self._ledgers[uid] = Ledger(target)
+        else:
+            ledger.retarget(target)
+        self._queue.add(uid)
+
+    # Events
+
+    def _changed(self, change: Change[Object]) -> None:
+        if change.id.group_kind == CRD:
+            self._definition(change)
+        for uid in {self._application(change.old), self._application(change.new)}:
+            ledger = self._ledgers.get(uid)
+            if ledger is not None and ledger.seen(change):
+                self._queue.add(uid)
+
+    def _application(self, live: Object | None) -> str:
+        return live.labels.get("atoll.dev/app", "") if live is not None else ""
+
+    def _definition(self, change: Change[Object]) -> None:
+        """A kind came: whoever waits for it goes on at once."""
+        if change.new is None or not established(change.new):
+            return
+        if change.old is not None and established(change.old):
+            return
+        self._kinds.defined(change.new)
+        for uid, ledger in self._ledgers.items():
+            waiting = {
+                key for key, o in ledger.troubled.items() if o.reason in {"KindNotServed", "DefinitionNotEstablished"}
+            }
+            if waiting:
+                ledger.dirty |= waiting
+                self._queue.add(uid)
+
+    # Work
+
+    async def _work(self, uid: str) -> Decision:
+        ledger = self._ledgers.get(uid)
+        if ledger is None:
+            return Done()
+        match ledger.target:
+            case Removal() as removal:
+                return await self._remove(ledger, removal)
+            case Delivery() as delivery if delivery.suspend:
+                self._tell(ledger, delivery, "Suspended")
+                return Done()
+            case Delivery() as delivery:
+                return await self._deliver(ledger, delivery)
+
+    async def _deliver(self, ledger: Ledger, delivery: Delivery) -> Decision:
+        if ledger.reported is None or ledger.reported.revision != delivery.revision:
+            self._tell(ledger, delivery, "Applying")
+        if not delivery.objects and not delivery.allow_empty and self.member.watches.of(delivery.uid):
+            text = "this would remove every object; `allowEmpty: true` says that it is meant"
+            refused = ObjectOutcome(_application_id(delivery), "Failed", "EmptyRefused", text)
+            self._tell(ledger, delivery, "Failed", (refused,))
+            return Done()
+        try:
+            await self._carrying.carry(ledger, delivery)
+        except KubeError as error:
+            found = refusal(error, APPLICATION)
+            outcome = ObjectOutcome(_application_id(delivery), found.state, found.reason, found.message)
+            self._tell(ledger, delivery, "Failed" if found.state == "Failed" else "Applying", (outcome,))
+            raise
+        if ledger.target is not delivery:
+            return Done()  # it is in the queue again
+        if ledger.strays:
+            await self._pruning.prune(ledger, delivery)
+        if ledger.target is delivery:
+            self._tell(ledger, delivery, _state(ledger))
+        return _next(ledger)
+
+    async def _remove(self, ledger: Ledger, removal: Removal) -> Decision:
+        gone = await self._pruning.remove(ledger, removal)
+        if ledger.target is not removal:
+            return Done()
+        objects = tuple(ledger.kept.values())
+        outcome = Outcome(removal.key, removal.uid, removal.cluster, None, "Removing", objects=objects, gone=gone)
+        if gone:
+            self._ledgers.pop(removal.uid, None)
+        self._send(ledger, outcome)
+        return Done() if gone else Wait(LOOK_AGAIN)
+
+    # Telling
+
+    def _tell(
+        self, ledger: Ledger, delivery: Delivery, state: ClusterState, extra: tuple[ObjectOutcome, ...] = ()
+    ) -> None:
+        total = len(delivery.objects)
+        fresh = ledger.compiled is delivery and not ledger.all_dirty
+        applied = len(ledger.items) - len(ledger.troubled) if fresh else 0
+        objects = (*extra, *ledger.troubled.values(), *ledger.kept.values())
+        self._send(
+            ledger,
+            Outcome(
+                delivery.key, delivery.uid, delivery.cluster, delivery.revision, state, total, max(0, applied), objects
+            ),
+        )
+
+    def _send(self, ledger: Ledger, outcome: Outcome) -> None:
+        if outcome != ledger.reported:
+            ledger.reported = outcome
+            self._report(outcome)
+
+
+def _state(ledger: Ledger) -> ClusterState:
+    """The worst of the objects' states."""
+    states = {outcome.state for outcome in ledger.troubled.values()}
+    for state in ("Failed", "Conflict", "Waiting"):
+        if state in states:
+            return state
+    leaving = any(outcome.state in {"Removing", "Waiting"} for outcome in ledger.kept.values())
+    if any(outcome.state == "Failed" for outcome in ledger.kept.values()):
+        return "Failed"
+    return "Applying" if states or leaving or ledger.dirty else "Applied"
+
+
+def _next(ledger: Ledger) -> Decision:
+    """When to look again without an event."""
+    now = time.monotonic()
+    waits = [record.due - now for _, record in ledger.waiting()]
+    if ledger.strays or any(outcome.state != "Applied" for outcome in ledger.kept.values()):
+        waits.append(LOOK_AGAIN)
+    return Wait(max(0.001, min(waits))) if waits else Done()
+
+
+def _application_id(delivery: Delivery) -> ObjectId:
+    return ObjectId(APPLICATION.group, APPLICATION.kind, delivery.key.namespace, delivery.key.name)

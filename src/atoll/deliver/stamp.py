@@ -1,0 +1,127 @@
+"""What goes on the wire for a manifest: its content, and Atoll's marks on it."""
+
+import base64
+import hashlib
+import weakref
+
+import msgspec
+
+from atoll.api.intent import Revision
+from atoll.api.names import (
+    ANNOTATION_APPLICATION,
+    ANNOTATION_DIGEST,
+    ANNOTATION_REVISION,
+    ANNOTATION_WAVE,
+    LABEL_APP,
+    LABEL_HUB,
+    LABEL_PART_OF,
+    SYSTEM_NAMESPACE,
+    applyset_parent,
+)
+from atoll.api.objects import Json, Key, Manifest, ObjectId
+from atoll.deliver.order import Stage, stage_of
+
+_SERVER_FIELDS = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
+MARKS = (LABEL_HUB, LABEL_APP, LABEL_PART_OF)
+NOTES = (ANNOTATION_DIGEST, ANNOTATION_REVISION, ANNOTATION_APPLICATION)
+
+_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A manifest as it is to be sent, before marks; `digest` is the same for the same content."""
+
+    body: Json
+    digest: str
+    stage: Stage
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One object of one delivery: `body` carries all marks but the revision, which changes without the content."""
+
+    id: ObjectId
+    version: str
+    body: Json
+    digest: str
+    stage: Stage
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.id.group}/{self.version}" if self.id.group else self.version
+
+    def sent(self, revision: Revision, body: Json | None = None) -> Json:
+        """What is sent: `body` (else all of the item's own) with the revision. Shares everything else."""
+        body = self.body if body is None else body
+        metadata = body["metadata"]
+        annotations = {**metadata["annotations"], ANNOTATION_REVISION: str(revision)}
+        return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+class Stamper:
+    """Puts one hub's marks on manifests.
+
+    A manifest that goes to many clusters is one object in memory: its content is worked out once, by identity.
+    """
+
+    def __init__(self, hub: str) -> None:
+        self._hub = hub
+        self._part_of = applyset_id(hub)
+        self._contents: dict[int, tuple[weakref.ref[Manifest], Content]] = {}
+
+    def stamp(self, manifest: Manifest, key: Key, uid: str) -> Item:
+        """`manifest` as an object of Application `key`, whose UID is `uid`."""
+        content = self._content(manifest)
+        metadata = content.body["metadata"]
+        labels = {
+            **(metadata.get("labels") or {}),
+            LABEL_HUB: self._hub,
+            LABEL_APP: uid,
+            LABEL_PART_OF: self._part_of,
+        }
+        annotations = {
+            **(metadata.get("annotations") or {}),
+            ANNOTATION_DIGEST: content.digest,
+            ANNOTATION_APPLICATION: str(key),
+        }
+        body = {**content.body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
+        return Item(manifest.id, manifest.version, body, content.digest, content.stage)
+
+    def _content(self, manifest: Manifest) -> Content:
+        place = id(manifest)
+        known = self._contents.get(place)
+        if known is not None and known[0]() is manifest:
+            return known[1]
+        body = clean(manifest.body)
+        digest = hashlib.sha256(_sorted(body)).hexdigest()[:32]
+        content = Content(body, digest, stage_of(manifest.id, manifest.annotations.get(ANNOTATION_WAVE, "")))
+        self._contents[place] = weakref.ref(manifest, lambda _: self._contents.pop(place, None)), content
+        return content
+
+
+def clean(body: Json) -> Json:
+    """`body` without what only servers write, and in the form in which removed fields can be told later."""
+    given = body.get("metadata") or {}
+    metadata = {key: value for key, value in given.items() if key not in _SERVER_FIELDS and value is not None}
+    result = {**body, "metadata": metadata}
+    match (body.get("apiVersion"), body.get("kind")):
+        case ("v1", "Secret"):
+            _clean_secret(result)
+        case ("rbac.authorization.k8s.io/v1", "ClusterRole") if result.get("aggregationRule"):
+            result.pop("rules", None)  # a controller fills them in: who sends an empty list fights it
+    return result
+
+
+def _clean_secret(body: Json) -> None:
+    """`stringData` becomes `data`: the server owns the former's keys by that name, and would keep removed ones."""
+    data = {key: "".join(str(value).split()) for key, value in (body.get("data") or {}).items()}
+    for key, value in (body.pop("stringData", None) or {}).items():
+        data[key] = base64.b64encode(str(value).encode()).decode()
+    if data or "data" in body:
+        body["data"] = data
+
+
+def applyset_id(hub: str) -> str:
+    """KEP-3659's id of the parent that `hub` keeps on each member: the same on all of them."""
+    text = f"{applyset_parent(hub)}.{SYSTEM_NAMESPACE}.ConfigMap."
+    code = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+    return f"applyset-{code}-v1"
