@@ -12,6 +12,7 @@ from atoll.intake.serverset import Rule, without_keys
 HEADLESS = "None"
 TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105  # a Secret's type
 TOKEN_VOLUME = "kube-api-access-"  # noqa: S105  # the beginning of a volume's name
+NODE_LABELS = frozenset({"topology.kubernetes.io/region", "topology.kubernetes.io/zone"})  # PodTopologyLabels, 1.35
 JOB_LABELS = frozenset(
     {"controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name"}
 )
@@ -72,8 +73,9 @@ def drop_namespace_lifecycle(body: Json) -> Json:
 
 
 def drop_scheduling(body: Json) -> Json:
-    """A Pod's node, its priority as a number, and the token volume that admission mounted."""
+    """A Pod's node, its labels for where that is, its priority as a number, and the token volume of admission."""
     body = without(without(body, ("spec", "nodeName")), ("spec", "priority"))
+    body = without_keys(body, ("metadata", "labels"), NODE_LABELS.__contains__)
     volumes = found(body, ("spec", "volumes"))
     if not isinstance(volumes, list) or not any(_is_token(v, "name") for v in volumes):
         return body

@@ -136,6 +136,10 @@ TOKEN = {"name": "kube-api-access-abc", "mountPath": "/var/run"}
                 },
             ),
         ),
+        (
+            live("v1", "Pod", metadata={"labels": {"topology.kubernetes.io/zone": "z", "a": "b"}}),
+            live("v1", "Pod", metadata={"labels": {"a": "b"}}),
+        ),
         # what is nobody's but the user's stays, default fields too
         (
             live("apps/v1", "Deployment", spec={"replicas": 1, "revisionHistoryLimit": 10}),
