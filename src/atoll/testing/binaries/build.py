@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from atoll.testing.binaries.catalog import KUBERNETES
@@ -145,10 +146,11 @@ def _run(
     """Run a tool, ticking while it works. Each line it writes counts as one package."""
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(args, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            args, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
+        )
         try:
-            while process.poll() is None:
-                time.sleep(0.25)
+            while not _ended(process, within=0.25):
                 done = _lines(output.fileno()) if total else 0
                 share = f"{done} of at most {total} packages, " if total else ""
                 progress.tick(f"{step}: {share}{time.monotonic() - began:.0f} s")
@@ -161,6 +163,13 @@ def _run(
     if process.returncode != 0:
         tail = "\n".join(f"  {line}" for line in text.splitlines()[-12:])
         raise BuildError(f"{step} failed: `{' '.join(args)}` ended with {process.returncode}:\n{tail}")
+
+
+def _ended(process: "subprocess.Popen[str]", *, within: float) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(within)
+        return True
+    return False
 
 
 def _lines(descriptor: int) -> int:

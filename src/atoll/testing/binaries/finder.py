@@ -33,7 +33,7 @@ class Binaries:
     """Finds programs by name. `environment` holds KUBEBUILDER_ASSETS, PATH and the rest; default: the process's own."""
 
     def __init__(self, progress: Progress | None = None, environment: Mapping[str, str] | None = None) -> None:
-        self._progress = progress or Silent()
+        self._progress = Silent() if progress is None else progress
         self._environment = os.environ if environment is None else environment
         self._downloads = Downloads(self._environment.get("ATOLL_KUBE_MIRROR", ""), self._progress)
         self._found: dict[str, Path] = {}

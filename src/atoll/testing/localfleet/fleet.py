@@ -38,8 +38,9 @@ class LocalFleet:
     def __init__(self, folder: Path, programs: Programs, progress: Progress | None = None) -> None:
         self.folder = folder.absolute()
         self._programs = programs
-        self._progress = progress or Silent()
+        self._progress = Silent() if progress is None else progress
         self._guard = threading.Lock()
+        self._interrupted = threading.Event()
         self._state = state.load(self.folder)
 
     @property
@@ -83,8 +84,13 @@ class LocalFleet:
             health = Admin(store.port, store.authority, store.client)
             self._wait("etcd", lambda: health.answers("/health"))
             plans = [self._plan(cluster) for cluster in self._state.clusters]
+            self._interrupted.clear()
             with ThreadPoolExecutor(len(plans)) as pool:
-                admins = list(pool.map(lambda plan: self._bring_up(plan, store), plans))
+                try:
+                    admins = list(pool.map(lambda plan: self._bring_up(plan, store), plans))
+                except BaseException:  # the threads of the other clusters are waiting: nobody wants their answer now
+                    self._interrupted.set()
+                    raise
             kubeconfig.write_people(self.kubeconfig, list(zip(plans, admins, strict=True)))
 
     def down(self, *, purge: bool = False) -> None:
@@ -151,7 +157,7 @@ class LocalFleet:
             if port is not None and owner not in running and not ports.is_free(port):
                 del self._state.ports[name]
                 if name in self.contexts:  # the others of this cluster look for their server at the old port
-                    processes.stop([p for n, p in running.items() if n.startswith(f"{name}/")])
+                    processes.stop([p for n, p in running.items() if n.startswith(f"{name}/")], patience=2)
             self.port(name)
 
     def _store(self) -> EtcdPlan:
@@ -238,12 +244,15 @@ class LocalFleet:
         give_up_at = time.monotonic() + patience
         while not ready():
             if not self._state.processes[name].alive:
-                raise ComponentError(f"{name} ended. {self._last_words(name)}")
+                raise ComponentError(f"{name} ended. {self.last_words(name)}")
+            if self._interrupted.is_set():
+                raise ComponentError(f"{name}: waiting was interrupted")
             if time.monotonic() > give_up_at:
-                raise ComponentError(f"{name} is not ready after {patience:.0f} s. {self._last_words(name)}")
+                raise ComponentError(f"{name} is not ready after {patience:.0f} s. {self.last_words(name)}")
             time.sleep(0.05)
 
-    def _last_words(self, name: str) -> str:
+    def last_words(self, name: str) -> str:
+        """How the log of component `name` ends, for error messages."""
         log = self.log(name)
         lines = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
         return f"Its log {log} ends with:\n" + "\n".join(f"  {line[:400]}" for line in lines)

@@ -1,15 +1,14 @@
 """Kubeconfigs: with everything inline for people, with file names for the fleet's own components."""
 
 import base64
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from ruamel.yaml import YAML
 
+from atoll.api.manifests import dump
 from atoll.testing.localfleet.certificates import Pair, write_private
 from atoll.testing.localfleet.components import ClusterPlan
 
@@ -62,12 +61,8 @@ def write_people(path: Path, clusters: Sequence[tuple[ClusterPlan, Pair]]) -> No
     chosen = re.search(r"^current-context: *(\S+) *$", present, re.MULTILINE)
     if chosen is not None and chosen[1] in names:
         config["current-context"] = chosen[1]
-    text = io.StringIO()
-    yaml = YAML()
-    yaml.width = 10_000
-    yaml.dump(config, text)
-    if text.getvalue() != present:
-        write_private(path, text.getvalue().encode())
+    if (text := dump([config])) != present:
+        write_private(path, text.encode())
 
 
 def _inline(path: Path) -> str:

@@ -9,8 +9,9 @@ RANGE = range(20000, 32000)
 
 
 def is_free(port: int) -> bool:
-    """Nobody listens on `port`, nor did a moment ago."""
+    """Nobody listens on `port`. Connections that linger from before don't count: one may listen in spite of them."""
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

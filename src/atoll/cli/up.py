@@ -1,0 +1,167 @@
+"""`atoll up` and `atoll down`: a real fleet on this machine, with Atoll on it and an example to look at."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atoll.cli.exits import CommandError, UsageError
+from atoll.cli.session import perform, state_folder
+
+if TYPE_CHECKING:
+    from atoll.api.objects import Json
+    from atoll.kube.client import Client
+    from atoll.testing.localfleet import LocalFleet
+    from atoll.testing.progress import Progress
+
+EXAMPLE = "01-first-application"
+StateDir = Annotated[
+    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the fleet lives; $ATOLL_HOME by default.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("up")(up)
+    app.command("down")(down)
+
+
+def up(
+    members: Annotated[int | None, typer.Option(min=1, max=60, help="Member clusters; 3 in a new fleet.")] = None,
+    nodes: Annotated[int, typer.Option(min=1, max=500, help="Simulated nodes of each member.")] = 3,
+    state_dir: StateDir = None,
+    *,
+    example: Annotated[bool, typer.Option("--example/--no-example", help="Deploy the first example.")] = True,
+    shared_host: Annotated[
+        bool, typer.Option("--shared-host", help="The hub's cluster runs workloads, too, and may be a member itself.")
+    ] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="API servers log every request.")] = False,
+) -> None:
+    """Start a hub and member clusters on this machine: real control planes, simulated nodes.
+
+    Run it again to heal what died: what runs is left alone. A fleet grows with --members, but never shrinks.
+    """
+    folder = state_dir or state_folder()
+    raise typer.Exit(perform(_up(folder, members, nodes, example=example, shared_host=shared_host, audit=audit)))
+
+
+def down(
+    state_dir: StateDir = None,
+    *,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove the fleet's folder, too.")] = False,
+) -> None:
+    """Stop the fleet of `atoll up`: exactly its own processes. Its data stays for the next `up`, unless purged."""
+    raise typer.Exit(perform(_down(state_dir or state_folder(), purge=purge)))
+
+
+async def _up(folder: Path, members: int | None, nodes: int, *, example: bool, shared_host: bool, audit: bool) -> None:
+    from atoll.testing.binaries import Binaries, MissingBinaryError
+    from atoll.testing.localfleet import ComponentError, FleetBusyError, FleetShape, LocalFleet
+    from atoll.testing.progress import Lines
+
+    progress = Lines()
+    binaries = Binaries(progress)
+    fleet = LocalFleet(folder, binaries.find, progress)
+    present = len(fleet.contexts) - 1
+    if members is not None and members < present:
+        raise UsageError(
+            f"the fleet in {fleet.folder} has {present} members, and a fleet never shrinks",
+            "start over with `atoll down --purge`, or make a second fleet with --state-dir",
+        )
+    shape = FleetShape(
+        members=members or max(present, 3), nodes=nodes, host="shared" if shared_host else "alone", audit=audit
+    )
+    try:
+        progress.step(f"the fleet in {fleet.folder}: a hub and {shape.members} members")
+        binaries.find_all()
+        fleet.up(shape)
+        await _install(fleet, progress, example=example)
+    except (MissingBinaryError, ComponentError, FleetBusyError) as error:
+        raise CommandError(str(error), "`atoll up` again starts what is missing") from error
+    _print_what_next(fleet, example=example)
+
+
+async def _down(folder: Path, *, purge: bool) -> None:
+    from atoll.testing.binaries import Binaries
+    from atoll.testing.localfleet import FleetBusyError, LocalFleet
+    from atoll.testing.progress import Lines
+
+    fleet = LocalFleet(folder, Binaries().find, Lines())
+    if not fleet.contexts:
+        print(f"there is no fleet in {fleet.folder}")
+        return
+    running = len(fleet.running)
+    try:
+        fleet.down(purge=purge)
+    except FleetBusyError as error:
+        raise CommandError(str(error)) from error
+    print(f"stopped {running} processes of the fleet in {fleet.folder}{', and removed it' if purge else ''}")
+
+
+async def _install(fleet: "LocalFleet", progress: "Progress", *, example: bool) -> None:
+    """Atoll onto the fleet, and the example onto Atoll."""
+    from atoll.kube.client import Client
+    from atoll.kube.config import load_kubeconfig
+    from atoll.testing.localfleet import installation
+
+    async with Client(load_kubeconfig(fleet.kubeconfig, "hub")) as hub:
+        await installation.install_kinds(hub)
+        await installation.join_members(fleet, hub, progress)
+        await asyncio.to_thread(installation.start_hub, fleet)
+        progress.step("the hub is ready")
+        if example:
+            await _deploy_example(hub, progress)
+
+
+async def _deploy_example(hub: "Client", progress: "Progress", *, patience: float = 90.0) -> None:
+    from atoll.api.manifests import load
+    from atoll.cli.changing import MANAGER, DryRun, apply_application
+    from atoll.kube.resources import APPLICATIONS, NAMESPACES
+
+    namespace, application = load(_example().read_text())
+    name, home = application["metadata"]["name"], application["metadata"]["namespace"]
+    await hub.apply(NAMESPACES, namespace, name=home, manager=MANAGER)
+    _, change = await apply_application(hub, application, dry_run=DryRun.NONE, force=True)
+    began = time.monotonic()
+    while not (status := _readiness((await hub.get(APPLICATIONS, name, home)).body()))[0]:
+        if time.monotonic() - began > patience:
+            raise CommandError(
+                f"the example {home}/{name} is not ready after {patience:.0f} s: {status[1]}",
+                f"atoll -n {home} app status {name}",
+            )
+        await asyncio.sleep(0.1)
+    progress.step(f"the example {home}/{name} is {change} and ready")
+
+
+def _readiness(application: "Json") -> tuple[bool, str]:
+    """Whether the hub has seen this generation and calls it Ready, and what it says."""
+    status = application.get("status") or {}
+    for condition in status.get("conditions", []):
+        if condition["type"] == "Ready":
+            fresh = condition.get("observedGeneration", 0) >= application["metadata"]["generation"]
+            return fresh and condition["status"] == "True", condition.get("message", "")
+    return False, "the hub has not looked at it yet"
+
+
+def _example() -> Path:
+    """Within the installed package, or in the checkout that this file is part of."""
+    packaged = Path(__file__).parents[1] / "examples" / EXAMPLE / "app.yaml"
+    return packaged if packaged.exists() else Path(__file__).parents[3] / "examples" / EXAMPLE / "app.yaml"
+
+
+def _print_what_next(fleet: "LocalFleet", *, example: bool) -> None:
+    lines = [
+        "",
+        "The fleet is ready. Try:",
+        f"  export KUBECONFIG={fleet.kubeconfig}",
+        "  kubectl --context hub get clusters.atoll.dev",
+    ]
+    if example:
+        lines += [
+            "  kubectl --context hub -n demo get applications",
+            "  kubectl --context member1 -n demo get deployments,services,configmaps",
+            "  atoll -n demo app status shop",
+            "  kubectl --context member1 -n demo delete deployment web   # and see it come back",
+        ]
+    print("\n".join([*lines, "  atoll down"]))
