@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 import structlog
@@ -92,7 +93,7 @@ class Link:
     async def _contact(self) -> None:
         async with Client(self.target.config) as client:
             version = await self._beat(client)
-            uid = (await client.get(NAMESPACES, "kube-system", timeout=BEAT_TIMEOUT)).uid
+            uid = await self._identity(client)
             if self.target.uid and uid != self.target.uid:
                 raise LostError(
                     "IdentityChanged",
@@ -107,9 +108,7 @@ class Link:
                 self._set(Reach(True, "Reachable", "", time.time(), uid, version))
                 for aware in self._awares:
                     name = f"{self.target.name}/{type(aware).__name__}"
-                    scope.create_task(
-                        keep(name, lambda aware=aware, member=self.member: aware.engage(member)), name=name
-                    )
+                    scope.create_task(keep(name, partial(aware.engage, self.member)), name=name)
                 scope.create_task(self._heartbeat(client), name=f"{self.target.name}/heartbeat")
 
     async def _heartbeat(self, client: Client) -> None:
@@ -127,6 +126,11 @@ class Link:
                 lost = 0
                 if version != self.reach.version:
                     self._set(msgspec.structs.replace(self.reach, version=version))
+
+    @staticmethod
+    async def _identity(client: Client) -> str:
+        found = await client.request("GET", NAMESPACES.path(name="kube-system"), timeout=BEAT_TIMEOUT)
+        return str(found["metadata"]["uid"])
 
     async def _beat(self, client: Client) -> str:
         began = time.perf_counter()

@@ -68,13 +68,16 @@ class ApplicationController:
             return await self._ending.step(dossier)
         reading = await self._intents.read(dossier.live)  # 1 what the user wants
         dossier.app, dossier.issues = reading.app, reading.issues
+        if dossier.plan is None and dossier.app is not None:
+            dossier.history = {p.cluster: p.replicas for p in dossier.app.status.placement}
         if reading.intent is None:  # what was delivered before stays as it is
             self._touch(key)
             return Done()
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
-        planned = plan(intent, self._snapshots.now(key, previous(dossier)))  # 3 who gets what
+        planned = plan(intent, self._snapshots.now(key, dossier.history))  # 3 who gets what
         dossier.plan, dossier.held = planned, held(dossier, intent, planned)
         if not dossier.held:
+            dossier.history = {name: share.common for name, share in planned.shares.items()}
             try:
                 await self._own(dossier, planned)  # 4 nothing is written to a member before this
             except (Conflict, NotFound) as error:  # somebody wrote meanwhile: the watch brings it
@@ -118,6 +121,7 @@ class ApplicationController:
     def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
         for cluster, delivery in planned.deliveries.items():
             dossier.leaving.discard(cluster)
+            dossier.gone.discard(cluster)
             if dossier.submitted.get(cluster) != delivery:
                 dossier.submitted[cluster] = delivery
                 self._collector.expect(
@@ -145,14 +149,6 @@ class ApplicationController:
         if cluster not in dossier.leaving:
             dossier.leaving.add(cluster)
             self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
-
-
-def previous(dossier: Dossier) -> dict[str, int | None]:
-    """Clusters and replicas of the placement before: this process's, else the status's."""
-    if dossier.plan is not None:
-        shares = dossier.plan.shares
-        return {c: shares[c].common if c in shares else None for c in dossier.plan.deliveries}
-    return {p.cluster: p.replicas for p in dossier.app.status.placement} if dossier.app else {}
 
 
 def held(dossier: Dossier, intent: Intent, planned: Plan) -> str:

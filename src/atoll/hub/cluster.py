@@ -66,7 +66,6 @@ class ClusterController:
         self._hub_id = hub_id
         self._replan = replan
         self.capacities: dict[str, Capacity] = {}
-        self.unclaimed: dict[str, int] = {}
         self._load_written: dict[str, float] = {}
 
     async def reconcile(self, name: str) -> Decision:
@@ -98,7 +97,8 @@ class ClusterController:
     def _reach(self, cluster: Cluster) -> tuple[Trouble | None, Credential | None]:
         """Hand the connection to the fleet; on trouble the cluster isn't worked on."""
         name = cluster.metadata.name
-        credential = None
+        credential: Credential | None = None
+        uid = cluster.status.uid
         try:
             wanted = secret_name(cluster)
             secret = self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, wanted))
@@ -106,13 +106,13 @@ class ClusterController:
                 raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{wanted} does not exist")
             config, fingerprint = read_secret(secret)
             credential = credentials.read(secret, config)
+            uid = uid or credential.cluster_uid
             trouble = self._same_cluster_twice(cluster)
         except ConfigError as error:
             trouble = Trouble("CredentialsUnusable", str(error))
         if trouble is not None:
             self._fleet.leave(name)
             return trouble, credential
-        uid = cluster.status.uid or credential.cluster_uid
         self._fleet.join(Target(name, config, fingerprint, uid))
         return None, credential
 
@@ -173,7 +173,7 @@ class ClusterController:
             self.capacities.get(name),
             trouble,
             credential,
-            self.unclaimed.get(name, 0),
+            len(self._deliverer.unclaimed(name)),
             time.time(),
         )
         if status == cluster.status:
@@ -210,7 +210,6 @@ class ClusterController:
         self._planned_no_longer(name)
         self._fleet.leave(name)
         self.capacities.pop(name, None)
-        self.unclaimed.pop(name, None)
         return Done()
 
 

@@ -24,6 +24,8 @@ class Dossier:
     plan: Plan | None = None
     held: str = ""
     """Why the plan is not carried out, when it would remove everything unasked."""
+    history: dict[str, int | None] = field(default_factory=dict)
+    """By cluster: its replicas in the placement that was carried out last."""
     sequence: int = 0
     digest: str = ""
     submitted: dict[str, Delivery] = field(default_factory=dict)
@@ -52,12 +54,14 @@ class Dossiers:
 
     def __init__(self) -> None:
         self._by_key: dict[Key, Dossier] = {}
+        self._by_uid: dict[str, Dossier] = {}
 
     def open(self, key: Key, live: Object) -> Dossier:
         """The dossier of `live`; a new one when an application of this name was deleted and made again."""
         dossier = self._by_key.get(key)
         if dossier is None or dossier.uid != live.uid:
-            dossier = self._by_key[key] = Dossier(key, live.uid, live)
+            self.close(key)
+            dossier = self._by_key[key] = self._by_uid[live.uid] = Dossier(key, live.uid, live)
         dossier.saw(live)
         return dossier
 
@@ -66,13 +70,17 @@ class Dossiers:
         return dossier if dossier is not None and uid in {"", dossier.uid} else None
 
     def close(self, key: Key) -> Dossier | None:
-        return self._by_key.pop(key, None)
+        dossier = self._by_key.pop(key, None)
+        if dossier is not None:
+            self._by_uid.pop(dossier.uid, None)
+        return dossier
+
+    def of(self, uid: str) -> Dossier | None:
+        """The dossier of the application with this UID."""
+        return self._by_uid.get(uid)
 
     def __iter__(self) -> Iterator[Dossier]:
         return iter(tuple(self._by_key.values()))
-
-    def uids(self) -> frozenset[str]:
-        return frozenset(d.uid for d in self._by_key.values())
 
 
 def application_id(key: Key) -> ObjectId:

@@ -2,7 +2,7 @@
 ends.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from atoll.api.delivery import Removal
 from atoll.api.names import FINALIZER
@@ -32,6 +32,7 @@ class Ending:
         deliverer: Deliverer,
         collector: Collector,
         tombstones: Tombstones,
+        clusters: Callable[[], Iterable[str]],
         cluster_uid: Callable[[str], str],
         touch: Callable[[Key], None],
     ) -> None:
@@ -40,6 +41,7 @@ class Ending:
         self._deliverer = deliverer
         self._collector = collector
         self._tombstones = tombstones
+        self._clusters = clusters
         self._cluster_uid = cluster_uid
         self._touch = touch
 
@@ -50,16 +52,18 @@ class Ending:
         if dossier.app is None:
             dossier.app = lenient(dossier.live)
         orphan = dossier.app is not None and dossier.app.spec.deletion == "orphan"
-        for cluster in self._fleet.names():
+        clusters = set(self._clusters())
+        for cluster in clusters:
             if cluster not in dossier.gone:
                 await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan))
-        if not dossier.gone >= set(self._fleet.names()):
+        if not dossier.gone >= clusters:
             self._touch(dossier.key)
             return Wait(LOOK_AGAIN)
         return await self._release(dossier)
 
     async def _leave(self, dossier: Dossier, removal: Removal) -> None:
-        if self._fleet.reach(removal.cluster).reachable is False:
+        away = self._fleet.link(removal.cluster) is None or self._fleet.reach(removal.cluster).reachable is False
+        if away:
             uid = self._cluster_uid(removal.cluster)
             if uid:  # a cluster that was never reached has nothing of ours
                 await self._tombstones.lay(removal, uid)

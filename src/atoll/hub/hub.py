@@ -21,6 +21,7 @@ from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
 from atoll.hub.events import Recorder
 from atoll.hub.intents import Intents
+from atoll.hub.inventory import Inventory
 from atoll.hub.profiles import Profiles
 from atoll.hub.reporting import Reporter
 from atoll.hub.scopes import Scopes
@@ -38,6 +39,9 @@ from atoll.runtime.supervise import keep
 
 log = structlog.get_logger(__name__)
 
+RECOUNT = 1.0
+"""Seconds after which objects of no application are counted anew."""
+
 
 class Hub:
     """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet."""
@@ -52,6 +56,7 @@ class Hub:
         self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE)
         self._application_queue: FairQueue[Key] = FairQueue("application", group=lambda key: key.namespace)
         self._cluster_queue: FairQueue[str] = FairQueue("cluster")
+        self._uids: set[str] = set()
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
         self._scopes = Scopes()
@@ -62,7 +67,7 @@ class Hub:
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
-        awares = (self._deliverer, self._collector, CapacityCount(self._counted))
+        awares = (self._deliverer, self._collector, CapacityCount(self._counted), Inventory(self._found))
         async with asyncio.TaskGroup() as scope, Fleet(self._identity, awares, self._cluster_queue.add) as fleet:
             self._wire(scope, fleet)
             for informer in self._informers:
@@ -70,7 +75,9 @@ class Hub:
             for informer in self._informers:
                 await informer.wait_synced()
             await self._tombstones.load()
+            self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
             self._work(scope)
+            self._deliverer.claims_complete(self._alive)
             self.unready = ""
             log.info("hub ready", id=self._identity.id, applications=len(list(self._applications.values())))
             await asyncio.Event().wait()
@@ -97,6 +104,7 @@ class Hub:
             deliverer=self._deliverer,
             collector=self._collector,
             tombstones=self._tombstones,
+            clusters=lambda: tuple(c.name for c in self._clusters.values()),
             cluster_uid=lambda name: fleet.reach(name).uid or fleet_uid(self._clusters, name),
             touch=self._reporter.touch,
         )
@@ -143,10 +151,6 @@ class Hub:
         self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
-        for cluster in self._clusters.values():
-            self._cluster_queue.add(cluster.name)
-        for application in self._applications.values():
-            self._application_queue.add(Key(application.namespace, application.name))
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
             Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8),
             Controller("application", self._application_queue, self._application_controller.reconcile, workers=16),
@@ -162,11 +166,19 @@ class Hub:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
         return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
 
+    def _alive(self, uid: str) -> bool:
+        """Whether there is an Application of this UID."""
+        return uid in self._uids
+
     # What wakes whom.
 
     def _application_changed(self, change: Change[Object]) -> None:
         """The status is ours: a change of nothing else wakes nobody."""
         key, old, new = Key(change.id.namespace, change.id.name), change.old, change.new
+        if new is None or (old is not None and old.uid != new.uid):
+            self._uids.discard(old.uid if old is not None else "")
+        if new is not None:
+            self._uids.add(new.uid)
         if old is not None and new is not None:
             if (dossier := self._dossiers.get(key, new.uid)) is not None:
                 dossier.saw(new)
@@ -206,6 +218,15 @@ class Hub:
         if dossier is not None and observation.cluster not in dossier.leaving:
             dossier.observations[observation.cluster] = observation
             self._reporter.touch(observation.key)
+
+    def _found(self, cluster: str, uid: str) -> None:
+        """An application that is there unplanned has to leave; what belongs to none is counted."""
+        dossier = self._dossiers.of(uid)
+        if dossier is None:
+            if not self._alive(uid):
+                self._cluster_queue.add_after(cluster, RECOUNT)
+        elif cluster not in dossier.submitted and cluster not in dossier.leaving:
+            self._application_queue.add(dossier.key)
 
     def _counted(self, cluster: str, capacity: Capacity) -> None:
         self._cluster_controller.capacities[cluster] = capacity

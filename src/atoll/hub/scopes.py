@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from atoll.api.objects import GroupKind
+from atoll.api.scopes import known_scope
 from atoll.kube.client import Client
 from atoll.kube.errors import KindNotServed, KubeError
 
@@ -15,13 +16,14 @@ class Scopes:
 
     def __call__(self, kind: GroupKind) -> bool | None:
         """True when namespaced, False when cluster-scoped, None when nobody serves it."""
-        return self._namespaced.get(kind)
+        known = known_scope(kind)
+        return self._namespaced.get(kind) if known is None else known
 
     async def learn(self, kinds: Iterable[GroupKind], clients: Iterable[Client]) -> None:
         """Ask `clients` in turn for each kind that isn't known. One that can't answer is passed over."""
         clients = list(clients)
         for kind in kinds:
-            if kind in self._namespaced or not kind.kind:
+            if self(kind) is not None or not kind.kind:
                 continue
             for client in clients:
                 try:

@@ -15,6 +15,8 @@ class Snapshots:
     """Keeps the facts of each cluster; `now()` freezes them."""
 
     def __init__(self) -> None:
+        self.hub = ""
+        """UID of the hub's own cluster: a member that is the same holds the templates themselves."""
         self._facts: dict[str, ClusterFacts] = {}
 
     def set(self, facts: ClusterFacts) -> bool:
@@ -28,7 +30,7 @@ class Snapshots:
 
     def now(self, key: Key, previous: dict[str, int | None]) -> Snapshot:
         """The fleet now, for planning the application `key` that was placed as `previous` says."""
-        return Snapshot(self._facts.copy(), time.time(), {key: previous})
+        return Snapshot(self._facts.copy(), time.time(), {key: previous}, self.hub)
 
     def names(self) -> frozenset[str]:
         return frozenset(self._facts)
