@@ -90,12 +90,15 @@ def marked(prefix: str) -> list[tuple[str, Process]]:
 
 def _started(pid: int) -> str:
     """When `pid` started; empty when it does not run."""
+    process = Path(f"/proc/{pid}")
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = (process / "stat").read_text()
+        fields = stat[stat.rindex(")") + 2 :].split()  # the name before it may hold spaces and parentheses
+        # Of a killed process the first thread may be a zombie while others still hold its ports and locks.
+        ended = fields[0] in "ZX" and len(list((process / "task").iterdir())) <= 1
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    fields = stat[stat.rindex(")") + 2 :].split()  # the name before it may hold spaces and parentheses
-    return "" if fields[0] in "ZX" else f"{_boot()}/{fields[19]}"
+    return "" if ended else f"{_boot()}/{fields[19]}"
 
 
 def _boot() -> str:
