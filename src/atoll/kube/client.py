@@ -1,6 +1,6 @@
 """The verbs of the Kubernetes API, against one API server."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -136,12 +136,14 @@ class Client:
         fields: str = "",
         timeout: int = 300,
         idle: float = 90.0,
-    ) -> AsyncIterator[WatchEvent]:
+        opened: Callable[[], None] | None = None,
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after `resource_version`, bookmarks (about one a minute) among them.
 
         Ends when the server ends it, after `timeout` seconds at most. Raises Expired when the version is too old (list
         again), Unreachable("Idle") after `idle` seconds without even a bookmark, Unreachable("Reset") when it breaks.
-        Close it (`contextlib.aclosing`) when you leave before its end.
+        `opened` is called when the server has accepted the watch. Close it (`contextlib.aclosing`) when you leave before
+        its end.
         """
         params = _selectors(labels, fields) | {
             "watch": "1",
@@ -152,6 +154,8 @@ class Client:
         decoder = WatchDecoder(resource)
         request = Request("watch", "GET", resource.path(namespace), params)
         async with self._transport.stream(request, idle=idle) as pieces:
+            if opened is not None:
+                opened()
             async for piece in pieces:
                 for event in decoder.feed(piece):
                     yield event
