@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from atoll.api.delivery import Delivery, ObjectOutcome, ObjectState
 from atoll.api.objects import GroupKind, ObjectId
@@ -20,6 +20,7 @@ from atoll.kube.errors import KindNotServed, KubeError
 from atoll.kube.objects import Object, Resource
 from atoll.runtime.watchset import WatchSet
 
+_RESULTS = {"Conflict": "conflict", "Pending": "failed"}
 BREATH = 100
 """Manifests that are worked out before others get a turn."""
 
@@ -27,7 +28,16 @@ BREATH = 100
 class Carrying:
     """Brings deliveries onto one member."""
 
-    def __init__(self, stamper: Stamper, kinds: Kinds, applyset: ApplySet, watches: WatchSet, writer: Writer) -> None:
+    def __init__(
+        self,
+        stamper: Stamper,
+        kinds: Kinds,
+        applyset: ApplySet,
+        watches: WatchSet,
+        writer: Writer,
+        count: Callable[[str, float], None],
+    ) -> None:
+        self._count = count
         self._stamper = stamper
         self._kinds = kinds
         self._applyset = applyset
@@ -129,17 +139,20 @@ class Carrying:
     async def _bring(self, item: Item, resource: Resource, ledger: Ledger, delivery: Delivery) -> None:
         cached: Object | None = self._watches.get(item.id)
         ledger.held.discard(item.id)
+        began = time.perf_counter()
         try:
             if bool(item.id.namespace) != resource.namespaced:
                 raise RefusedError(_misplaced(item, resource))
-            await self._writer.bring(item, resource, cached, ledger, delivery)
+            written = await self._writer.bring(item, resource, cached, ledger, delivery)
         except (KubeError, RefusedError) as error:
             if isinstance(error, KindNotServed):
                 self._kinds.forget(item.id.group_kind)
                 self._kinds.missing.add(item.id.group_kind)
             self._troubled(item, ledger, error)
+            self._count(_RESULTS.get(ledger.troubled[item.id].state, "refused"), time.perf_counter() - began)
         else:
             self._done(item, ledger)
+            self._count("applied" if written else "unchanged", time.perf_counter() - began)
 
     def _done(self, item: Item, ledger: Ledger) -> None:
         """Applied; while somebody fights over it, that is said until it has been quiet for a while."""

@@ -15,10 +15,15 @@ class Deliverer:
 
     Level-triggered: of what was submitted for one application and cluster, the latest holds, also while the cluster is
     away. `report` is called with each change of an outcome, in the event loop. Belongs to one event loop.
+    `count(cluster, result, seconds)` is called for each object that was worked on: applied, unchanged, conflict,
+    refused, failed or deleted.
     """
 
-    def __init__(self, report: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, report: Callable[[Outcome], None], *, count: Callable[[str, str, float], None] = lambda *_: None
+    ) -> None:
         self._report = report
+        self._count = count
         self._targets: dict[str, dict[str, Delivery | Removal]] = {}
         self._sessions: dict[str, Session] = {}
         self._stampers: dict[str, Stamper] = {}
@@ -57,7 +62,9 @@ class Deliverer:
         """Work on `member` until cancelled. Raises KubeError when it can't even be learnt what is there."""
         stamper = self._stampers.setdefault(member.hub.id, Stamper(member.hub.id))
         targets = self._targets.setdefault(member.name, {})
-        session = Session(member, targets, stamper, self._report, lambda uid: self._claimed(uid, member.name))
+        session = Session(
+            member, targets, stamper, self._report, lambda uid: self._claimed(uid, member.name), self._count
+        )
         self._sessions[member.name] = session
         try:
             await session.run()

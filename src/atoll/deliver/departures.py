@@ -1,6 +1,7 @@
 """What goes from a member: deleted with proof, or left as it is without our marks."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -23,7 +24,10 @@ ATTEMPTS = 5
 class Departures:
     """Takes objects off one member."""
 
-    def __init__(self, client: Client, gate: Gate, kinds: Kinds, watches: WatchSet, hub: str) -> None:
+    def __init__(
+        self, client: Client, gate: Gate, kinds: Kinds, watches: WatchSet, hub: str, count: Callable[[str, float], None]
+    ) -> None:
+        self._count = count
         self._client = client
         self._gate = gate
         self._kinds = kinds
@@ -68,11 +72,14 @@ class Departures:
 
     async def _delete(self, live: Object) -> Object | None:
         resource = await self._kinds.resource(live.group_kind, live.version)
-        return await self._gate.send(
+        began = time.perf_counter()
+        rest = await self._gate.send(
             lambda: self._client.delete(
                 resource, live.name, live.namespace, uid=live.uid, resource_version=live.resource_version
             )
         )
+        self._count("deleted", time.perf_counter() - began)
+        return rest
 
     async def _patch(self, live: Object, patch: Json) -> None:
         resource = await self._kinds.resource(live.group_kind, live.version)

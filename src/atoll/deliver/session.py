@@ -28,7 +28,6 @@ from atoll.runtime.controller import Controller
 from atoll.runtime.decisions import Decision, Done, Wait
 from atoll.runtime.informer import Change
 from atoll.runtime.queue import FairQueue
-from atoll.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +49,7 @@ class Session:
         stamper: Stamper,
         report: Callable[[Outcome], None],
         claimed: Callable[[str], bool],
+        count: Callable[[str, str, float], None],
     ) -> None:
         self.member = member
         self._targets = targets
@@ -62,9 +62,13 @@ class Session:
         namespaces = self._namespaces = Namespaces(client, gate)
         self._kinds = Kinds(client, watches)
         self._applyset = ApplySet(client, hub, gate, namespaces)
-        writer = Writer(client, gate, namespaces, hub, claimed, lambda result: metrics.applied(member.name, result))
-        self._carrying = Carrying(stamper, self._kinds, self._applyset, watches, writer)
-        departures = Departures(client, gate, self._kinds, watches, hub)
+
+        def counted(result: str, seconds: float) -> None:
+            count(member.name, result, seconds)
+
+        writer = Writer(client, gate, namespaces, hub, claimed)
+        self._carrying = Carrying(stamper, self._kinds, self._applyset, watches, writer, counted)
+        departures = Departures(client, gate, self._kinds, watches, hub, counted)
         self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
 
     async def run(self) -> None:
@@ -73,7 +77,7 @@ class Session:
         await together(self._applyset.kinds, self._account)
         for live in self.member.watches.all():
             self._namespaces.seen(live.namespace)
-        self.member.watches.subscribe(self._changed)
+        unsubscribe = self.member.watches.subscribe(self._changed)
         try:
             self._open = True
             for uid in list(self._targets):
@@ -81,7 +85,7 @@ class Session:
             await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
             self._open = False
-            self.member.watches.unsubscribe(self._changed)
+            unsubscribe()
             self._queue.shutdown()
             self._gate.close()
 

@@ -34,10 +34,7 @@ class RefusedError(Exception):
 
 
 class Writer:
-    """Writes one member's objects.
-
-    `claimed(uid)`: an Application with this UID is alive, or may be. `count(result)` is called at each write.
-    """
+    """Writes one member's objects. `claimed(uid)`: an Application with this UID is alive, or may be."""
 
     def __init__(
         self,
@@ -46,20 +43,18 @@ class Writer:
         namespaces: Namespaces,
         hub: str,
         claimed: Callable[[str], bool],
-        count: Callable[[str], None],
     ) -> None:
         self._client = client
         self._gate = gate
         self._namespaces = namespaces
         self._hub = hub
         self._claimed = claimed
-        self._count = count
         self._autoscalers = Autoscalers(client, gate)
 
     async def bring(
         self, item: Item, resource: Resource, cached: Object | None, ledger: Ledger, delivery: Delivery
-    ) -> None:
-        """Make the object on the member as `item` says. Raises RefusedError or KubeError; the record tells the rest."""
+    ) -> bool:
+        """Make the object on the member as `item` says. Whether it was written. Raises RefusedError or KubeError."""
         record = ledger.record(item.id)
         live, managed = record.current(cached), False
         for _ in range(ATTEMPTS):
@@ -70,7 +65,7 @@ class Writer:
                 except AlreadyExists:
                     live, managed = await self._read(item, resource), True
                     continue
-                return
+                return True
             try:
                 whose, live = await self._judge(item, resource, live, record, delivery, managed=managed)
                 live, written = await self._update(item, resource, live, whose, record, ledger, delivery)
@@ -80,7 +75,7 @@ class Writer:
             if live is None:
                 continue  # deleted, to be made anew
             record.settle(item, live, written=written)
-            return
+            return written
         raise RefusedError(Refusal("Pending", "Conflict", "others write it all the time", SOON))
 
     # Creating
@@ -97,7 +92,6 @@ class Writer:
             await self._namespaces.ensure(namespace)
             created = await self._apply(item, resource, item.sent(delivery.revision), only_create=True)
         record.accepted, record.released = _accepted(item.body, created), None
-        self._count("created")
         return created
 
     def _deleted_by_others(self, item: Item, record: Record) -> None:
@@ -138,7 +132,6 @@ class Writer:
             await self._recreate(item, resource, live, error, delivery)
             return None, True
         record.accepted, record.released = _accepted(body, written), set(pointers)
-        self._count("updated" if whose is Whose.OURS else "adopted")
         return written, True
 
     async def _judge(
@@ -177,7 +170,6 @@ class Writer:
                 writer = last_writer(entries(await self._read_managed(item, resource)))
             paths = ", ".join(d.path for d in found[:3]) + (" …" if len(found) > 3 else "")
             fight.repaired(time.monotonic(), f"{writer or 'somebody'} keeps changing {paths}")
-        self._count("repaired")
 
     def _pause_in_fight(self, record: Record) -> Fight:
         """The fight over this object; raises RefusedError while its next repair is not due."""
@@ -252,7 +244,6 @@ class Writer:
                 resource, item.id.name, item.id.namespace, uid=live.uid, resource_version=live.resource_version
             )
         )
-        self._count("recreated")
 
     # Requests
 
