@@ -101,7 +101,13 @@ class Link:
                     f"{self.target.uid}; `atoll cluster leave {self.target.name} --force` frees the name",
                 )
             async with (
-                WatchSet(client, f"{LABEL_HUB}={self._hub.id}", index=lambda o: o.labels.get(LABEL_APP)) as watches,
+                WatchSet(
+                    client,
+                    f"{LABEL_HUB}={self._hub.id}",
+                    lambda o: o.labels.get(LABEL_APP),
+                    scope=self.target.name,
+                    meter=metrics,
+                ) as watches,
                 asyncio.TaskGroup() as scope,
             ):
                 self.member = Member(self.target.name, uid, version, client, self._hub, watches)

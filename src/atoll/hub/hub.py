@@ -36,6 +36,7 @@ from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
 from atoll.runtime.queue import FairQueue
 from atoll.runtime.supervise import keep
+from atoll.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +51,12 @@ class Hub:
         self._client = client
         self._identity = identity
         self.unready = "starting"
-        self._applications: Informer[Object] = Informer(client, APPLICATIONS)
-        self._clusters: Informer[Object] = Informer(client, CLUSTERS)
-        self._namespaces: Informer[Object] = Informer(client, NAMESPACES)
-        self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE)
-        self._application_queue: FairQueue[Key] = FairQueue("application", group=lambda key: key.namespace)
-        self._cluster_queue: FairQueue[str] = FairQueue("cluster")
+        self._applications: Informer[Object] = Informer(client, APPLICATIONS, meter=metrics)
+        self._clusters: Informer[Object] = Informer(client, CLUSTERS, meter=metrics)
+        self._namespaces: Informer[Object] = Informer(client, NAMESPACES, meter=metrics)
+        self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE, meter=metrics)
+        self._application_queue: FairQueue[Key] = FairQueue("application", group=lambda key: key.namespace, meter=metrics)
+        self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
         self._uids: set[str] = set()
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
@@ -152,10 +153,11 @@ class Hub:
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
-            Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8),
-            Controller("application", self._application_queue, self._application_controller.reconcile, workers=16),
-            Controller("status", self._reporter.queue, self._reporter.reconcile, workers=8),
+            Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8, meter=metrics),
+            Controller("application", self._application_queue, self._application_controller.reconcile, workers=16, meter=metrics),
+            Controller("status", self._reporter.queue, self._reporter.reconcile, workers=8, meter=metrics),
         )
+        metrics.expect_controllers(controller.name for controller in controllers)
         for controller in controllers:
             scope.create_task(controller.run())
         scope.create_task(keep("events", self._recorder.run))

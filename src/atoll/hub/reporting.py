@@ -15,6 +15,7 @@ from atoll.kube.resources import APPLICATIONS
 from atoll.observe.status import build_status, settled
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.queue import FairQueue
+from atoll.telemetry import metrics
 
 AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
@@ -26,7 +27,7 @@ class Reporter:
     """Writes statuses. `touch(key)` says that something changed; the rest is when and whether to write."""
 
     def __init__(self, client: Client, dossiers: Dossiers, fleet: Fleet, recorder: Recorder) -> None:
-        self.queue: FairQueue[Key] = FairQueue("status")
+        self.queue: FairQueue[Key] = FairQueue("status", meter=metrics)
         self._client = client
         self._dossiers = dossiers
         self._fleet = fleet

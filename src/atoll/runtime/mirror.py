@@ -1,0 +1,104 @@
+"""The copy that an informer keeps, without the network: lists and events in, changes out.
+
+Changes come from generators that have applied each one when they yield it, so whoever is told of a change finds the
+copy in the state that it describes.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+import structlog
+
+from atoll.api.objects import ObjectId
+from atoll.kube.client import Listing
+from atoll.kube.objects import Object
+from atoll.kube.watching import WatchEvent
+from atoll.runtime.changes import Change
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class WentBackError(Exception):
+    """The server's versions are older than what we saw: it was restored from a backup. List again."""
+
+
+class _Seen(msgspec.Struct, Generic[T], frozen=True):
+    uid: str
+    resource_version: str
+    value: T
+
+
+class Mirror(Generic[T]):
+    """What `transform` makes of each object, and the version up to which it is known ("" before a first list)."""
+
+    def __init__(self, transform: Callable[[Object], T]) -> None:
+        self.version = ""
+        self._transform = transform
+        self._seen: dict[ObjectId, _Seen[T]] = {}
+
+    def get(self, identity: ObjectId) -> T | None:
+        seen = self._seen.get(identity)
+        return None if seen is None else seen.value
+
+    def items(self) -> list[tuple[ObjectId, T]]:
+        return [(identity, seen.value) for identity, seen in self._seen.items()]
+
+    def values(self) -> list[T]:
+        return [seen.value for seen in self._seen.values()]
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def listed(self, listing: Listing) -> Iterator[Change[T]]:
+        """Become what `listing` says; tells what differs, deletions last. The version is known when it is exhausted."""
+        gone = dict.fromkeys(self._seen)
+        for found in listing.items:
+            gone.pop(found.id, None)
+            yield from self._put(found)
+        for identity in gone:
+            yield from self._drop(identity)
+        self.version = listing.resource_version
+
+    def saw(self, event: WatchEvent) -> Iterator[Change[T]]:
+        """Take one event of the watch. What was seen already is passed over; raises WentBackError."""
+        found = event.object
+        age = _compare(found.resource_version, self.version)
+        if event.type == "BOOKMARK":
+            if age < 0:
+                raise WentBackError(f"bookmark {found.resource_version} after version {self.version}")
+            self.version = found.resource_version
+        elif age > 0:
+            # The version moves last: if a consumer stops in the middle, the event is asked for again.
+            yield from self._drop(found.id) if event.type == "DELETED" else self._put(found)
+            self.version = found.resource_version
+
+    def _put(self, found: Object) -> Iterator[Change[T]]:
+        identity = found.id
+        seen = self._seen.get(identity)
+        if seen is not None and seen.uid != found.uid:  # another object of the same name: the first one went unseen
+            yield from self._drop(identity)
+            seen = None
+        if seen is not None and seen.resource_version == found.resource_version:
+            return
+        try:
+            value = self._transform(found)
+        except Exception:
+            log.exception("an object could not be read, and is passed over", object=str(identity))
+            return
+        self._seen[identity] = _Seen(found.uid, found.resource_version, value)
+        yield Change(identity, None if seen is None else seen.value, value)
+
+    def _drop(self, identity: ObjectId) -> Iterator[Change[T]]:
+        seen = self._seen.pop(identity, None)
+        if seen is not None:
+            yield Change(identity, seen.value, None)
+
+
+def _compare(one: str, other: str) -> int:
+    """-1, 0 or 1 as `one` is older, the same or newer (KEP-5504); versions that aren't numbers count as newer."""
+    if not (one.isdecimal() and other.isdecimal()):
+        return 1
+    return (int(one) > int(other)) - (int(one) < int(other))
