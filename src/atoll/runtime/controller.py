@@ -10,9 +10,9 @@ from structlog.contextvars import bound_contextvars
 
 from atoll.kube.errors import ApiError, KubeError
 from atoll.runtime.decisions import Decision, Done, Fatal, Retry, Stalled, Wait
+from atoll.runtime.meter import SILENT, Meter
 from atoll.runtime.queue import FairQueue, QueueShutDown
 from atoll.runtime.supervise import being_cancelled, only_error
-from atoll.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -35,22 +35,20 @@ class Controller(Generic[K]):
         *,
         workers: int = 1,
         limit: float | None = None,
+        meter: Meter = SILENT,
     ) -> None:
         self.name = name
         self._queue = queue
         self._reconcile = reconcile
         self._workers = workers
         self._limit = limit
+        self._meter = meter
 
     async def run(self) -> None:
         """Work until cancelled, or until the queue is shut down and empty."""
-        metrics.queue(self.name, self._queue.statistics)
-        try:
-            async with asyncio.TaskGroup() as scope:
-                for number in range(self._workers):
-                    scope.create_task(self._work(), name=f"{self.name} {number}")
-        finally:
-            metrics.queue_ended(self.name)
+        async with asyncio.TaskGroup() as scope:
+            for number in range(self._workers):
+                scope.create_task(self._work(), name=f"{self.name} {number}")
 
     async def _work(self) -> None:
         while True:
@@ -74,24 +72,24 @@ class Controller(Generic[K]):
         match decision:
             case Done():
                 self._queue.forget(key)
-                metrics.reconciled(self.name, "done", seconds)
+                self._meter.reconciled(self.name, "done", seconds)
                 log.debug("done", seconds=round(seconds, 4))
             case Wait(after):
                 self._queue.forget(key)
                 self._queue.add_after(key, after)
-                metrics.reconciled(self.name, "wait", seconds)
+                self._meter.reconciled(self.name, "wait", seconds)
                 log.debug("wait", after=after)
             case Retry(cause, after):
                 pause = self._queue.add_rate_limited(key, after or 0.0)
-                metrics.reconciled(self.name, "retry", seconds)
+                self._meter.reconciled(self.name, "retry", seconds)
                 log.info("retry", cause=str(cause), pause=round(pause, 3), failures=self._queue.failures(key))
             case Stalled(reason, message):
                 self._queue.forget(key)
-                metrics.reconciled(self.name, "stalled", seconds)
+                self._meter.reconciled(self.name, "stalled", seconds)
                 log.warning("stalled", reason=reason, message=message)
             case Fatal(cause):
                 self._queue.forget(key)
-                metrics.reconciled(self.name, "fatal", seconds)
+                self._meter.reconciled(self.name, "fatal", seconds)
                 log.error("fatal", cause=str(cause), exc_info=cause if isinstance(cause, BaseException) else None)
 
     async def _decide(self, key: K) -> Decision:

@@ -18,10 +18,10 @@ from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, KubeError, TooManyRequests, Unavailable, Unreachable
 from atoll.kube.objects import Object, Resource
 from atoll.runtime.changes import Change, Handler, Subscribers
+from atoll.runtime.meter import SILENT, Meter
 from atoll.runtime.mirror import Mirror, WentBackError
 from atoll.runtime.ratelimit import Backoff
 from atoll.runtime.supervise import being_cancelled
-from atoll.telemetry import metrics
 
 __all__ = ["Change", "Informer"]
 
@@ -54,6 +54,8 @@ class Informer(Generic[T]):
         labels: str = "",
         fields: str = "",
         transform: Callable[[Object], T] | None = None,
+        scope: str = "",
+        meter: Meter = SILENT,
         page: int = 500,
         watch_timeout: int = 300,
         idle: float = 90.0,
@@ -75,6 +77,7 @@ class Informer(Generic[T]):
         self._on_attempt = on_attempt
         self._kind = str(resource.group_kind)
         self._counted = 0
+        self._scope, self._meter = scope, meter
         self._synced = asyncio.Event()
         self._attempt = asyncio.Event()
 
@@ -126,7 +129,7 @@ class Informer(Generic[T]):
                 await asyncio.sleep(pause)
         finally:
             self.connected_since = None
-            metrics.informer_objects(self._kind, -self._counted)
+            self._meter.informer_objects(self._scope, self._kind, -self._counted)
             self._counted = 0
 
     async def _follow(self) -> float:
@@ -181,7 +184,7 @@ class Informer(Generic[T]):
         for change in changes:
             self._subscribers.tell(change)
         if len(self._mirror) != self._counted:
-            metrics.informer_objects(self._kind, len(self._mirror) - self._counted)
+            self._meter.informer_objects(self._scope, self._kind, len(self._mirror) - self._counted)
             self._counted = len(self._mirror)
 
     # Health
@@ -197,12 +200,12 @@ class Informer(Generic[T]):
         if not isinstance(error, PASSING):
             self._mirror.version = ""
         if not isinstance(error, KubeError | WentBackError):
-            log.error("informer failed", kind=self._kind, exc_info=error)
+            log.error("informer failed", kind=self._kind, cluster=self._scope, exc_info=error)
         self.last_error = error if isinstance(error, KubeError) else _wrapped(error)
         self.connected_since = None
         self.restarts += 1
-        metrics.watch_restarted(self._kind, type(error).__name__)
-        log.info("watch broke", kind=self._kind, error=str(error))
+        self._meter.watch_restarted(self._scope, self._kind, type(error).__name__)
+        log.info("watch broke", kind=self._kind, cluster=self._scope, error=str(error))
         self._attempted()
 
     def _attempted(self) -> None:

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from atoll.runtime.meter import SILENT, Meter
 from atoll.runtime.ratelimit import pause
 
 K = TypeVar("K", bound=Hashable)
@@ -54,12 +55,14 @@ class FairQueue(Generic[K]):
         most_active: int = 0,
         first: float = 0.005,
         most: float = 60.0,
+        meter: Meter = SILENT,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
         self._group = group
         self._most_active = most_active
         self._first, self._most, self._draw = first, most, draw
+        self._meter = meter
         self._dirty: set[K] = set()
         self._active: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -187,6 +190,7 @@ class FairQueue(Generic[K]):
     def _enqueue(self, key: K) -> None:
         group = self._group(key)
         self._ready.setdefault(group, deque()).append(key)
+        self._meter.queue_depth(self.name, len(self._dirty))
         self._offer(group)
 
     def _offer(self, group: Hashable) -> None:
@@ -208,6 +212,7 @@ class FairQueue(Generic[K]):
             del self._ready[group]
         self._dirty.discard(key)
         self._active.add(key)
+        self._meter.queue_depth(self.name, len(self._dirty))
         self._active_of[group] = self._active_of.get(group, 0) + 1
         self._offer(group)
         return key

@@ -13,6 +13,7 @@ from atoll.kube.errors import Forbidden, KindNotServed, KubeError, NotFound, Una
 from atoll.kube.objects import Object, Resource
 from atoll.runtime.changes import Change, Handler, Subscribers
 from atoll.runtime.informer import Informer
+from atoll.runtime.meter import SILENT, Meter
 
 log = structlog.get_logger(__name__)
 
@@ -38,11 +39,15 @@ class WatchSet:
         labels: str,
         index: Callable[[Object], str | None],
         on_error: Callable[[Resource, KubeError], None] | None = None,
+        *,
+        scope: str = "",
+        meter: Meter = SILENT,
     ) -> None:
         self._client = client
         self._labels = labels
         self._index = index
         self._on_error = on_error
+        self._scope, self._meter = scope, meter
         self._watches: dict[GroupKind, _Watch] = {}
         self._objects: dict[GroupKind, dict[ObjectId, Object]] = {}
         self._by_index: dict[str, dict[ObjectId, Object]] = {}
@@ -137,10 +142,12 @@ class WatchSet:
             self._client,
             resource,
             labels=self._labels,
+            scope=self._scope,
+            meter=self._meter,
             on_attempt=lambda: self._attempted(watch),
         )
         informer.subscribe(lambda change: self._follow(watch, change))
-        watch = _Watch(informer, self._tasks.create_task(informer.run(), name=f"watch {kind}"))
+        watch = _Watch(informer, self._tasks.create_task(informer.run(), name=f"{self._scope} watch {kind}"))
         self._watches[kind] = watch
         return watch
 
@@ -160,7 +167,7 @@ class WatchSet:
                     self._put(identity, None)
             return
         if isinstance(error, NotFound):
-            log.info("kind is not served any more", kind=str(kind))
+            log.info("kind is not served any more", kind=str(kind), cluster=self._scope)
             self._client.discovery.doubt()
             self.stop(kind)
         if self._on_error is not None:
