@@ -1,0 +1,79 @@
+"""The collector: one verdict an application and cluster, kept by the member's watches, told when it changes."""
+
+import time
+from collections.abc import Callable
+
+from atoll.api.application import HealthRule
+from atoll.api.objects import Key, ObjectId
+from atoll.api.observation import Observation
+from atoll.fleet.member import Member
+from atoll.observe.custom import compile_rules
+from atoll.observe.site import Expectation, Site
+
+Report = Callable[[Observation], None]
+
+
+class Collector:
+    """Works on every cluster (an Aware), and remembers what should be where while a cluster is away.
+
+    `report` is called with each Observation that differs from the one before for that application and cluster, on the
+    event loop. Nothing is reported of a cluster that is away; what was said last stands until it is back.
+    """
+
+    def __init__(self, report: Report, *, clock: Callable[[], float] = time.time) -> None:
+        self._report = report
+        self._clock = clock
+        self._expected: dict[str, dict[str, Expectation]] = {}
+        self._told: dict[tuple[str, str], Observation] = {}
+        self._sites: dict[str, Site] = {}
+
+    def expect(
+        self, cluster: str, key: Key, uid: str, ids: frozenset[ObjectId], rules: tuple[HealthRule, ...] = ()
+    ) -> None:
+        """Application `uid` has these objects on `cluster`; replaces what was expected of it there before.
+
+        `rules` are its own health rules, which hold for all its objects of their kinds.
+        """
+        expectation = Expectation(key, uid, ids, compile_rules(rules))
+        mine = self._expected.setdefault(cluster, {})
+        before, mine[uid] = mine.get(uid), expectation
+        if before != expectation and (site := self._sites.get(cluster)):
+            site.expect(before, expectation)
+
+    def forget(self, cluster: str, uid: str) -> None:
+        """The application has left the cluster."""
+        self._told.pop((cluster, uid), None)
+        expectation = self._expected.get(cluster, {}).pop(uid, None)
+        if expectation and (site := self._sites.get(cluster)):
+            site.forget(expectation)
+
+    def forget_cluster(self, cluster: str) -> None:
+        """The cluster is no longer managed."""
+        for uid in tuple(self._expected.get(cluster, ())):
+            self.forget(cluster, uid)
+        self._expected.pop(cluster, None)
+
+    def observation(self, cluster: str, uid: str) -> Observation | None:
+        """What was reported last."""
+        return self._told.get((cluster, uid))
+
+    async def engage(self, cluster: Member) -> None:
+        """Observe `cluster` until cancelled (see fleet.provider.Aware)."""
+        site = Site(cluster, self._tell, self._clock)
+        for expectation in self._expected.get(cluster.name, {}).values():
+            site.expect(None, expectation)
+        self._sites[cluster.name] = site
+        try:
+            await site.run()
+        finally:
+            site.close()
+            if self._sites.get(cluster.name) is site:
+                del self._sites[cluster.name]
+
+    def _tell(self, observation: Observation) -> None:
+        place = (observation.cluster, observation.uid)
+        expectation = self._expected.get(observation.cluster, {}).get(observation.uid)
+        if expectation is None or self._told.get(place) == observation:
+            return
+        self._told[place] = observation
+        self._report(observation)

@@ -1,0 +1,272 @@
+"""One cluster as long as its connection lasts: its applications' objects, looked at again only when they change."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from atoll.api.names import LABEL_APP
+from atoll.api.objects import GroupKind, Json, Key, ObjectId
+from atoll.api.observation import ObjectHealth, Observation
+from atoll.fleet.member import Member
+from atoll.kube.objects import Object
+from atoll.observe.custom import HealthRules
+from atoll.observe.health import RULES, assess
+from atoll.observe.probe import Asking, Probes
+from atoll.observe.problems import find_problems
+from atoll.observe.reduce import NO_PROGRESS, PATIENCE, STANDSTILL, Finding, Tally, escalate
+from atoll.runtime.informer import Change
+
+BURST = 0.005
+"""Seconds that changes are collected before they are looked at."""
+SLICE = 0.005
+"""Seconds of work after which others have a turn."""
+SHARE = 10.0
+"""A look that took long is followed by a pause this many times as long, so that observing takes a tenth of a CPU."""
+LONGEST_PAUSE = 0.5
+GRACE = 3.0
+"""Seconds for a kind's watch to be set up before its absence means something."""
+TICK = 0.2
+"""Seconds between two looks at which kinds are listed and what has been waiting for too long."""
+IDLE_TICK = 2.0
+"""The same, where everything is well."""
+LATELY = 10.0
+"""Seconds for which a copy is believed after its watch broke: most are back within one."""
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """What should be on a cluster of one application."""
+
+    key: Key
+    uid: str
+    ids: frozenset[ObjectId]
+    rules: HealthRules
+
+
+class Standstill(msgspec.Struct):
+    """Since when an object has been unhealthy in the same way. `begun` is epoch seconds, `stands` monotonic."""
+
+    begun: float
+    stands: float
+    health: ObjectHealth
+    checked: float = 0.0
+
+
+class Site:
+    """`expect` and `forget` say what there should be; `run` reports what there is."""
+
+    def __init__(self, member: Member, report: Callable[[Observation], None], clock: Callable[[], float]) -> None:
+        self._member = member
+        self._watches = member.watches
+        self._report = report
+        self._clock = clock
+        self._expected: dict[str, Expectation] = {}
+        self._tallies: dict[str, Tally] = {}
+        self._dirty: defaultdict[str, set[ObjectId]] = defaultdict(set)
+        self._unseen: defaultdict[str, set[ObjectId]] = defaultdict(set)
+        self._unhealthy: dict[Asking, Standstill] = {}
+        self._kinds: defaultdict[GroupKind, set[str]] = defaultdict(set)
+        self._listed: dict[GroupKind, tuple[bool, bool]] = {}
+        self._last_listed: dict[GroupKind, float] = {}
+        self._since: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._probes = Probes(member.client, self._look_again)
+
+    def expect(self, before: Expectation | None, now: Expectation) -> None:
+        self._expected[now.uid] = now
+        tally = self._tallies.setdefault(now.uid, Tally())
+        same_rules = before is not None and before.rules == now.rules
+        kept = before.ids & now.ids if before is not None and same_rules else frozenset[ObjectId]()
+        for about in (before.ids if before is not None else frozenset[ObjectId]()) - now.ids:
+            tally.drop(about)
+            self._calm(Asking(now.uid, about))
+            self._unseen[now.uid].discard(about)
+        for kind in {about.group_kind for about in now.ids}:
+            self._kinds[kind].add(now.uid)
+        self._since[now.uid] = time.monotonic()
+        self._dirty[now.uid] |= now.ids - kept
+        self._wake.set()
+
+    def forget(self, expectation: Expectation) -> None:
+        uid = expectation.uid
+        stores: tuple[dict[str, Any], ...] = (self._expected, self._tallies, self._dirty, self._unseen, self._since)
+        for store in stores:
+            store.pop(uid, None)
+        for asking in [a for a in self._unhealthy if a.uid == uid]:
+            del self._unhealthy[asking]
+        for uids in self._kinds.values():
+            uids.discard(uid)
+        self._probes.drop_all(uid)
+
+    def close(self) -> None:
+        """The watches may outlive an engagement; what they say then is nobody's business."""
+        self._unsubscribe()
+
+    async def run(self) -> None:
+        self._unsubscribe = self._watches.subscribe(self._changed)
+        async with asyncio.TaskGroup() as scope:
+            scope.create_task(self._probes.run())
+            scope.create_task(self._tick())
+            pause = BURST
+            while True:
+                await self._wake.wait()
+                await asyncio.sleep(pause)
+                self._wake.clear()
+                began = time.perf_counter()
+                await self._look()
+                pause = min(max(BURST, SHARE * (time.perf_counter() - began)), LONGEST_PAUSE)
+
+    def _changed(self, change: Change[Object]) -> None:
+        for version in (change.old, change.new):
+            if version is not None:
+                self._mark(version.labels.get(LABEL_APP, ""), change.id)
+
+    def _look_again(self, asking: Asking) -> None:
+        self._mark(asking.uid, asking.about)
+
+    def _mark(self, uid: str, about: ObjectId) -> None:
+        expectation = self._expected.get(uid)
+        if expectation is not None and about in expectation.ids:
+            self._dirty[uid].add(about)
+            self._wake.set()
+
+    async def _look(self) -> None:
+        """Assess what changed, application by application; give way to others in between."""
+        until = time.perf_counter() + SLICE
+        while self._dirty:
+            uid = next(iter(self._dirty))
+            expectation = self._expected.get(uid)
+            if expectation is None or not self._dirty[uid]:
+                del self._dirty[uid]
+                if expectation is not None and not self._unseen.get(uid):
+                    self._tell(expectation)
+                continue
+            about = self._dirty[uid].pop()
+            if about in expectation.ids:
+                self._assess(expectation, about)
+            if time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + SLICE
+
+    def _tell(self, expectation: Expectation) -> None:
+        verdict = self._tallies[expectation.uid].verdict()
+        self._report(
+            Observation(
+                key=expectation.key,
+                uid=expectation.uid,
+                cluster=self._member.name,
+                health=verdict.health,
+                ready=verdict.ready,
+                desired=verdict.desired,
+                problems=verdict.problems,
+            )
+        )
+
+    def _assess(self, expectation: Expectation, about: ObjectId) -> None:
+        asking = Asking(expectation.uid, about)
+        live, tally = self._watches.get(about), self._tallies[expectation.uid]
+        listed, lately = self._listed[about.group_kind] = self._trust(about.group_kind)
+        if live is not None and live.labels.get(LABEL_APP) != expectation.uid:
+            live = None
+        if live is None and not listed and self._may_come(expectation.uid, about, lately=lately):
+            return
+        self._unseen[expectation.uid].discard(about)
+        health, body = self._health(live, believed=listed or lately, about=about, rules=expectation.rules)
+        tally.put(about, self._finding(asking, health, body))
+
+    def _may_come(self, uid: str, about: ObjectId, *, lately: bool) -> bool:
+        """Nothing can be said of an object that isn't here: its watch is not set up yet, or broke a moment ago."""
+        if self._tallies[uid].get(about) is not None:
+            return lately
+        if time.monotonic() - self._since[uid] >= GRACE:
+            return False
+        self._unseen[uid].add(about)
+        return True
+
+    def _trust(self, kind: GroupKind) -> tuple[bool, bool]:
+        """Whether the copy of `kind` is complete as of now, and whether it was a moment ago."""
+        now = time.monotonic()
+        listed = self._watches.listed(kind)
+        if listed:
+            self._last_listed[kind] = now
+        return listed, now - self._last_listed.get(kind, -LATELY) < LATELY
+
+    def _health(
+        self, live: Object | None, *, believed: bool, about: ObjectId, rules: HealthRules
+    ) -> tuple[ObjectHealth, Json]:
+        kind = about.group_kind
+        if live is None:
+            if believed or kind not in self._watches.kinds():
+                return ObjectHealth("Missing", "Missing", "it is not in the cluster"), {}
+            return ObjectHealth("Unknown", "NotListed", self._why_not(kind)), {}
+        if not believed:
+            return ObjectHealth("Unknown", "LastSeen", self._why_not(kind)), {}
+        if kind not in RULES and kind not in rules and not live.deleting and b'"status":' not in live.raw:
+            return ObjectHealth("Healthy"), {}  # nothing to read: most objects of most applications
+        body = live.body()
+        return assess(body, rules), body
+
+    def _why_not(self, kind: GroupKind) -> str:
+        error = self._watches.error(kind)
+        return f"{kind} can't be watched now" + (f": {error}" if error else "")
+
+    def _finding(self, asking: Asking, health: ObjectHealth, body: Json) -> Finding:
+        """The object's health with what is behind it; whoever is well again is no longer looked at closely."""
+        if health.health in {"Healthy", "Suspended", "Missing"}:
+            self._calm(asking)
+            return Finding(health)
+        state = self._unhealthy.get(asking)
+        if state is None:
+            state = self._unhealthy[asking] = Standstill(self._clock(), time.monotonic(), health)
+        elif _progressed(state.health, health):
+            state.stands, state.checked = time.monotonic(), 0.0
+        state.health = health
+        if body:
+            self._probes.want(asking, body, urgent=health.health == "Degraded")
+        seen = self._probes.seen(asking)
+        problems = find_problems(asking.about, health, seen.pods, seen.events, now=self._clock(), since=state.begun)
+        worse = escalate(asking.about, health, problems, time.monotonic() - state.stands)
+        if worse.reason == STANDSTILL:
+            problems = find_problems(asking.about, worse, seen.pods, seen.events, now=self._clock(), since=state.begun)
+        return Finding(worse, problems)
+
+    def _calm(self, asking: Asking) -> None:
+        if self._unhealthy.pop(asking, None) is not None:
+            self._probes.drop(asking)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK if self._unhealthy or any(self._unseen.values()) else IDLE_TICK)
+            now = time.monotonic()
+            for kind, uids in self._kinds.items():
+                if uids and self._listed.get(kind) != self._trust(kind):
+                    self._mark_kind(kind)
+            for uid, unseen in self._unseen.items():
+                if unseen and now - self._since.get(uid, now) >= GRACE:
+                    for about in unseen:
+                        self._mark(uid, about)
+            for asking, state in self._unhealthy.items():
+                for limit in (PATIENCE, NO_PROGRESS):
+                    if state.checked < limit <= now - state.stands:
+                        state.checked = limit
+                        self._mark(*asking)
+
+    def _mark_kind(self, kind: GroupKind) -> None:
+        for uid in self._kinds[kind]:
+            for about in self._expected[uid].ids:
+                if about.group_kind == kind:
+                    self._mark(uid, about)
+
+
+def _progressed(before: ObjectHealth, now: ObjectHealth) -> bool:
+    """Whether an object that isn't well has come nearer to it: another reason, or more replicas."""
+    return (before.health, before.reason, before.ready, before.desired) != (
+        now.health,
+        now.reason,
+        now.ready,
+        now.desired,
+    )

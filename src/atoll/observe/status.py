@@ -1,0 +1,184 @@
+"""An Application's status, from all that is known of it. Pure: the same facts, the same status.
+
+What was written before is one of the facts: times of transitions stay while what they date does, and a hub that has
+just started repeats what it finds written until it knows better.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from atoll.api.application import Application, ApplicationStatus, ClusterRow, PlacedCluster, Summary
+from atoll.api.delivery import Outcome
+from atoll.api.observation import Observation
+from atoll.observe.bounds import bounded
+from atoll.observe.conditions import MOVING, Verdict, conditions, dated
+from atoll.observe.inputs import Finding, Planned, Reachability
+from atoll.observe.rows import Facts, row
+from atoll.observe.wording import clean, format_time
+
+
+def build_status(
+    *,
+    app: Application | None,
+    generation: int,
+    sequence: int,
+    digest: str,
+    issues: Iterable[Finding],
+    held: str,
+    plan: Planned | None,
+    outcomes: Mapping[str, Outcome],
+    observations: Mapping[str, Observation],
+    reach: Mapping[str, Reachability],
+    deleting: bool,
+    previous: ApplicationStatus,
+    now: float,
+    leaving: Collection[str] | None = None,
+) -> ApplicationStatus:
+    """The status to write.
+
+    `app` is None while it can't even be read. `plan` is None until it has been planned. `leaving`: clusters that it is
+    being removed from; not given, those are the ones in `reach` that the plan leaves out. `now` is epoch seconds.
+    """
+    time = format_time(now)
+    issues = tuple(issues)
+    errors = tuple(_words(i) for i in issues if i.severity == "error")
+    if (
+        plan is None
+        and not errors
+        and not deleting
+        and previous.conditions
+        and previous.observed_generation == generation
+    ):
+        return previous  # the hub has just started: what is written still stands
+    current = plan if not errors and not held else None
+    going = _going(current, outcomes, reach, leaving, deleting=deleting)
+    wanted = set() if deleting else _wanted(current, outcomes, previous) - going
+    suspended = app is not None and app.spec.suspend
+    before = {r.name: r for r in previous.clusters}
+    same = (previous.sequence, previous.intent) == (sequence, digest)
+    rows = [
+        row(
+            Facts(
+                cluster=name,
+                sequence=sequence,
+                now=time,
+                removing=name in going,
+                suspended=suspended,
+                refusal=_refusal(current, name),
+                outcome=outcomes.get(name),
+                observation=observations.get(name),
+                away=_away(reach.get(name)),
+                before=before.get(name),
+                same=same,
+            )
+        )
+        for name in sorted(wanted | going)
+    ]
+    verdict = Verdict(
+        errors=errors,
+        warnings=(*(_words(i) for i in issues if i.severity != "error"), *(current.warnings if current else ())),
+        planned=plan is not None,
+        no_cluster=_no_cluster(current),
+        held=held,
+        suspended=suspended,
+        deleting=deleting,
+    )
+    known = {c.type: c for c in previous.conditions}
+    return bounded(
+        ApplicationStatus(
+            observed_generation=generation,
+            sequence=sequence,
+            intent=digest,
+            conditions=dated(conditions(verdict, rows), known, generation, time),
+            placement=_placement(current) if current is not None else previous.placement,
+            clusters=tuple(rows),
+            summary=_summary(rows, observations, previous if same else None),
+        )
+    )
+
+
+def settled(status: ApplicationStatus) -> bool:
+    """Nothing in it will change soon by itself: all is well, or stands still until somebody or something comes."""
+    return not any(c.type == "Reconciling" and c.reason in MOVING for c in status.conditions)
+
+
+def _words(issue: Finding) -> str:
+    return f"{issue.path}: {issue.message}" if issue.path else issue.message
+
+
+def _going(
+    plan: Planned | None,
+    outcomes: Mapping[str, Outcome],
+    reach: Mapping[str, Reachability],
+    leaving: Collection[str] | None,
+    *,
+    deleting: bool,
+) -> set[str]:
+    going = {name for name, outcome in outcomes.items() if outcome.state == "Removing"}
+    if leaving is not None:
+        going |= set(leaving)
+    elif plan is not None:
+        going |= reach.keys() - plan.deliveries.keys() - plan.refusals.keys()
+    if deleting:
+        return going | outcomes.keys()
+    return going - (plan.deliveries.keys() | plan.refusals.keys()) if plan is not None else going
+
+
+def _wanted(plan: Planned | None, outcomes: Mapping[str, Outcome], previous: ApplicationStatus) -> set[str]:
+    """Where it should be; where it is, as long as there is no plan."""
+    if plan is not None:
+        return set(plan.deliveries.keys() | plan.refusals.keys())
+    return set(outcomes) | {p.cluster for p in previous.placement}
+
+
+def _refusal(plan: Planned | None, cluster: str) -> str:
+    refusal = plan.refusals.get(cluster) if plan is not None else None
+    return f"{refusal.path}: {refusal.message}" if refusal is not None else ""
+
+
+def _away(reach: Reachability | None) -> Reachability | None:
+    return reach if reach is not None and reach.reachable is False else None
+
+
+def _no_cluster(plan: Planned | None) -> str:
+    """Why nothing was chosen, in the words of the first verdicts."""
+    if plan is None or plan.deliveries or plan.refusals:
+        return ""
+    whys = [f"{v.cluster}: {v.why}" for v in plan.verdicts if not v.chosen]
+    if not whys:
+        return "there is no cluster"
+    more = f"; and {len(whys) - 3} more" if len(whys) > 3 else ""
+    return "no cluster was chosen: " + "; ".join(whys[:3]) + more
+
+
+def _placement(plan: Planned) -> tuple[PlacedCluster, ...]:
+    whys = {v.cluster: v.why for v in plan.verdicts if v.chosen}
+    placed = []
+    for name in plan.deliveries.keys() | plan.refusals.keys():
+        share = plan.shares.get(name)
+        why = (share.why if share is not None else "") or whys.get(name, "")
+        placed.append(PlacedCluster(name, share.common if share is not None else None, clean(why)))
+    return tuple(placed)
+
+
+def _replicas(text: str) -> tuple[int, int] | None:
+    """`2/3` as numbers. Rows come from the status, too, and that anybody with the right may have written."""
+    ready, _, desired = text.partition("/")
+    return (int(ready), int(desired)) if ready.isdecimal() and desired.isdecimal() else None
+
+
+def _summary(
+    rows: Iterable[ClusterRow], observations: Mapping[str, Observation], before: ApplicationStatus | None
+) -> Summary:
+    """Short rows don't tell replicas: until all clusters were seen after a restart, the sum written before stands."""
+    mine = [r for r in rows if r.state != "Removing"]
+    counted = [counts for r in mine if (counts := _replicas(r.ready))]
+    ready = f"{sum(r for r, _ in counted)}/{sum(d for _, d in counted)}" if counted else ""
+    unseen = any(r.state == "Applied" and r.name not in observations for r in mine)
+    if unseen and before is not None and before.summary is not None:
+        ready = before.summary.ready
+    return Summary(
+        clusters=len(mine),
+        applied=sum(r.state == "Applied" for r in mine),
+        healthy=sum(r.health == "Healthy" for r in mine),
+        ready=ready,
+    )

@@ -1,0 +1,48 @@
+"""Words of members made fit for a status: one line, bounded, without control characters, and times."""
+
+import re
+from datetime import UTC, datetime
+
+from atoll.api.objects import ObjectId
+
+LIMIT = 256
+"""Characters of a message in a status."""
+
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
+)
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+_SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_QUOTED = re.compile(r"""Invalid value:\s*(?:"(?:[^"\\]|\\.)*"?|\S+)|(?<=[:=]\s)"(?:[^"\\]|\\.)*"?""", re.DOTALL)
+
+
+def clean(text: object, limit: int = LIMIT) -> str:
+    """`text` on one line of at most `limit` characters; what a terminal or a reader could be fooled by is removed."""
+    line = _ESCAPES.sub("", str(text))
+    line = _INVISIBLE.sub("", line)
+    line = _SPACES.sub(" ", line).strip()
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def conceal(about: ObjectId, text: str) -> str:
+    """A server's complaint about a Secret may repeat what is in it: rejected and quoted values are left out."""
+    if about.kind != "Secret" or about.group:
+        return text
+    return _QUOTED.sub("(value hidden)", text)
+
+
+def parse_time(text: object) -> float:
+    """Epoch seconds of an RFC 3339 time; 0 when it isn't one."""
+    if not isinstance(text, str) or not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def format_time(seconds: float) -> str:
+    """RFC 3339 in UTC, whole seconds; "" for 0."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""
