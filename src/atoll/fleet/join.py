@@ -123,7 +123,9 @@ async def join(
     except BaseException:
         await asyncio.shield(undo.run())
         raise
-    return JoinResult(name, uid, version, token.expires, existing is not None, tuple(_warnings(member_config)))
+    return JoinResult(
+        name, uid, version, token.expires, existing is not None, tuple(_warnings(member_config, hub.config))
+    )
 
 
 class _Undo:
@@ -278,9 +280,13 @@ async def _write_cluster(
         await hub.patch(CLUSTERS, name, "", patch, type="merge", dry_run=dry_run)
 
 
-def _warnings(config: Config) -> Iterator[str]:
+def _loopback(config: Config) -> bool:
     host = urlsplit(config.server).hostname or ""
-    if host in {"localhost", "::1"} or host.startswith("127."):
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _warnings(config: Config, hub: Config) -> Iterator[str]:
+    if _loopback(config) and not _loopback(hub):
         yield f"{config.server} is a loopback address: only a hub on this machine reaches it"
     if config.insecure:
         yield "insecure-skip-tls-verify: the member's certificate is not verified, whoever is between reads the token"

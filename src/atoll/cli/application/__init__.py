@@ -1,0 +1,1 @@
+"""`atoll app`: a file for each verb, or for a few that are alike."""

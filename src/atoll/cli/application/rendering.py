@@ -1,0 +1,98 @@
+"""What an Application becomes on each cluster: the hub's own pure functions, run here on what its API says now."""
+
+import time
+
+import msgspec
+
+from atoll.api.application import Application
+from atoll.api.cluster import Cluster
+from atoll.api.intent import Intent, Revision
+from atoll.api.objects import Json, split_api_version
+from atoll.cli.application.checking import check
+from atoll.cli.application.view import read_view
+from atoll.cli.exits import CommandError
+from atoll.fleet.link import Reach
+from atoll.hub.intents import kinds_of
+from atoll.hub.scopes import Scopes
+from atoll.hub.snapshots import cluster_facts
+from atoll.intake.native import translate
+from atoll.kube.client import Client
+from atoll.kube.errors import KindNotServed, NotFound
+from atoll.kube.objects import Object
+from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES
+from atoll.plan.model import ClusterFacts, Plan, Snapshot
+from atoll.plan.planner import plan
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """An Application and its plan. `live` is what the hub has of it, None for one that isn't there yet."""
+
+    app: Application
+    intent: Intent
+    plan: Plan
+    live: Object | None = None
+
+
+async def render_live(hub: Client, namespace: str, name: str) -> Rendered:
+    """The plan of an Application as it is on the hub now."""
+    live = await hub.get(APPLICATIONS, name, namespace)
+    return await _render(hub, live.body(), live)
+
+
+async def render_body(hub: Client, body: Json) -> Rendered:
+    """The plan of an Application as a file has it; where one of its name is there, as a change of that."""
+    metadata = body["metadata"]
+    try:
+        live = await hub.get(APPLICATIONS, metadata["name"], metadata["namespace"])
+    except NotFound:
+        live = None
+    known = {"uid": live.uid} if live else {}
+    return await _render(hub, body | {"metadata": metadata | known}, live)
+
+
+async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
+    clusters = [item.read(Cluster) for item in (await hub.list(CLUSTERS)).items]
+    namespace = body["metadata"]["namespace"]
+    check(body, known_clusters=frozenset(c.metadata.name for c in clusters), reach=await _reach(hub, namespace))
+    scopes = Scopes()
+    await scopes.learn(kinds_of(body), (hub,))
+    app = msgspec.convert(body, Application)
+    sequence = app.status.sequence if live else 0
+    intent = translate(
+        app, selected=await _selected(hub, app), scopes=scopes, revision=Revision(0, app.metadata.uid, sequence)
+    )
+    placed = {p.cluster: p.replicas for p in read_view(live).status.placement} if live else {}
+    facts = {c.metadata.name: _facts(c) for c in clusters}
+    return Rendered(app, intent, plan(intent, Snapshot(facts, time.time(), {intent.key: placed})), live)
+
+
+def _facts(cluster: Cluster) -> ClusterFacts:
+    reached = {c.type: c.status for c in cluster.status.conditions}.get("Reachable")
+    reach = Reach(reachable=None if reached is None else reached == "True", uid=cluster.status.uid)
+    return cluster_facts(cluster, reach, None)
+
+
+async def _reach(hub: Client, namespace: str) -> bool:
+    from atoll.api.names import LABEL_REACH
+    from atoll.kube.errors import Forbidden
+
+    try:
+        return (await hub.get(NAMESPACES, namespace)).labels.get(LABEL_REACH) == "cluster"
+    except (NotFound, Forbidden):
+        return True
+
+
+async def _selected(hub: Client, app: Application) -> dict[int, list[Json]]:
+    """Live objects of the hub, by the index of the entry of `spec.select` that may mean them."""
+    found: dict[int, list[Json]] = {}
+    namespace = app.metadata.namespace
+    for index, select in enumerate(app.spec.select):
+        group, version = split_api_version(select.api_version)
+        try:
+            resource = await hub.discovery.resource(group, select.kind, version)
+        except KindNotServed as error:
+            raise CommandError(f"spec.select[{index}]: the hub: {error}") from error
+        fields = f"metadata.name={select.name}" if select.name else ""
+        items = (await hub.list(resource, namespace, fields=fields)).items
+        found[index] = [item.body() for item in items if not item.deleting]
+    return found

@@ -1,0 +1,66 @@
+"""`atoll hub`: runs the hub in this process."""
+
+import os
+import socket
+from typing import Annotated
+
+import typer
+
+from atoll.cli.exits import ExitCode, UsageError
+from atoll.cli.session import Session
+from atoll.cli.verbs import verb
+
+
+def register(app: typer.Typer) -> None:
+    verb(app, "hub")(hub)
+
+
+async def hub(
+    session: Session,
+    metrics_address: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT", help="Where /metrics, /healthz and /readyz are served; port 0 is a free one."
+        ),
+    ] = "127.0.0.1:9090",
+    webhook_address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where the validating webhook is served; empty is none.")
+    ] = "127.0.0.1:9443",
+    webhook_host: Annotated[
+        str, typer.Option(metavar="HOST", help="The name by which the API server reaches the webhook.")
+    ] = "127.0.0.1",
+    identity: Annotated[
+        str, typer.Option(metavar="NAME", help="This process among several; else host and process.")
+    ] = "",
+    leader_elect: Annotated[
+        bool, typer.Option("--leader-elect/--no-leader-elect", help="Of several processes, one works.")
+    ] = True,
+    log_format: Annotated[str, typer.Option(metavar="json|console", help="Else json unless on a terminal.")] = "",
+    log_level: Annotated[str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = "info",
+) -> ExitCode | None:
+    """Run the hub, until it is stopped.
+
+    It watches Applications and Clusters on its API server, and works on the members.
+
+    --kubeconfig and --context say which API server; in a Pod it is the Pod's own.
+    """
+    from atoll.hub.main import Options, run
+    from atoll.telemetry import set_up_logging
+
+    if log_format not in {"", "json", "console"}:
+        raise UsageError(f"--log-format: {log_format!r}", "json or console")
+    try:
+        set_up_logging(log_level, json=log_format == "json" if log_format else None)
+    except ValueError as error:
+        raise UsageError(f"--log-level: {error}") from error
+    await run(
+        Options(
+            config=session.config,
+            identity=identity or f"{socket.gethostname()}_{os.getpid()}",
+            metrics_address=metrics_address,
+            webhook_address=webhook_address,
+            webhook_host=webhook_host,
+            elect=leader_elect,
+        )
+    )
+    return None
