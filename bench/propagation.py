@@ -131,7 +131,7 @@ class Bench:
         port = self.fleet.port("bench-hub")
         log = (self.fleet.folder / "bench-hub.log").open("ab")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "atoll.cli.main", "--kubeconfig", str(self.fleet.kubeconfig), "--context", "hub",
+            sys.executable, "-m", "atoll", "--kubeconfig", str(self.fleet.kubeconfig), "--context", "hub",
             "hub", "--metrics-address", f"127.0.0.1:{port}", "--webhook-address", "",
             stdout=log, stderr=log,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`python -m atoll`: the command line without its script."""
+"""`python -m atoll` is `atoll`."""
 
 from atoll.cli.main import run
 

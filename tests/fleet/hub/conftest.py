@@ -1,0 +1,34 @@
+"""A real hub process on the real fleet, with all members joined; one for all tests of this folder."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.fleet.conftest import Fleet
+from tests.fleet.hub.world import HubProcess, World, prepare
+
+
+@pytest.fixture(scope="session")
+def hub(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    asyncio.run(prepare(fleet))
+    process = HubProcess(fleet.kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log")
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+async def world(hub: HubProcess, fleet: Fleet, namespace: str) -> AsyncIterator[World]:
+    """A fresh namespace on the hub, clients of all clusters; afterwards nothing of it is left."""
+    async with AsyncExitStack() as stack:
+        clients = {name: await stack.enter_async_context(fleet.client(name)) for name in fleet.contexts}
+        world = World(hub, fleet, clients, namespace)
+        await world.open()
+        try:
+            yield world
+        finally:
+            await world.close()
