@@ -1,6 +1,6 @@
 """The verbs of the Kubernetes API, against one API server."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -8,16 +8,15 @@ import msgspec
 
 from atoll import __version__
 from atoll.api.objects import Json
+from atoll.kube.bodies import Body, collection_path, encode, object_path, target, with_metadata
 from atoll.kube.connection import Config
 from atoll.kube.diagnosis import not_kubernetes
 from atoll.kube.discovery import Discovery
-from atoll.kube.errors import AlreadyExists, BadRequest, Conflict, Expired, NotFound
+from atoll.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from atoll.kube.objects import Object, Resource, decode_object
+from atoll.kube.resources import PODS
 from atoll.kube.transport import Answer, Request, Statistics, Transport
 from atoll.kube.watching import Lines, WatchDecoder, WatchEvent
-
-Body = Json | bytes
-"""An object to send: a dict, or JSON that is already encoded."""
 
 Validation = Literal["Strict", "Warn", "Ignore"]
 
@@ -49,9 +48,9 @@ class _List(msgspec.Struct):
     items: list[msgspec.Raw] | None = None
 
 
+_JSON = {"Content-Type": "application/json"}
 _decode_list = msgspec.json.Decoder(_List).decode
 _decode_any = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Client:
@@ -86,7 +85,7 @@ class Client:
 
     async def get(self, resource: Resource, name: str, namespace: str = "", *, managed_fields: bool = False) -> Object:
         """One object; `managed_fields` keeps metadata.managedFields in its `raw`."""
-        answer = await self._send(Request("get", "GET", _one(resource, name, namespace)))
+        answer = await self._send(Request("get", "GET", object_path(resource, name, namespace)))
         return self._object(answer, resource, managed_fields=managed_fields)
 
     async def list(
@@ -105,7 +104,7 @@ class Client:
 
     async def pages(
         self, resource: Resource, namespace: str = "", *, labels: str = "", fields: str = "", limit: int = 500
-    ) -> AsyncIterator[Listing]:
+    ) -> AsyncGenerator[Listing, None]:
         """The pages of one listing, all of the same resourceVersion. Raises Expired when that is too old to go on."""
         params = _selectors(labels, fields)
         if limit:
@@ -142,8 +141,8 @@ class Client:
 
         Ends when the server ends it, after `timeout` seconds at most. Raises Expired when the version is too old (list
         again), Unreachable("Idle") after `idle` seconds without even a bookmark, Unreachable("Reset") when it breaks.
-        `opened` is called when the server has accepted the watch. Close it (`contextlib.aclosing`) when you leave before
-        its end.
+        `opened` is called when the server has accepted the watch. Close it (`contextlib.aclosing`) when you leave
+        before its end.
         """
         params = _selectors(labels, fields) | {
             "watch": "1",
@@ -172,7 +171,7 @@ class Client:
         previous: bool = False,
         since_seconds: int | None = None,
         timestamps: bool = False,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """A container's log, line by line, without the line ends."""
         options = {
             "container": container,
@@ -183,7 +182,7 @@ class Client:
             "timestamps": "true" if timestamps else "",
         }
         params = {name: value for name, value in options.items() if value}
-        request = Request("logs", "GET", f"{_one(_PODS, pod, namespace)}/log", params, headers={"Accept": "*/*"})
+        request = Request("logs", "GET", f"{object_path(PODS, pod, namespace)}/log", params, headers={"Accept": "*/*"})
         lines = Lines()
         async with self._transport.stream(request, idle=None if follow else self._timeout) as pieces:
             async for piece in pieces:
@@ -196,9 +195,9 @@ class Client:
 
     async def create(self, resource: Resource, body: Body, *, dry_run: bool = False, manager: str = "atoll") -> Object:
         """POST. Raises AlreadyExists."""
-        _, namespace = _target(resource, body)
+        _, namespace = target(resource, body)
         params = _writing(dry_run=dry_run, manager=manager)
-        request = Request("create", "POST", _collection(resource, namespace), params, _bytes(body), _JSON)
+        request = Request("create", "POST", collection_path(resource, namespace), params, encode(body), _JSON)
         return self._object(await self._send(request), resource)
 
     async def apply(
@@ -234,11 +233,11 @@ class Client:
             "resourceVersion": _NEVER if only_create else resource_version,
             "uid": uid,
         }
-        data = _with_metadata(body, {key: value for key, value in conditions.items() if value})
+        data = with_metadata(body, {key: value for key, value in conditions.items() if value})
         params = _writing(dry_run=dry_run, manager=manager) | {"fieldValidation": validation}
         if force or only_create:  # what exists answers Conflict then, not FieldConflict
             params["force"] = "true"
-        path = _one(resource, name, namespace, subresource)
+        path = object_path(resource, name, namespace, subresource)
         request = Request("apply", "PATCH", path, params, data, {"Content-Type": APPLY})
         try:
             answer = await self._send(request, again=not only_create and not resource_version)
@@ -253,10 +252,10 @@ class Client:
         self, resource: Resource, body: Body, *, subresource: str = "", dry_run: bool = False, manager: str = "atoll"
     ) -> Object:
         """PUT. Raises Conflict when the body's resourceVersion is not the current one."""
-        name, namespace = _target(resource, body)
+        name, namespace = target(resource, body)
         params = _writing(dry_run=dry_run, manager=manager)
-        path = _one(resource, name, namespace, subresource)
-        request = Request("update", "PUT", path, params, _bytes(body), _JSON)
+        path = object_path(resource, name, namespace, subresource)
+        request = Request("update", "PUT", path, params, encode(body), _JSON)
         return self._object(await self._send(request), resource)
 
     async def patch(
@@ -274,8 +273,8 @@ class Client:
         """PATCH; custom resources take no `strategic`. A precondition: metadata.resourceVersion in a merge patch."""
         params = _writing(dry_run=dry_run, manager=manager)
         headers = {"Content-Type": PATCHES[type]}
-        path = _one(resource, name, namespace, subresource)
-        request = Request("patch", "PATCH", path, params, _bytes(patch), headers)
+        path = object_path(resource, name, namespace, subresource)
+        request = Request("patch", "PATCH", path, params, encode(patch), headers)
         return self._object(await self._send(request), resource)
 
     async def delete(
@@ -301,7 +300,9 @@ class Client:
             options["dryRun"] = ["All"]
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
-        request = Request("delete", "DELETE", _one(resource, name, namespace), body=_encode(options), headers=_JSON)
+        request = Request(
+            "delete", "DELETE", object_path(resource, name, namespace), body=encode(options), headers=_JSON
+        )
         found = self._object(await self._send(request), resource)
         return None if found.kind == "Status" else found
 
@@ -342,7 +343,7 @@ class Client:
         timeout: float = 0.0,
     ) -> Answer:
         """One request, its answer as bytes."""
-        data = None if body is None else _bytes(body)
+        data = None if body is None else encode(body)
         merged = (_JSON if body is not None else {}) | dict(headers or {})
         return await self._send(Request("raw", method, path, params or {}, data, merged, timeout))
 
@@ -361,59 +362,9 @@ class Client:
             raise not_kubernetes(self.config, answer.body) from error
 
 
-_PODS = Resource("", "v1", "Pod", "pods")
-_JSON = {"Content-Type": "application/json"}
-
-
-def _bytes(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else _encode(body)
-
-
 def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {name: value for name, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
 
 
 def _writing(*, dry_run: bool, manager: str) -> dict[str, str]:
     return {"fieldManager": manager} | ({"dryRun": "All"} if dry_run else {})
-
-
-def _one(resource: Resource, name: str, namespace: str, subresource: str = "") -> str:
-    """The path of one object. Without a name it would be the collection's, and a DELETE there deletes all of it."""
-    if not name:
-        raise BadRequest(400, "BadRequest", f"{resource.kind}: the object has no name")
-    if resource.namespaced and not namespace:
-        raise BadRequest(400, "BadRequest", f"{resource.kind} {name!r}: the object has no namespace")
-    return resource.path(namespace, name, subresource)
-
-
-def _collection(resource: Resource, namespace: str) -> str:
-    if resource.namespaced and not namespace:
-        raise BadRequest(400, "BadRequest", f"{resource.kind}: the object has no namespace")
-    return resource.path(namespace)
-
-
-class _Named(msgspec.Struct):
-    name: str = ""
-    namespace: str = ""
-
-
-class _Target(msgspec.Struct):
-    metadata: _Named = msgspec.field(default_factory=_Named)
-
-
-def _target(resource: Resource, body: Body) -> tuple[str, str]:
-    try:
-        if isinstance(body, bytes):
-            found = msgspec.json.decode(body, type=_Target).metadata
-        else:
-            found = msgspec.convert(body.get("metadata") or {}, _Named)
-    except msgspec.DecodeError as error:
-        raise BadRequest(400, "BadRequest", f"{resource.kind}: {error}") from error
-    return found.name, found.namespace
-
-
-def _with_metadata(body: Body, extra: Mapping[str, str]) -> bytes:
-    if not extra:
-        return _bytes(body)
-    document: Json = _decode_any(body) if isinstance(body, bytes) else body
-    return _encode({**document, "metadata": {**(document.get("metadata") or {}), **extra}})

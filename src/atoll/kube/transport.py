@@ -4,8 +4,8 @@ import asyncio
 import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -131,10 +131,13 @@ class Transport:
     async def stream(self, request: Request, *, idle: float | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
         """An answer that has no end: pieces as they come. Raises Unreachable("Idle") after `idle` silent seconds."""
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=idle)
-        async with await self._response(request, limit) as response:
-            yield self._pieces(response, idle)
+        async with (
+            await self._response(request, limit) as response,
+            aclosing(self._pieces(response, idle)) as pieces,
+        ):
+            yield pieces
 
-    async def _pieces(self, response: aiohttp.ClientResponse, idle: float | None) -> AsyncIterator[bytes]:
+    async def _pieces(self, response: aiohttp.ClientResponse, idle: float | None) -> AsyncGenerator[bytes, None]:
         pieces = response.content.iter_any()
         while True:
             try:
