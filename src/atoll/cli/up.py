@@ -1,6 +1,8 @@
 """`atoll up` and `atoll down`: a real fleet on this machine, with Atoll on it and an example to look at."""
 
 import asyncio
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,7 @@ from atoll.cli.session import perform, state_folder
 if TYPE_CHECKING:
     from atoll.api.objects import Json
     from atoll.kube.client import Client
+    from atoll.testing.binaries import Binaries
     from atoll.testing.localfleet import LocalFleet
     from atoll.testing.progress import Progress
 
@@ -42,8 +45,7 @@ def up(
 
     Run it again to heal what died: what runs is left alone. A fleet grows with --members, but never shrinks.
     """
-    folder = state_dir or state_folder()
-    raise typer.Exit(perform(_up(folder, members, nodes, example=example, shared_host=shared_host, audit=audit)))
+    raise typer.Exit(perform(_up(state_dir, members, nodes, example=example, shared_host=shared_host, audit=audit)))
 
 
 def down(
@@ -55,14 +57,16 @@ def down(
     raise typer.Exit(perform(_down(state_dir or state_folder(), purge=purge)))
 
 
-async def _up(folder: Path, members: int | None, nodes: int, *, example: bool, shared_host: bool, audit: bool) -> None:
+async def _up(
+    folder: Path | None, members: int | None, nodes: int, *, example: bool, shared_host: bool, audit: bool
+) -> None:
     from atoll.testing.binaries import Binaries, MissingBinaryError
     from atoll.testing.localfleet import ComponentError, FleetBusyError, FleetShape, LocalFleet
     from atoll.testing.progress import Lines
 
     progress = Lines()
     binaries = Binaries(progress)
-    fleet = LocalFleet(folder, binaries.find, progress)
+    fleet = LocalFleet(folder or state_folder(), binaries.find, progress)
     present = len(fleet.contexts) - 1
     if members is not None and members < present:
         raise UsageError(
@@ -79,7 +83,7 @@ async def _up(folder: Path, members: int | None, nodes: int, *, example: bool, s
         await _install(fleet, progress, example=example)
     except (MissingBinaryError, ComponentError, FleetBusyError) as error:
         raise CommandError(str(error), "`atoll up` again starts what is missing") from error
-    _print_what_next(fleet, example=example)
+    _print_what_next(fleet, binaries, folder, example=example)
 
 
 async def _down(folder: Path, *, purge: bool) -> None:
@@ -150,18 +154,21 @@ def _example() -> Path:
     return packaged if packaged.exists() else Path(__file__).parents[3] / "examples" / EXAMPLE / "app.yaml"
 
 
-def _print_what_next(fleet: "LocalFleet", *, example: bool) -> None:
+def _print_what_next(fleet: "LocalFleet", binaries: "Binaries", folder: Path | None, *, example: bool) -> None:
+    """Commands that can be pasted as they are, also where `atoll` and `kubectl` are not on PATH."""
+    atoll = "atoll" if shutil.which("atoll") else f"{sys.executable.rpartition('/')[0]}/atoll"
+    kubectl = "kubectl" if shutil.which("kubectl") else str(binaries.find("kubectl"))
     lines = [
         "",
         "The fleet is ready. Try:",
         f"  export KUBECONFIG={fleet.kubeconfig}",
-        "  kubectl --context hub get clusters.atoll.dev",
+        f"  {kubectl} --context hub get clusters.atoll.dev",
     ]
     if example:
         lines += [
-            "  kubectl --context hub -n demo get applications",
-            "  kubectl --context member1 -n demo get deployments,services,configmaps",
-            "  atoll -n demo app status shop",
-            "  kubectl --context member1 -n demo delete deployment web   # and see it come back",
+            f"  {kubectl} --context hub -n demo get applications",
+            f"  {kubectl} --context member1 -n demo get deployments,services,configmaps",
+            f"  {atoll} -n demo app status shop",
+            f"  {kubectl} --context member1 -n demo delete deployment web   # and see it come back",
         ]
-    print("\n".join([*lines, "  atoll down"]))
+    print("\n".join([*lines, f"  {atoll} down{f' --state-dir {folder}' if folder else ''}"]))

@@ -56,6 +56,7 @@ def start_hub(fleet: LocalFleet, *, patience: float = 60.0) -> None:
         *("--kubeconfig", str(fleet.kubeconfig), "--context", HUB),
         *("--metrics-address", f"127.0.0.1:{health}"),
         *("--webhook-address", f"127.0.0.1:{webhook}"),
+        "--no-leader-elect",  # it is the only one: no waiting for the lease of one that was killed
     ]
     process = fleet.run(PROCESS, args, environment=dict(os.environ))
     give_up_at = time.monotonic() + patience
