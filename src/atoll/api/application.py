@@ -318,7 +318,7 @@ class ApplicationSpec(Strict, frozen=True):
 
     manifests: Annotated[
         tuple[ManifestJson, ...],
-        Meta(max_length=100_000, description="The objects, inline: at most 1,000, and 1 MiB in all."),
+        Meta(max_length=10_000, description="The objects, inline: at most 1,000, and 1 MiB in all."),
     ] = ()
     select: Annotated[
         tuple[Select, ...], Meta(max_length=100, description="Objects that live on the hub, in this namespace.")

@@ -26,7 +26,7 @@ CLUSTER_FIELDS = ("name", "provider", "region", "zone", "labels", "version")
 """What `cluster` is in `where`."""
 
 _TYPES = frozenset(("int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"))
-_FUNCTIONS = frozenset(
+FUNCTIONS = frozenset(
     (
         *("size", "contains", "startsWith", "endsWith", "matches"),
         *("int", "uint", "double", "string", "bytes", "timestamp", "duration", "type", "dyn"),
@@ -67,14 +67,14 @@ class Expression:
         """
         return _compiled(text, frozenset(variables or ("cluster", "object")))
 
-    def matches(self, **variables: Any) -> bool:
+    def matches(self, /, **variables: Any) -> bool:
         """Whether it holds. Raises `ExpressionError` when that can't be told, as with a key that isn't there."""
         answer = self._run(variables)
         if not isinstance(answer, bool):
             raise ExpressionError(f"the result is {_type_name(answer)}, not true or false: {self.text}")
         return answer
 
-    def string(self, **variables: Any) -> str:
+    def string(self, /, **variables: Any) -> str:
         """The text that it makes. Raises `ExpressionError` when it fails, or makes no text."""
         answer = self._run(variables)
         if not isinstance(answer, str):
@@ -157,7 +157,7 @@ def _check_names(references: dict[str, list[str]], code: str, variables: frozens
         if name not in variables | bound | _TYPES:
             raise ExpressionError(f"unknown name {name}; known: {', '.join(sorted(variables))}")
     for name in references["functions"]:
-        if name.isidentifier() and name not in _FUNCTIONS and not name.startswith("_"):
+        if name.isidentifier() and name not in FUNCTIONS and not name.startswith("_"):
             raise ExpressionError(f"unknown function {name}")
     if "cluster" in variables:
         for match in _CLUSTER_FIELD.finditer(code):

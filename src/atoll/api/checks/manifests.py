@@ -123,15 +123,13 @@ def _reach(case: Case, placed: Placed) -> Iterator[Issue]:
     """An Application reaches as far as its namespace, and Atoll's own namespace is nobody's."""
     this, path = placed.id, placed.path
     if SYSTEM_NAMESPACE in (this.namespace, this.name if this.group_kind == NAMESPACE else ""):
-        yield Issue(
-            path, f"{this} is in {SYSTEM_NAMESPACE}, where Atoll's credentials are: choose another namespace"
-        )
+        yield Issue(path, f"{this} is in {SYSTEM_NAMESPACE}, which is Atoll's own: choose another one")
     elif not case.reach and case.scopes(this.group_kind) is False:
         yield Issue(path, f"{this} is cluster-scoped: {_leave(case)}")
     elif not case.reach and this.namespace not in ("", case.namespace):
         yield Issue(
             f"{path}.metadata.namespace",
-            f"{this} would go to namespace {this.namespace}, outside the Application's own: take the namespace away, or "
+            f"{this} would go to namespace {this.namespace}, outside the Application's own: take that away, or "
             + _leave(case),
         )
     if this.group == GROUP:
@@ -167,8 +165,9 @@ def _twice(case: Case) -> Iterator[Issue]:
 
 
 def _size(case: Case) -> Iterator[Issue]:
-    size = len(msgspec.json.encode([placed.body for placed in case.inline()]))
-    if size > MAX_INLINE_BYTES:
+    sizes = [len(msgspec.json.encode(placed.body)) for placed in case.inline()]
+    size = sum(sizes)
+    if size > MAX_INLINE_BYTES and max(sizes) <= MAX_OBJECT_BYTES:
         yield Issue(
             "spec.manifests",
             f"the objects have {_mib(size)}, and {_mib(MAX_INLINE_BYTES)} fit inline: apply them to the hub in "

@@ -3,8 +3,9 @@
 import difflib
 import re
 from collections.abc import Iterator
-from functools import cache
-from typing import Any
+from functools import cache, reduce
+from operator import getitem
+from typing import Any, cast
 
 import msgspec
 
@@ -24,7 +25,7 @@ def parse(body: Json) -> Application | Issue:
     try:
         return msgspec.convert(body, Application)
     except msgspec.ValidationError as error:
-        return _issue(str(error))
+        return _issue(_with_keys(body, str(error)))
 
 
 def shape(body: Json) -> Iterator[Issue]:
@@ -93,6 +94,38 @@ def _issue(message: str) -> Issue:
     near = difflib.get_close_matches(unknown[1], known, n=1)
     advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
     return Issue(f"{path}.{unknown[1]}".lstrip("."), f"unknown field: {advice}")
+
+
+def _with_keys(body: Json, message: str) -> str:
+    """The message with the keys of maps in its place, which msgspec leaves out: `env[...]` → `env[web]`."""
+    place = _PLACE.search(message)
+    if place is None or "[...]" not in place[1]:
+        return message
+    steps: list[str | int] = []
+    path = ""
+    for name, index in _STEP.findall(place[1]):
+        if index == "...":
+            key, body = _culprit(body, steps, message)
+            steps.append(key)
+            path += f"[{key}]"
+        else:
+            steps.append(name or int(index))
+            path += f".{name}" if name else f"[{index}]"
+    return message.replace(place[1], path)
+
+
+def _culprit(body: Json, steps: list[str | int], message: str) -> tuple[str, Json]:
+    """The key of the map at `steps` that alone gives the message too, and the body with no other key there."""
+    there = reduce(getitem, steps, cast("Any", body))
+    for key in there:
+        trial: Any = msgspec.json.decode(msgspec.json.encode(body))
+        reduce(getitem, steps[:-1], trial)[steps[-1]] = {key: there[key]}
+        try:
+            msgspec.convert(trial, Application)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return key, trial
+    return "...", body
 
 
 def _at(path: str) -> Schema:

@@ -1,0 +1,142 @@
+"""Applications of the wrong shape, each with the message of the rule: `validate()` and the API server say the same."""
+
+# ruff: noqa: E501, ISC004  a message stands in one piece, as its reader sees it
+
+from typing import Any
+
+from tests.spec.api.shop import application, difference, manifest, pod
+
+SHAPE: list[tuple[Any, str]] = [
+    (
+        application(manifests=None, differences=None, replicas=None),
+        "spec: the Application is empty: give manifests or select (allowEmpty: true says that it is meant)",
+    ),
+    (
+        application(placement=None),
+        "spec: placement is missing: give clusters, selector or where, or all: true",
+    ),
+    (
+        application(placement={}),
+        "spec.placement: no cluster is named: give clusters, selector or where, or say all: true",
+    ),
+    (
+        application(placement={"clusters": [], "all": False}),
+        "spec.placement: no cluster is named: give clusters, selector or where, or say all: true",
+    ),
+    (
+        application(placement={"all": True, "where": "true"}),
+        "spec.placement.all: all: true is every cluster: take it away, or clusters, selector and where",
+    ),
+    (
+        application(differences=[{"labels": {"a": "b"}}]),
+        "spec.differences[0]: no cluster is named: give clusters, selector or where, or say all: true",
+    ),
+    (
+        application(placement={"selector": {}}),
+        "spec.placement.selector: an empty selector says nothing: give matchLabels or matchExpressions",
+    ),
+    (
+        application(placement={"selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}),
+        "spec.placement.selector.matchExpressions[0].values: In and NotIn need values; Exists and DoesNotExist take none",
+    ),
+    (
+        application(
+            placement={"selector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}}
+        ),
+        "spec.placement.selector.matchExpressions[0].values: In and NotIn need values; Exists and DoesNotExist take none",
+    ),
+    (application(replicas={"each": 1, "total": 2}), "spec.replicas: give either each or total, not both"),
+    (
+        application(replicas={"each": 1, "weights": {"eu-1": 1}}),
+        "spec.replicas.weights: weights divide a total: give total, or take weights away",
+    ),
+    (
+        application(replicas={"total": 1, "weights": {"eu-1": 0}}),
+        "spec.replicas.weights: all weights are 0: nothing could be placed",
+    ),
+    (
+        application(replicas={}),
+        "spec.replicas: give each, replicas on every cluster, or total, replicas in all, or workloads",
+    ),
+    (
+        application(replicas={"workloads": {"web": {}}}),
+        "spec.replicas.workloads[web]: give each, replicas on every cluster, or total, replicas in all",
+    ),
+    (
+        application(select=[{"apiVersion": "v1", "kind": "Secret"}]),
+        "spec.select[0]: give either name, for one object, or labelSelector, for many",
+    ),
+    (
+        application(
+            select=[{"apiVersion": "v1", "kind": "Secret", "name": "a", "labelSelector": {"matchLabels": {"a": "b"}}}]
+        ),
+        "spec.select[0]: give either name, for one object, or labelSelector, for many",
+    ),
+    (
+        application(tolerations=[{}]),
+        "spec.tolerations[0].key: an empty key, which is every taint, needs operator: Exists",
+    ),
+    (
+        application(tolerations=[{"key": "a", "operator": "Exists", "value": "b"}]),
+        "spec.tolerations[0].value: operator: Exists takes no value",
+    ),
+    (
+        difference(images=[{"from": "a"}]),
+        "spec.differences[0].images[0]: changes nothing: give to, registry, repository or tag",
+    ),
+    (
+        difference(images=[{"to": "a"}]),
+        "spec.differences[0].images[0].to: to replaces from: give from, or instead of to registry, repository or tag",
+    ),
+    (
+        difference(patches=[{"target": {}, "op": "remove", "path": "/spec/x"}]),
+        "spec.differences[0].patches[0].target: too wide: give kind or name, or both",
+    ),
+    (
+        difference(patches=[{"target": {"kind": "Service"}, "op": "move", "path": "/spec/x"}]),
+        "spec.differences[0].patches[0].from: move and copy need from, the others take none",
+    ),
+    (
+        difference(patches=[{"target": {"kind": "Service"}, "op": "remove", "path": "/spec/x", "from": "/spec/y"}]),
+        "spec.differences[0].patches[0].from: move and copy need from, the others take none",
+    ),
+    (
+        application(health=[{"apiVersion": "x.org/v1", "kind": "X", "message": "'a'"}]),
+        "spec.health[0]: says nothing: give degraded, healthy or suspended",
+    ),
+    (
+        application(retain=[{"target": {"kind": "Service"}, "path": "/kind"}]),
+        "spec.retain[0].path: is part of the object's identity, or the API server's: name, namespace, kind, apiVersion, "
+        "status and the like can't be changed here",
+    ),
+]
+
+CONTAINER = {"name": "a", "image": "b"}
+LIST_KEYS: list[tuple[Any, str]] = [
+    (
+        pod(containers=[CONTAINER, CONTAINER]),
+        "spec.containers[1]: name a is in spec.containers of Pod/pod twice, first as [0]",
+    ),
+    (pod(containers=[CONTAINER], initContainers=[CONTAINER] * 2), "spec.initContainers[1]: name a"),
+    (pod(containers=[CONTAINER], volumes=[{"name": "v"}] * 2), "spec.volumes[1]: name v"),
+    (pod(containers=[CONTAINER], imagePullSecrets=[{"name": "s"}] * 2), "spec.imagePullSecrets[1]: name s"),
+    (pod(containers=[CONTAINER], hostAliases=[{"ip": "1.1.1.1"}] * 2), "spec.hostAliases[1]: ip 1.1.1.1"),
+    (pod(containers=[{**CONTAINER, "env": [{"name": "A"}, {"name": "A"}]}]), "spec.containers[0].env[1]: name A"),
+    (
+        pod(containers=[{**CONTAINER, "ports": [{"containerPort": 1}, {"containerPort": 1, "protocol": "TCP"}]}]),
+        "spec.containers[0].ports[1]: containerPort 1, protocol TCP",
+    ),
+    (
+        pod(
+            containers=[
+                {**CONTAINER, "volumeMounts": [{"name": "a", "mountPath": "/x"}, {"name": "b", "mountPath": "/x"}]}
+            ]
+        ),
+        "spec.containers[0].volumeMounts[1]: mountPath /x",
+    ),
+    (
+        manifest(kind="Service", spec={"ports": [{"port": 80}, {"port": 80, "name": "b"}]}),
+        "spec.ports[1]: port 80, protocol TCP",
+    ),
+    (manifest(kind="ServiceAccount", secrets=[{"name": "a"}, {"name": "a"}]), "secrets[1]: name a"),
+]
