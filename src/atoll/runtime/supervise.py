@@ -36,6 +36,8 @@ async def keep(
                 raise
             cause: BaseException = error
         except Exception as error:
+            if being_cancelled():  # it failed to clean up: that must not keep it alive
+                raise
             cause = error
         else:
             return

@@ -124,10 +124,10 @@ async def test_an_application_that_would_leave_every_cluster_is_held(world: Worl
     await world.patch("app", {"placement": {"clusters": None, "selector": {"matchLabels": {"typo": "yes"}}}})
 
     async def held() -> bool:
-        return (await world.condition("app", "Placed")).get("status") == "False"
+        return (await world.condition("app", "Ready")).get("reason") == "Held"
 
     await world.eventually(held)
-    assert "allowEmpty" in (await world.condition("app", "Placed"))["message"]
+    assert "allowEmpty" in (await world.condition("app", "Ready"))["message"]
     assert await world.find(first, CONFIGMAPS, "one") is not None
     await world.patch("app", {"allowEmpty": True})
     await world.gone(first, CONFIGMAPS, "one")
