@@ -163,6 +163,18 @@ class Site:
                 await self.plain.delete(NAMESPACES, name)
 
 
+@asynccontextmanager
+async def sites(fleet: Any, member: int = 0) -> AsyncIterator[Site]:
+    """A site on one of the fleet's members, cleaned afterwards; not engaged yet."""
+    name = fleet.members[member]
+    async with fleet.client(name) as client, fleet.client(name) as plain:
+        site = Site(name, client, plain)
+        try:
+            yield site
+        finally:
+            await site.clean()
+
+
 def configmap(name: str, namespace: str, annotations: dict[str, str] | None = None, **data: str) -> Json:
     metadata: Json = {"name": name, "namespace": namespace}
     if annotations:

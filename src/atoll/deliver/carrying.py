@@ -96,7 +96,7 @@ class Carrying:
         record = ledger.records.get(item.id)
         if record is None or record.digest != item.digest or not record.version or item.id in ledger.troubled:
             return False
-        live = record.current(self._watches.get(item.id))
+        live = ledger.current(item.id, self._watches.get(item.id))
         return live is not None and live.resource_version == record.version
 
     def _hold(self, item: Item, ledger: Ledger, before: ObjectId) -> bool:
@@ -129,7 +129,7 @@ class Carrying:
     async def _served(self, kind: GroupKind, version: str, ledger: Ledger) -> Resource:
         crd = ledger.defines.get(kind)
         if crd is not None and self._kinds.known(kind, version) is None:
-            live = ledger.record(crd).current(self._watches.get(crd))
+            live = ledger.current(crd, self._watches.get(crd))
             if live is None or not established(live):
                 text = f"its definition {crd} is not established yet"
                 raise RefusedError(Refusal("Waiting", "DefinitionNotEstablished", text, (0.5, 10.0)))

@@ -10,6 +10,7 @@ from atoll.deliver.autoscalers import Scaled
 from atoll.deliver.stamp import Item
 from atoll.kube.objects import Object
 from atoll.runtime.informer import Change
+from atoll.runtime.watchset import WatchSet
 
 
 class Record:
@@ -22,7 +23,6 @@ class Record:
         "due",
         "failures",
         "fight",
-        "latest",
         "outcome",
         "released",
         "uid",
@@ -35,8 +35,6 @@ class Record:
         self.digest = ""
         self.version = ""
         self.uid = ""
-        self.latest: Object | None = None
-        """The answer to our own write, until the watch has brought it."""
         self.accepted: dict[str, Any] | None = None
         """Where the member keeps another value than what we sent: path → its value. Not drift while it stays."""
         self.released: set[str] | None = None
@@ -46,21 +44,6 @@ class Record:
         """When it is to be looked at again, on the loop's clock; 0: when something happens."""
         self.failures = 0
         self.fight: Fight | None = None
-
-    def settle(self, item: Item, live: Object, *, written: bool) -> None:
-        """It is as it should be."""
-        self.outcome, self.digest, self.failures, self.due = None, item.digest, 0, 0.0
-        self.version, self.uid = live.resource_version, live.uid
-        self.latest = live if written else None
-
-    def current(self, cached: Object | None) -> Object | None:
-        """The newest known state: the watch's, or the answer to our write while the watch is behind."""
-        if self.latest is None:
-            return cached
-        if cached is not None and not older(cached.resource_version, self.latest.resource_version):
-            self.latest = None
-            return cached
-        return self.latest
 
 
 class Fight:
@@ -120,6 +103,8 @@ class Ledger:
         """Workloads that autoscalers of this very delivery scale."""
         self.defines: dict[GroupKind, ObjectId] = {}
         """The CRDs of this very delivery, by the kinds that they define."""
+        self.behind: dict[ObjectId, Object] = {}
+        """Answers to our own writes that the watch has not brought yet."""
         self.compiled: Delivery | None = None
         self.reported: Outcome | None = None
         self.began = 0.0
@@ -147,6 +132,34 @@ class Ledger:
         else:
             self.troubled[key] = outcome
 
+    def settle(self, item: Item, live: Object, *, written: bool) -> None:
+        """The object is as it should be: `live`, which is the answer to our own write when `written`."""
+        record = self.record(item.id)
+        record.outcome, record.digest, record.failures, record.due = None, item.digest, 0, 0.0
+        record.version, record.uid = live.resource_version, live.uid
+        if written:
+            self.behind[item.id] = live
+        else:
+            self.behind.pop(item.id, None)
+
+    def current(self, key: ObjectId, cached: Object | None) -> Object | None:
+        """The newest known state: the watch's, or the answer to our write while the watch is behind."""
+        written = self.behind.get(key)
+        if written is None:
+            return cached
+        if cached is not None and not older(cached.resource_version, written.resource_version):
+            del self.behind[key]
+            return cached
+        return written
+
+    def everything(self, watches: WatchSet) -> list[Object]:
+        """All that the application has on the member, also what the watch has not brought yet."""
+        found = {live.id: live for live in watches.of(self.target.uid)}
+        for key in list(self.behind):
+            if (live := self.current(key, watches.get(key))) is not None:
+                found[key] = live
+        return list(found.values())
+
     def take(self) -> Iterable[ObjectId]:
         """What is to be looked at now: all of it after a new delivery, else what changed or is due."""
         dirty, self.dirty = self.dirty, set()
@@ -171,19 +184,22 @@ class Ledger:
         if isinstance(self.target, Removal):
             return True
         if key not in self.items:
+            self.behind.pop(key, None)
             self.strays = self.strays or (new is not None and not new.deleting)
             return self.strays or key in self.kept
         record = self.record(key)
         if new is None:
-            if change.old is not None and record.uid == change.old.uid:
-                record.latest = None
+            written = self.behind.get(key)
+            if written is not None and change.old is not None and written.uid == change.old.uid:
+                del self.behind[key]
         elif new.resource_version == record.version:
-            record.latest = None
+            self.behind.pop(key, None)
             return False
         elif older(new.resource_version, record.version):
             return False
         elif record.outcome is None and _only_status(change.old, new, record.version, self.items[key].version):
-            record.version, record.latest = new.resource_version, None
+            record.version = new.resource_version
+            self.behind.pop(key, None)
             return False
         self.dirty.add(key)
         return True

@@ -38,13 +38,15 @@ class Pruning:
         ledger.strays = False
         left_out = [
             live
-            for live in self._watches.of(delivery.uid)
+            for live in ledger.everything(self._watches)
             if live.id not in ledger.items
             and live.id not in delivery.protected
             and ours(live, self._hub, delivery.uid)
-            and self._watches.listed(live.group_kind)
         ]
         ledger.kept = {}
+        if not all(self._watches.listed(live.group_kind) for live in left_out):
+            ledger.strays = True  # what is known of it may be old: wait until it is followed again
+            return
         for group in in_reverse(left_out):
             go = [live for live in group if not self._stays(live, ledger, delivery)]
             await together(go, lambda live: self._take(live, ledger, delivery.uid))
@@ -78,7 +80,7 @@ class Pruning:
             if why := await self._kinds.accounted(kind):
                 key = ObjectId(kind.group, kind.kind, "", "*")
                 ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", f"can't be listed: {why}")
-        mine = [live for live in self._watches.of(removal.uid) if ours(live, self._hub, removal.uid)]
+        mine = [live for live in ledger.everything(self._watches) if ours(live, self._hub, removal.uid)]
         began = ledger.began = ledger.began or time.monotonic()
         for group in in_reverse(mine):
             remaining = await self._remove_group(group, ledger, removal)
@@ -115,6 +117,7 @@ class Pruning:
         except KubeError as error:
             self._failed(live, ledger, error)
             return
+        ledger.behind.pop(live.id, None)
         ledger.sent_away[live.id] = f"gone {live.uid}" if gone else f"{live.uid} {live.resource_version}"
         if not gone:
             self._going(live, ledger)
@@ -127,6 +130,7 @@ class Pruning:
         except KubeError as error:
             self._failed(live, ledger, error)
         else:
+            ledger.behind.pop(live.id, None)
             ledger.sent_away[live.id] = f"gone {live.uid}"
 
     def _going(self, live: Object, ledger: Ledger) -> None:

@@ -56,12 +56,12 @@ class Writer:
     ) -> bool:
         """Make the object on the member as `item` says. Whether it was written. Raises RefusedError or KubeError."""
         record = ledger.record(item.id)
-        live, managed = record.current(cached), False
+        live, managed = ledger.current(item.id, cached), False
         for _ in range(ATTEMPTS):
             if live is None:
                 self._deleted_by_others(item, record)
                 try:
-                    record.settle(item, await self._create(item, resource, record, delivery), written=True)
+                    ledger.settle(item, await self._create(item, resource, record, delivery), written=True)
                 except AlreadyExists:
                     live, managed = await self._read(item, resource), True
                     continue
@@ -74,7 +74,7 @@ class Writer:
                 continue
             if live is None:
                 continue  # deleted, to be made anew
-            record.settle(item, live, written=written)
+            ledger.settle(item, live, written=written)
             return written
         raise RefusedError(Refusal("Pending", "Conflict", "others write it all the time", SOON))
 
