@@ -30,6 +30,7 @@ from atoll.kube.errors import AlreadyExists
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, CRDS, NAMESPACES
 from atoll.testing.binaries import Binaries
 from atoll.testing.localfleet import FleetShape, LocalFleet
+from atoll.testing.progress import Lines
 from bench.result import median, percentile, result
 
 AT_A_TIME = 48
@@ -429,11 +430,8 @@ def main() -> None:
     parser.add_argument("--state-dir", type=Path, help="use the local fleet there, and leave it running")
     arguments = parser.parse_args()
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
     with tempfile.TemporaryDirectory(prefix="atoll-bench-") as folder:
-        fleet = LocalFleet(arguments.state_dir or Path(folder), Binaries(report=say).find, say)
+        fleet = LocalFleet(arguments.state_dir or Path(folder), Binaries(Lines()).find, Lines())
         try:
             if not (arguments.state_dir and fleet.alive):
                 fleet.up(FleetShape(members=arguments.members))
