@@ -1,6 +1,7 @@
 """One cluster as long as its connection lasts: its applications' objects, looked at again only when they change."""
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from atoll.fleet.member import Member
 from atoll.kube.objects import Object
 from atoll.observe.custom import HealthRules
 from atoll.observe.health import RULES, assess
+from atoll.observe.illness import Illness
 from atoll.observe.probe import Asking, Probes
 from atoll.observe.problems import find_problems
-from atoll.observe.reduce import NO_PROGRESS, PATIENCE, STANDSTILL, Finding, Tally, escalate
+from atoll.observe.reduce import STANDSTILL, Finding, Tally, escalate
 from atoll.runtime.informer import Change
 
 BURST = 0.005
@@ -26,7 +28,7 @@ SLICE = 0.005
 """Seconds of work after which others have a turn."""
 SHARE = 10.0
 """A look that took long is followed by a pause this many times as long, so that observing takes a tenth of a CPU."""
-LONGEST_PAUSE = 0.5
+LONGEST_PAUSE = 0.25
 GRACE = 3.0
 """Seconds for a kind's watch to be set up before its absence means something."""
 TICK = 0.2
@@ -46,15 +48,6 @@ class Expectation(msgspec.Struct, frozen=True):
     rules: HealthRules
 
 
-class Standstill(msgspec.Struct):
-    """Since when an object has been unhealthy in the same way. `begun` is epoch seconds, `stands` monotonic."""
-
-    begun: float
-    stands: float
-    health: ObjectHealth
-    checked: float = 0.0
-
-
 class Site:
     """`expect` and `forget` say what there should be; `run` reports what there is."""
 
@@ -67,12 +60,13 @@ class Site:
         self._tallies: dict[str, Tally] = {}
         self._dirty: defaultdict[str, set[ObjectId]] = defaultdict(set)
         self._unseen: defaultdict[str, set[ObjectId]] = defaultdict(set)
-        self._unhealthy: dict[Asking, Standstill] = {}
+        self._ill: dict[Asking, Illness] = {}
         self._kinds: defaultdict[GroupKind, set[str]] = defaultdict(set)
         self._listed: dict[GroupKind, tuple[bool, bool]] = {}
         self._last_listed: dict[GroupKind, float] = {}
         self._since: dict[str, float] = {}
         self._wake = asyncio.Event()
+        self._stir = asyncio.Event()
         self._unsubscribe: Callable[[], None] = lambda: None
         self._probes = Probes(member.client, self._look_again)
 
@@ -96,8 +90,8 @@ class Site:
         stores: tuple[dict[str, Any], ...] = (self._expected, self._tallies, self._dirty, self._unseen, self._since)
         for store in stores:
             store.pop(uid, None)
-        for asking in [a for a in self._unhealthy if a.uid == uid]:
-            del self._unhealthy[asking]
+        for asking in [a for a in self._ill if a.uid == uid]:
+            del self._ill[asking]
         for uids in self._kinds.values():
             uids.discard(uid)
         self._probes.drop_all(uid)
@@ -111,14 +105,13 @@ class Site:
         async with asyncio.TaskGroup() as scope:
             scope.create_task(self._probes.run())
             scope.create_task(self._tick())
-            pause = BURST
+            earliest = 0.0
             while True:
                 await self._wake.wait()
-                await asyncio.sleep(pause)
+                await asyncio.sleep(max(BURST, earliest - time.monotonic()))
                 self._wake.clear()
-                began = time.perf_counter()
-                await self._look()
-                pause = min(max(BURST, SHARE * (time.perf_counter() - began)), LONGEST_PAUSE)
+                worked = await self._look()
+                earliest = time.monotonic() + min(SHARE * worked, LONGEST_PAUSE)
 
     def _changed(self, change: Change[Object]) -> None:
         for version in (change.old, change.new):
@@ -134,9 +127,9 @@ class Site:
             self._dirty[uid].add(about)
             self._wake.set()
 
-    async def _look(self) -> None:
-        """Assess what changed, application by application; give way to others in between."""
-        until = time.perf_counter() + SLICE
+    async def _look(self) -> float:
+        """Assess what changed, application by application; give way to others in between. Returns seconds of work."""
+        worked, began = 0.0, time.perf_counter()
         while self._dirty:
             uid = next(iter(self._dirty))
             expectation = self._expected.get(uid)
@@ -148,9 +141,10 @@ class Site:
             about = self._dirty[uid].pop()
             if about in expectation.ids:
                 self._assess(expectation, about)
-            if time.perf_counter() > until:
+            if (spent := time.perf_counter() - began) > SLICE:
                 await asyncio.sleep(0)
-                until = time.perf_counter() + SLICE
+                worked, began = worked + spent, time.perf_counter()
+        return worked + time.perf_counter() - began
 
     def _tell(self, expectation: Expectation) -> None:
         verdict = self._tallies[expectation.uid].verdict()
@@ -185,6 +179,7 @@ class Site:
         if time.monotonic() - self._since[uid] >= GRACE:
             return False
         self._unseen[uid].add(about)
+        self._stir.set()
         return True
 
     def _trust(self, kind: GroupKind) -> tuple[bool, bool]:
@@ -216,31 +211,41 @@ class Site:
 
     def _finding(self, asking: Asking, health: ObjectHealth, body: Json) -> Finding:
         """The object's health with what is behind it; whoever is well again is no longer looked at closely."""
+        illness, now = self._ill.get(asking), time.monotonic()
+        generation = (body.get("metadata") or {}).get("generation") or 0
         if health.health in {"Healthy", "Suspended", "Missing"}:
+            if health.health == "Healthy" and illness and illness.finding and illness.only_pauses(generation, now):
+                return illness.finding
             self._calm(asking)
             return Finding(health)
-        state = self._unhealthy.get(asking)
-        if state is None:
-            state = self._unhealthy[asking] = Standstill(self._clock(), time.monotonic(), health)
-        elif _progressed(state.health, health):
-            state.stands, state.checked = time.monotonic(), 0.0
-        state.health = health
+        if illness is None:
+            illness = self._ill[asking] = Illness(self._clock(), now, health, generation)
+            self._stir.set()
+        illness.goes_on(health, generation, now)
         if body:
             self._probes.want(asking, body, urgent=health.health == "Degraded")
-        seen = self._probes.seen(asking)
-        problems = find_problems(asking.about, health, seen.pods, seen.events, now=self._clock(), since=state.begun)
-        worse = escalate(asking.about, health, problems, time.monotonic() - state.stands)
+        return illness.conclude(self._diagnose(asking, illness, now))
+
+    def _diagnose(self, asking: Asking, illness: Illness, now: float) -> Finding:
+        about, health, seen = asking.about, illness.health, self._probes.seen(asking)
+        problems = find_problems(about, health, seen.pods, seen.events, now=self._clock(), since=illness.begun)
+        worse = escalate(about, health, problems, now - illness.stands)
         if worse.reason == STANDSTILL:
-            problems = find_problems(asking.about, worse, seen.pods, seen.events, now=self._clock(), since=state.begun)
+            problems = find_problems(about, worse, seen.pods, seen.events, now=self._clock(), since=illness.begun)
         return Finding(worse, problems)
 
     def _calm(self, asking: Asking) -> None:
-        if self._unhealthy.pop(asking, None) is not None:
+        if self._ill.pop(asking, None) is not None:
             self._probes.drop(asking)
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK if self._unhealthy or any(self._unseen.values()) else IDLE_TICK)
+            if not self._ill and not any(self._unseen.values()):
+                self._stir.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_TICK):
+                        await self._stir.wait()
+            await asyncio.sleep(TICK)
             now = time.monotonic()
             for kind, uids in self._kinds.items():
                 if uids and self._listed.get(kind) != self._trust(kind):
@@ -249,24 +254,12 @@ class Site:
                 if unseen and now - self._since.get(uid, now) >= GRACE:
                     for about in unseen:
                         self._mark(uid, about)
-            for asking, state in self._unhealthy.items():
-                for limit in (PATIENCE, NO_PROGRESS):
-                    if state.checked < limit <= now - state.stands:
-                        state.checked = limit
-                        self._mark(*asking)
+            for asking, illness in self._ill.items():
+                if illness.due(now):
+                    self._mark(*asking)
 
     def _mark_kind(self, kind: GroupKind) -> None:
         for uid in self._kinds[kind]:
             for about in self._expected[uid].ids:
                 if about.group_kind == kind:
                     self._mark(uid, about)
-
-
-def _progressed(before: ObjectHealth, now: ObjectHealth) -> bool:
-    """Whether an object that isn't well has come nearer to it: another reason, or more replicas."""
-    return (before.health, before.reason, before.ready, before.desired) != (
-        now.health,
-        now.reason,
-        now.ready,
-        now.desired,
-    )
