@@ -12,13 +12,11 @@ from atoll.kube.bodies import Body, collection_path, encode, object_path, target
 from atoll.kube.connection import Config
 from atoll.kube.diagnosis import not_kubernetes
 from atoll.kube.discovery import Discovery
-from atoll.kube.errors import AlreadyExists, Conflict, Expired, NotFound
+from atoll.kube.errors import AlreadyExists, Conflict, Expired, Invalid, NotFound
 from atoll.kube.objects import Object, Resource, decode_object
 from atoll.kube.resources import PODS
 from atoll.kube.transport import Answer, Request, Statistics, Transport
 from atoll.kube.watching import Lines, WatchDecoder, WatchEvent
-
-Validation = Literal["Strict", "Warn", "Ignore"]
 
 APPLY = "application/apply-patch+yaml"
 PATCHES = {
@@ -215,13 +213,13 @@ class Client:
         resource_version: str = "",
         uid: str = "",
         managed_fields: bool = False,
-        validation: Validation = "Strict",
     ) -> Object:
         """Server-side apply of `body` as `manager`: what it says becomes so, and the manager's.
 
         Raises FieldConflict without `force` when others own fields that differ. An apply that changes nothing leaves
-        the resourceVersion alone. `validation` "Strict" refuses unknown and double fields (BadRequest), as kubectl
-        does.
+        the resourceVersion alone. Unknown fields, wrong types and double entries of list maps raise Invalid: apply
+        checks them against the schema whatever fieldValidation says, so that parameter is "Ignore", which saves the
+        server a second, strict parse (about a fifth of its work).
 
         Preconditions, which travel in the body's metadata, as Kubernetes has no other way:
         `resource_version` and `uid` raise Conflict when the object is another one; `uid` also when there is none.
@@ -234,13 +232,17 @@ class Client:
             "uid": uid,
         }
         data = with_metadata(body, {key: value for key, value in conditions.items() if value})
-        params = _writing(dry_run=dry_run, manager=manager) | {"fieldValidation": validation}
+        params = _writing(dry_run=dry_run, manager=manager) | {"fieldValidation": "Ignore"}
         if force or only_create:  # what exists answers Conflict then, not FieldConflict
             params["force"] = "true"
         path = object_path(resource, name, namespace, subresource)
         request = Request("apply", "PATCH", path, params, data, {"Content-Type": APPLY})
         try:
             answer = await self._send(request, again=not only_create and not resource_version)
+        except Invalid as error:
+            if uid and any(cause.field == "metadata.uid" for cause in error.causes):
+                raise Conflict(409, "Conflict", error.message, error.causes) from error
+            raise
         except Conflict as error:
             if not only_create:
                 raise

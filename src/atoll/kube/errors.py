@@ -189,6 +189,8 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     503: Unavailable,
     504: ServerTimeout,
 }
+_TYPED = re.compile(r"failed to create typed (?:patch|live) object")
+_TYPED_CAUSE = re.compile(r"(?:: |\n)\s*(\.(?:\[[^\]]*\]|[^\s:\[])*): ([^\n]+)")
 _ETCD_TOO_LARGE = ("etcdserver: request is too large", "trying to send message larger than max")
 
 
@@ -223,6 +225,10 @@ def api_error(status: int, body: bytes, retry_after: float | None = None) -> Api
     details = answer.details or _Details()
     causes = tuple(details.causes or ())
     reason, message = answer.reason or "", answer.message or ""
+    if status == 500 and not reason and _TYPED.match(message):
+        # Server-side apply checks against the schema itself, and reports the user's mistakes as its own (1.36 still)
+        reason = "Invalid"
+        causes = tuple(Cause(field, "FieldValueInvalid", words) for field, words in _TYPED_CAUSE.findall(message))
     if retry_after is None and details.retry_after_seconds:
         retry_after = details.retry_after_seconds
     return _kind_of(status, reason, message, causes)(status, reason, message, causes, retry_after)

@@ -16,6 +16,7 @@ from atoll.kube.errors import (
     Conflict,
     Expired,
     FieldConflict,
+    Invalid,
     NotFound,
     TooManyRequests,
     Unreachable,
@@ -110,7 +111,7 @@ async def test_apply(serve: Serve, connect: Connect) -> None:
     sent = served.requests[0]
     assert (sent.method, sent.path) == ("PATCH", f"{PATH}/a")
     assert sent.headers["Content-Type"] == "application/apply-patch+yaml"
-    assert dict(sent.query) == {"fieldManager": "atoll", "fieldValidation": "Strict"}
+    assert dict(sent.query) == {"fieldManager": "atoll", "fieldValidation": "Ignore"}
     assert msgspec.json.decode(served.bodies[0]) == BODY
     raw = msgspec.json.encode(BODY)
     await client.apply(
@@ -130,6 +131,17 @@ async def test_an_applys_preconditions_travel_in_its_body(serve: Serve, connect:
     sent = msgspec.json.decode(served.bodies[0])
     assert sent == BODY | {"metadata": {"name": "a", "namespace": "demo", "resourceVersion": "12", "uid": "u-1"}}
     assert BODY["metadata"] == {"name": "a", "namespace": "demo"}
+
+
+async def test_another_uid_is_a_conflict(serve: Serve, connect: Connect) -> None:
+    """The server calls it an immutable field."""
+    causes = [{"reason": "FieldValueInvalid", "message": "field is immutable", "field": "metadata.uid"}]
+    served = await serve(always(failure(422, "Invalid", causes=causes)))
+    client = await connect(served.url)
+    with pytest.raises(Conflict):
+        await client.apply(CONFIGMAPS, BODY, name="a", namespace="demo", manager="m", uid="u-1")
+    with pytest.raises(Invalid):
+        await client.apply(CONFIGMAPS, BODY, name="a", namespace="demo", manager="m")
 
 
 async def test_an_apply_may_create_only(serve: Serve, connect: Connect) -> None:

@@ -78,6 +78,37 @@ def test_etcds_own_limit_is_too_large(code: int) -> None:
     assert isinstance(api_error(code, status(code, "", "etcdserver: request is too large")), TooLarge)
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (".dat: field not declared in schema", [(".dat", "field not declared in schema")]),
+        (
+            '.spec.containers[name="a: b"].ports: duplicate entries for key [containerPort=80,protocol="TCP"]',
+            [
+                (
+                    '.spec.containers[name="a: b"].ports',
+                    'duplicate entries for key [containerPort=80,protocol="TCP"]',
+                )
+            ],
+        ),
+        (
+            "errors:\n  .spec.replicas: expected numeric (int or float), got string\n  .spec.foo: field not declared",
+            [
+                (".spec.replicas", "expected numeric (int or float), got string"),
+                (".spec.foo", "field not declared"),
+            ],
+        ),
+    ],
+)
+def test_what_an_apply_finds_in_the_schema_is_invalid(words: str, expected: list[tuple[str, str]]) -> None:
+    """API servers answer 500 without a reason; to try again would not help."""
+    message = f"failed to create typed patch object (demo/web; apps/v1, Kind=Deployment): {words}"
+    error = api_error(500, msgspec.json.encode({"kind": "Status", "code": 500, "message": message}))
+    assert isinstance(error, Invalid)
+    assert (error.status, error.reason, str(error)) == (500, "Invalid", message)
+    assert [(cause.field, cause.message) for cause in error.causes] == expected
+
+
 def test_when_to_come_back() -> None:
     body = status(429, "TooManyRequests", retryAfterSeconds=7)
     assert api_error(429, body).retry_after == 7
