@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.fleet.crds.conftest import Kubectl, established
 from tests.spec.api.shop import APPLICATION, application, difference
-from tests.spec.api.spoilt import SHAPE
+from tests.spec.api.spoilt import NULLS, SHAPE
 
 from atoll.api.crds import DEFINITIONS, root_schema
 from atoll.api.manifests import dump
@@ -77,6 +77,11 @@ async def test_the_server_refuses_the_same_shapes(hub: Client, demo: str, body: 
     with pytest.raises(Invalid) as refused:
         await hub.create(APPLICATIONS, _in(demo, body), dry_run=True)
     assert any(cause.field == field and words in cause.message for cause in refused.value.causes), refused.value.message
+
+
+@pytest.mark.parametrize("body", NULLS)
+async def test_the_server_takes_null_as_absent(hub: Client, demo: str, body: dict[str, Any]) -> None:
+    await hub.create(APPLICATIONS, _in(demo, body), dry_run=True)
 
 
 @pytest.mark.parametrize(

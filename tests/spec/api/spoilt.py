@@ -111,6 +111,18 @@ SHAPE: list[tuple[Any, str]] = [
     ),
 ]
 
+NULLS: list[Any] = [
+    application(placement={"all": True, "selector": None, "where": None, "clusters": []}),
+    application(replicas={"each": None, "total": 3}),
+    application(
+        replicas=None,
+        differences=None,
+        select=[{"apiVersion": "v1", "kind": "Secret", "name": "a", "labelSelector": None}],
+    ),
+    application(differences=None, tolerations=[{"key": "a", "operator": "Equal"}], retain=[], health=[]),
+]
+"""Right ones: a null where it may stand is as if the field weren't there."""
+
 CONTAINER = {"name": "a", "image": "b"}
 LIST_KEYS: list[tuple[Any, str]] = [
     (

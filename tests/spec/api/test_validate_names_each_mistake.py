@@ -16,7 +16,7 @@ from tests.spec.api.shop import (
     manifest,
     warnings,
 )
-from tests.spec.api.spoilt import LIST_KEYS, SHAPE
+from tests.spec.api.spoilt import LIST_KEYS, NULLS, SHAPE
 
 
 def test_the_right_one_has_no_issue() -> None:
@@ -46,6 +46,11 @@ IDENTITY = "is part of the object's identity, or the API server's"
 )
 def test_form_and_shape(body: Any, message: str) -> None:
     assert message in errors(body)
+
+
+@pytest.mark.parametrize("body", NULLS)
+def test_null_is_as_if_absent(body: Any) -> None:
+    assert errors(body) == []
 
 
 @pytest.mark.parametrize("path", ["spec/x", "/spec/~2", "/spec/~"])
@@ -152,6 +157,10 @@ OBJECTS: list[tuple[Any, str]] = [
     (
         manifest(kind="Namespace", metadata={"name": "other"}),
         f"spec.manifests[2]: Namespace/other is cluster-scoped: {REACH}",
+    ),
+    (
+        application(select=[{"apiVersion": "v1", "kind": "Namespace", "name": "other"}]),
+        f"spec.select[0]: Namespace is cluster-scoped: {REACH}",
     ),
     (
         manifest(metadata={"name": "a", "namespace": "atoll-system"}),

@@ -15,7 +15,7 @@ from atoll.api.names import (
     GROUP,
     SYSTEM_NAMESPACE,
 )
-from atoll.api.objects import GroupKind, Json
+from atoll.api.objects import GroupKind, Json, split_api_version
 
 MAX_INLINE_BYTES = 1024 * 1024
 MAX_OBJECT_BYTES = 1536 * 1024
@@ -45,6 +45,7 @@ def objects(case: Case) -> Iterator[Issue]:
             yield from _content(placed)
         else:
             yield Issue(f"{placed.path}.metadata", "is no object: it takes name, namespace, labels and annotations")
+    yield from _selects(case)
     yield from _twice(case)
     yield from _size(case)
 
@@ -134,6 +135,13 @@ def _reach(case: Case, placed: Placed) -> Iterator[Issue]:
         )
     if this.group == GROUP:
         yield warning(path, f"{this} is of Atoll's own kinds: it is delivered to the members, and does nothing here")
+
+
+def _selects(case: Case) -> Iterator[Issue]:
+    for index, select in enumerate(case.app.spec.select):
+        kind = GroupKind(split_api_version(select.api_version)[0], select.kind)
+        if not case.reach and case.scopes(kind) is False:
+            yield Issue(f"spec.select[{index}]", f"{kind} is cluster-scoped: {_leave(case)}")
 
 
 def _leave(case: Case) -> str:
