@@ -20,7 +20,9 @@ async def completion(
 ) -> None:
     """Print the completion script of a shell.
 
-    source <(atoll completion bash)
+        source <(atoll completion bash)
+
+    For every shell to come, write that line into its start file, such as ~/.bashrc.
     """
     from typer._completion_shared import get_completion_script
 

@@ -12,7 +12,7 @@ from typing import Any
 from atoll.cli.exits import UsageError
 
 _STEP = re.compile(
-    r"""\.(?P<field>[\w$\\.-]*?[\w$-](?=[.\[]|$))|\.(?P<wild>\*)|\[(?P<index>-?\d+)\]|\[(?P<all>\*)\]"""
+    r"""\.(?P<field>(?:\\.|[^.*\[\]\\\s'"])+)|\.(?P<wild>\*)|\[(?P<index>-?\d+)\]|\[(?P<all>\*)\]"""
     r"""|\[['"](?P<key>[^'"]+)['"]\]|\[\?\(@(?P<path>(?:\.[\w-]+)+)\s*(?P<op>==|!=)\s*(?P<value>"[^"]*"|'[^']*'|[^)]+)\)\]""",
     re.VERBOSE,
 )

@@ -22,14 +22,17 @@ from atoll.api.names import SYSTEM_NAMESPACE, applyset_parent, tombstones
 from atoll.fleet.credentials import LABEL_MANAGED
 from atoll.fleet.rights import LABEL_INSTALLED_BY, account_name, owner_reference
 from atoll.kube.client import Client
-from atoll.kube.errors import ApiError, KindNotServed, KubeError, NotFound
+from atoll.kube.errors import ApiError, Forbidden, KindNotServed, KubeError, NotFound
 from atoll.kube.objects import Object, Resource
-from atoll.kube.resources import APPLICATIONS, CLUSTERROLES, CLUSTERS, CONFIGMAPS, NAMESPACES, SECRETS
+from atoll.kube.resources import APPLICATIONS, CLUSTERROLES, CLUSTERS, CONFIGMAPS, EVENTS, NAMESPACES, SECRETS
 
 CLUSTER_FINALIZER = "atoll.dev/cluster"
 ANNOTATION_LEAVE = "atoll.dev/leave"
+LEAVE_WAITS = "LeaveWaits"
+"""Reason of the Events by which the hub says what a leave waits for."""
 Manner = Literal["orphan", "delete", "force"]
 
+LOOK_EVERY = 0.5
 FORCE_GRACE = 10.0
 """Seconds that a running hub has for a forced leave before it is taken to be down."""
 _PASSING = frozenset({"Event", "EndpointSlice", "Endpoints", "PodMetrics"})
@@ -121,22 +124,24 @@ async def leave(
             progress("no hub answered; its part was done from here")
             continue
         if waited > timeout:
-            raise LeaveTimeoutError(_waiting_for(current))
-        if (now := _waiting_for(current)) != said:
+            raise LeaveTimeoutError(await _waiting_for(hub, current))
+        if (now := await _waiting_for(hub, current)) != said:
             said = now
             progress(said)
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(LOOK_EVERY)
     if not by_hub:
         await clean_hub(hub, name)
 
 
-def _waiting_for(cluster: Object) -> str:
-    conditions = {c["type"]: c for c in (cluster.body().get("status") or {}).get("conditions") or ()}
-    leaving, reachable = conditions.get("Leaving"), conditions.get("Reachable")
-    if reachable and reachable["status"] == "False":
-        return f"the member can't be reached: {reachable.get('message') or reachable.get('reason')}"
-    if leaving and leaving.get("message"):
-        return str(leaving["message"])
+async def _waiting_for(hub: Client, cluster: Object) -> str:
+    """What the hub said last about it, which it says as an Event."""
+    fields = f"involvedObject.uid={cluster.uid},reason={LEAVE_WAITS}"
+    try:
+        events = (await hub.list(EVENTS, "default", fields=fields)).items
+    except Forbidden:
+        events = ()
+    if events:
+        return str(max(events, key=lambda event: event.created).body().get("message", ""))
     return "waiting for the hub to clean the member up"
 
 

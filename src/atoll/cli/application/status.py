@@ -91,9 +91,7 @@ def problem_rows(view: "View") -> list[tuple[object, ...]]:
 
 
 def failure(view: "View") -> Iterator[str]:
-    """Why it isn't ready, a line each: what a script's log needs to say."""
-    if view.message:
-        yield view.message
+    """Why it isn't ready, one by one: what a script's log needs to say."""
     for row in view.status.clusters:
         for p in row.problems:
             yield f"{row.name}: {p.object}: {p.reason}: {one_line(p.message)}"
@@ -105,7 +103,7 @@ def not_ready(view: "View") -> CommandError:
     """The error of a wait that ended early; partial success has an exit code of its own."""
     summary = view.status.summary
     some = summary is not None and summary.healthy > 0 and view.current
-    reasons = "; ".join(failure(view)) or "the hub has said nothing of it yet: does `atoll hub` run?"
+    reasons = "; ".join(failure(view)) or view.message or "the hub has said nothing of it yet: does `atoll hub` run?"
     return CommandError(
         f"application {view.name} is not ready: {reasons}", code=ExitCode.PARTIAL if some else ExitCode.ERROR
     )

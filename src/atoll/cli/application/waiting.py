@@ -1,6 +1,7 @@
 """Waiting for an Application: to be ready, or to be gone. Disconnects are waited out, answers are not repeated."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -13,6 +14,8 @@ from atoll.kube.errors import ApiError, Expired, NotFound, Unreachable
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS
 
+STALLED_FOR = 20.0
+"""Seconds that something must be broken before a wait gives up on it: a failed pull, say, is tried again by itself."""
 RETRY = 1.0
 SHORT = 0.1
 HOPELESS = frozenset({400, 401, 403, 404})
@@ -49,10 +52,19 @@ async def changes(hub: Client, namespace: str, name: str) -> AsyncGenerator[Obje
 async def until_ready(
     hub: Client, namespace: str, name: str, seconds: float, show: Callable[[View], None] = lambda _: None
 ) -> ExitCode:
-    """Until it is Ready. Raises CommandError when it is stalled, was deleted, or `seconds` (0: no limit) are over."""
+    """Until it is Ready.
+
+    Raises CommandError when it is refused, stays stalled, was deleted, or `seconds` (0: no limit) are over.
+    """
     last: View | None = None
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds if seconds else math.inf
+    give_up = math.inf
     try:
-        async with asyncio.timeout(seconds or None), aclosing(changes(hub, namespace, name)) as states:
+        async with (
+            asyncio.timeout_at(end if seconds else None) as limit,
+            aclosing(changes(hub, namespace, name)) as states,
+        ):
             async for item in states:
                 if item is None:
                     raise NotFound(404, "NotFound", f"application {name} does not exist in namespace {namespace}")
@@ -60,8 +72,11 @@ async def until_ready(
                 show(last)
                 if last.ready:
                     return ExitCode.OK
-                if stalled(last):
+                if refused(last):
                     raise not_ready(last)
+                give_up = min(give_up, clock() + STALLED_FOR) if stalled(last) else math.inf
+                until = min(end, give_up)
+                limit.reschedule(until if until < math.inf else None)
     except TimeoutError:
         if last is None:
             raise CommandError(f"the hub has not answered for {seconds:.0f} s") from None
@@ -69,12 +84,16 @@ async def until_ready(
     raise AssertionError("changes() goes on for ever")
 
 
+def refused(view: View) -> bool:
+    """The hub does not take what it says."""
+    condition = view.condition("Accepted")
+    return view.current and condition is not None and condition.status == "False"
+
+
 def stalled(view: View) -> bool:
-    """It will not become ready by itself: kstatus's Stalled, or it was not accepted."""
-    if not view.current:
-        return False
-    conditions = {c.type: c.status for c in view.status.conditions}
-    return conditions.get("Stalled") == "True" or conditions.get("Accepted") == "False"
+    """It does not get on: kstatus's Stalled."""
+    condition = view.condition("Stalled")
+    return view.current and condition is not None and condition.status == "True"
 
 
 async def until_gone(hub: Client, namespace: str, name: str, uid: str, seconds: float) -> None:

@@ -1,0 +1,207 @@
+"""The command line as a whole: options, which hub, how it ends."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from atoll.cli.exits import CommandError, ExitCode, UsageError
+from atoll.cli.main import main, program_name
+from atoll.cli.options import key_values, split_list, taint
+from atoll.cli.reference import main as write_reference
+from atoll.cli.session import Options, Session, kubeconfig_path, parse_duration, perform
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t}}]
+contexts:
+- {name: one, context: {cluster: c, user: u, namespace: of-the-context}}
+- {name: two, context: {cluster: c, user: u}}
+current-context: one
+"""
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("KUBECONFIG", "ATOLL_KUBECONFIG", "ATOLL_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = tmp_path / "config.yaml"
+    path.write_text(KUBECONFIG)
+    return path
+
+
+def test_the_flag_goes_before_the_environment_and_that_before_a_fleet(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert kubeconfig_path(None) is None
+    own = tmp_path / "home" / ".local" / "share" / "atoll" / "kubeconfig"
+    own.parent.mkdir(parents=True)
+    own.write_text(KUBECONFIG)
+    assert kubeconfig_path(None) == own
+    monkeypatch.setenv("KUBECONFIG", "/elsewhere")
+    assert kubeconfig_path(None) is None  # $KUBECONFIG was set on purpose
+    monkeypatch.setenv("ATOLL_HOME", str(own.parent))
+    assert kubeconfig_path(None) == own  # and so was $ATOLL_HOME, which says more
+    monkeypatch.setenv("ATOLL_KUBECONFIG", "/mine")
+    assert kubeconfig_path(None) == Path("/mine")
+    assert kubeconfig_path(str(kubeconfig)) == kubeconfig
+
+
+def test_the_namespace_is_the_flags_else_the_contexts_else_default(kubeconfig: Path) -> None:
+    assert Session(Options(str(kubeconfig), namespace="flag")).namespace == "flag"
+    assert Session(Options(str(kubeconfig))).namespace == "of-the-context"
+    assert Session(Options(str(kubeconfig), context="two")).namespace == "default"
+
+
+def test_what_stands_after_the_verb_goes_before_what_stands_ahead() -> None:
+    outer = Options("k", "outer", "ns", "1s", 1)
+    assert Options(context="inner").over(outer) == Options("k", "inner", "ns", "1s", 1)
+
+
+def test_without_any_kubeconfig_the_way_to_a_fleet_is_told(
+    kubeconfig: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert main(["app", "list"]) == 1
+    assert "atoll up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["app", "list", "-n", "demo"], ["-n", "demo", "app", "list"]])
+def test_options_of_every_command_stand_on_either_side(
+    kubeconfig: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(["--kubeconfig", str(kubeconfig), "--request-timeout", "2s", *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert "127.0.0.1" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["app", "lst"], "Did you mean 'list'?"),
+        (["app", "list", "--no-such"], "No such option: --no-such"),
+        (["app", "describe"], "Missing argument"),
+        (["cluster", "join", "x"], "Missing option '--kubeconfig'"),
+        (["app", "render"], "render what?"),
+        (["app", "create", "x", "--image", "y"], "where is it to run?"),
+        (["app", "list", "-o", "xml"], "no such output: 'xml'"),
+        (["cluster", "join", "x", "--kubeconfig", "f", "--rights", "root"], "rights are `admin` or"),
+        (["cluster", "leave", "x", "--force", "--delete-objects"], "give one of the two"),
+        (["app", "deploy", "-f", "x", "--dry-run", "maybe"], "--dry-run"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_one_line(
+    kubeconfig: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setenv("ATOLL_KUBECONFIG", str(kubeconfig))
+    assert main(arguments) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert said in err
+    assert out == ""
+    assert err.startswith("error: ")
+
+
+def test_an_error_is_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    async def work() -> None:
+        raise CommandError("it \x1b[31mfailed", "do this")
+
+    assert perform(work()) == ExitCode.ERROR
+    assert capsys.readouterr().err == "error: it failed\nhint: do this\n"
+
+
+def test_interrupted_ends_with_130() -> None:
+    async def work() -> None:
+        raise KeyboardInterrupt
+
+    assert perform(work()) == ExitCode.INTERRUPTED
+
+
+def test_a_command_may_say_that_it_was_done_in_part() -> None:
+    async def work() -> ExitCode:
+        return ExitCode.PARTIAL
+
+    assert perform(work()) == 3
+
+
+def test_kubectl_calls_it_by_its_own_name() -> None:
+    assert program_name("/usr/local/bin/kubectl-atoll") == "kubectl atoll"
+    assert program_name("/usr/bin/atoll") == "atoll"
+
+
+def test_usage_names_the_program_as_it_was_called(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["app", "list", "--help"], "kubectl atoll") == 0
+    assert capsys.readouterr().out.startswith("Usage: kubectl atoll app list")
+
+
+def test_help_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["app"], ["cluster"], ["app", "deploy"]):
+        main([*arguments, "--help"])
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from atoll.cli.main import main; main(['--help']);"
+        "print([m for m in ('aiohttp', 'rich', 'cryptography', 'cel', 'structlog', 'yaml') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_is_quick() -> None:
+    def run() -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "atoll", "--help"], capture_output=True, check=True)
+        return time.perf_counter() - began
+
+    def bare() -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import typer"], capture_output=True, check=True)
+        return time.perf_counter() - began
+
+    assert min(run() for _ in range(3)) < 4 * min(bare() for _ in range(3))  # a ratio: machines differ
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30), ("30s", 30), ("1m30s", 90), ("500ms", 0.5), ("1h", 3600), ("2d", 172800)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "5x", "-5s", "1m 30s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(UsageError, match="not a duration"):
+        parse_duration(text)
+
+
+def test_lists_and_pairs_may_be_repeated_or_hold_commas() -> None:
+    assert split_list(["a,b", " c ", "", "a"]) == ["a", "b", "c"]
+    assert key_values(["a=1,b=", "c=x=y"], "--labels") == {"a": "1", "b": "", "c": "x=y"}
+    with pytest.raises(UsageError, match="--labels: 'a' is not KEY=VALUE"):
+        key_values(["a"], "--labels")
+
+
+def test_taints_are_written_as_for_kubectl() -> None:
+    assert (taint("k=v:NoExecute").key, taint("k=v:NoExecute").value) == ("k", "v")
+    assert taint("k:NoSchedule").value == ""
+    for wrong in ("k=v", "k=v:Never", ":"):
+        with pytest.raises(UsageError):
+            taint(wrong)
+
+
+def test_the_reference_is_fresh() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+    assert write_reference(["--check", str(page)]) == 0
