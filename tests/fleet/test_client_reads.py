@@ -69,13 +69,13 @@ async def test_a_watch_goes_on_from_a_list(client: Client, room: str) -> None:
     assert seen == [("ADDED", "new"), ("MODIFIED", "new"), ("DELETED", "new"), ("DELETED", "c01")]
 
 
-async def test_a_watch_ends_when_it_said_it_would_and_leaves_a_bookmark(client: Client, room: str) -> None:
-    """The server sends the bookmark shortly before: the next watch needs no list."""
+async def test_a_quiet_watch_ends_when_it_said_it_would(client: Client, room: str) -> None:
+    """Mostly a bookmark comes shortly before, but no server promises it."""
     listing = await client.list(CONFIGMAPS, room, labels="n")
     watch = client.watch(CONFIGMAPS, listing.resource_version, room, labels="n", timeout=3)
     events = [event async for event in watch]
-    assert {event.type for event in events} == {"BOOKMARK"}
-    assert int(events[-1].object.resource_version) >= int(listing.resource_version)
+    assert {event.type for event in events} <= {"BOOKMARK"}
+    assert all(int(event.object.resource_version) >= int(listing.resource_version) for event in events)
 
 
 async def test_a_version_that_was_compacted_is_expired(client: Client) -> None:

@@ -5,8 +5,6 @@ import io
 from typing import Any
 
 import msgspec
-from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 
 class ExecPlugin(msgspec.Struct, frozen=True):
@@ -147,22 +145,24 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _quoted(value: Any) -> Any:
-    """Every string in quotes: readers of YAML 1.1 take a bare `yes`, `0777` or `1e3` for something else."""
-    match value:
-        case dict():
-            return {key: _quoted(inner) for key, inner in value.items()}
-        case list():
-            return [_quoted(inner) for inner in value]
-        case str():
-            return DoubleQuotedScalarString(value)
-        case _:
-            return value
-
-
 def _yaml(document: Any) -> bytes:
+    """Every string in quotes: readers of YAML 1.1 take a bare `yes`, `0777` or `1e3` for something else."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    def quoted(value: Any) -> Any:
+        match value:
+            case dict():
+                return {key: quoted(inner) for key, inner in value.items()}
+            case list():
+                return [quoted(inner) for inner in value]
+            case str():
+                return DoubleQuotedScalarString(value)
+            case _:
+                return value
+
     emitter = YAML()
     emitter.width = 1 << 20  # base64 stays on one line
     stream = io.BytesIO()
-    emitter.dump(_quoted(document), stream)
+    emitter.dump(quoted(document), stream)
     return stream.getvalue()

@@ -130,7 +130,7 @@ class Unreachable(KubeError):
 
     Reasons: DNS, Refused, NoRoute, Timeout, Idle, Reset, Proxy, CertificateUntrusted, CertificateExpired,
     CertificateNotYetValid, NameMismatch, ClientCertificateRefused, NotTLS, NeedsTLS, TLS, Redirected, NotKubernetes,
-    Protocol, Closed.
+    Protocol, Closed, Discovery.
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -28,7 +28,10 @@ _ERRORS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """What a client has done since it was opened: requests by verb, answers by status (0: none), bytes of bodies."""
+    """What a client has done since it was opened: requests by verb, answers by status (0: none), bytes of bodies.
+
+    `waiting` requests are under way now, or wait for a place among those that may be.
+    """
 
     requests: dict[str, int]
     answers: dict[int, int]
@@ -115,7 +118,7 @@ class Transport:
                 try:
                     return await self._exchange(request)
                 except Unreachable as error:
-                    if not again or not isinstance(error.__cause__, aiohttp.ServerDisconnectedError):
+                    if not again or error.reason != "Reset":
                         raise
                     return await self._exchange(request)
         finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiohttp import web
-from tests.spec.kube.conftest import Connect, Serve, answer, failure
+from tests.spec.kube.conftest import Authority, Connect, Serve, answer, failure
 
 from atoll.kube.config import Config, ExecPlugin, Impersonation
 from atoll.kube.credentials import credentials_for
@@ -91,16 +91,36 @@ def plugin(tmp_path: Path) -> Plugin:
 
 async def test_a_plugins_answer_is_kept_until_it_expires(plugin: Plugin) -> None:
     credentials = credentials_for(Config(server="", exec=plugin.spec()))
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.6)
-    plugin.say(token="one", expirationTimestamp=soon.isoformat())
+    now = dt.datetime.now(dt.UTC)
+    plugin.say(token="old", expirationTimestamp=(now - dt.timedelta(seconds=1)).isoformat())
+    assert (await credentials.current()).authorization == "Bearer old"
+    plugin.say(token="new", expirationTimestamp=(now + dt.timedelta(hours=1)).isoformat())
     found = await asyncio.gather(*(credentials.current() for _ in range(5)))
-    assert {credential.authorization for credential in found} == {"Bearer one"}
-    assert len(plugin.runs) == 1
-    plugin.say(token="two")
-    await asyncio.sleep(0.7)
-    assert (await credentials.current()).authorization == "Bearer two"
-    assert (await credentials.current()).authorization == "Bearer two"
+    assert {credential.authorization for credential in found} == {"Bearer new"}
     assert len(plugin.runs) == 2
+
+
+async def test_a_plugins_certificate_is_used(
+    plugin: Plugin, serve: Serve, connect: Connect, authority: Authority
+) -> None:
+    """And another one, after it has expired, on a connection of its own."""
+    names: list[str] = []
+
+    async def who(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        peer = request.transport.get_extra_info("peercert")
+        names.append(peer["subject"][0][0][1])
+        return answer({})
+
+    served = await serve(who, authority.server(ask_clients=True))
+    client = await connect(Config(server=served.url, ca=authority.pem, exec=plugin.spec()))
+    expired = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)).isoformat()
+    for name in ("one", "two"):
+        certificate, key = authority.issue(name)
+        pair = {"clientCertificateData": certificate.decode(), "clientKeyData": key.decode()}
+        plugin.say(expirationTimestamp=expired, **pair)
+        await client.request("GET", "/x")
+    assert names == ["one", "two"]
 
 
 async def test_a_plugin_is_told_what_the_protocol_says(plugin: Plugin) -> None:

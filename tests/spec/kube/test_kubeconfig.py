@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 import ryaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -225,6 +225,7 @@ FIELDS = (
 )
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),

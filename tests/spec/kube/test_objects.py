@@ -5,7 +5,7 @@ import sys
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.api.objects import ObjectId
@@ -61,6 +61,7 @@ def test_managed_fields_stay_when_they_are_wanted() -> None:
     assert decode_object(msgspec.json.encode(BODY), managed_fields=True).body() == BODY
 
 
+@settings(deadline=None)
 @given(
     before=st.dictionaries(st.text(), st.text()),
     after=st.dictionaries(st.text(), st.text()),

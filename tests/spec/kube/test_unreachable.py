@@ -26,7 +26,7 @@ async def fine(_: web.BaseRequest) -> web.StreamResponse:
 
 async def why(client: Client) -> Unreachable:
     with pytest.raises(Unreachable) as caught:
-        await client.request("GET", "/x", timeout=2)
+        await client.request("GET", "/x", timeout=10)
     assert caught.value.__cause__ is not None
     return caught.value
 
@@ -169,7 +169,11 @@ async def test_nothing_listens(connect: Connect, unused_port: int) -> None:
     assert f"127.0.0.1:{unused_port} refused" in str(error)
 
 
-async def test_an_unknown_name(connect: Connect) -> None:
+async def test_an_unknown_name(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     error = await why(await connect("https://atoll-test.invalid:6443"))
     assert error.reason == "DNS"
     assert "atoll-test.invalid" in str(error)

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.spec.kube.conftest import configmap
 
@@ -33,6 +33,7 @@ STREAM = b"".join(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=40))
 def test_events_do_not_depend_on_how_the_bytes_are_cut(places: list[int]) -> None:
     decoder = WatchDecoder(CONFIGMAPS)
@@ -47,6 +48,7 @@ def test_events_do_not_depend_on_how_the_bytes_are_cut(places: list[int]) -> Non
     assert b"managedFields" not in events[1].object.raw
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=20).map(lambda part: part.replace(b"\n", b"")), max_size=9),
     st.lists(st.integers(0, 99)),
