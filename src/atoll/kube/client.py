@@ -244,7 +244,8 @@ class Client:
                 raise Conflict(409, "Conflict", error.message, error.causes) from error
             raise
         except Conflict as error:
-            if not only_create:
+            about_it = resource.plural in error.message and f'"{name}"' in error.message  # not about a quota
+            if not (only_create and about_it):
                 raise
             message = f"{resource.kind} {name!r} already exists"
             raise AlreadyExists(409, "AlreadyExists", message, error.causes, error.retry_after) from error

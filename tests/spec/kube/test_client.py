@@ -145,12 +145,21 @@ async def test_another_uid_is_a_conflict(serve: Serve, connect: Connect) -> None
 
 
 async def test_an_apply_may_create_only(serve: Serve, connect: Connect) -> None:
-    served = await serve(always(failure(409, "Conflict", "the object has been modified")))
+    message = 'Operation cannot be fulfilled on configmaps "a": the object has been modified'
+    served = await serve(always(failure(409, "Conflict", message)))
     client = await connect(served.url)
     with pytest.raises(AlreadyExists, match="ConfigMap 'a' already exists"):
         await client.apply(CONFIGMAPS, BODY, name="a", namespace="demo", manager="m", only_create=True)
     assert msgspec.json.decode(served.bodies[0])["metadata"]["resourceVersion"] == "1"
     assert served.requests[0].query["force"] == "true"
+
+
+async def test_a_conflict_about_something_else_does_not_mean_that_it_exists(serve: Serve, connect: Connect) -> None:
+    """Creates that meet in a quota."""
+    message = 'Operation cannot be fulfilled on resourcequotas "compute": the object has been modified'
+    client = await connect((await serve(always(failure(409, "Conflict", message)))).url)
+    with pytest.raises(Conflict):
+        await client.apply(CONFIGMAPS, BODY, name="a", namespace="demo", manager="m", only_create=True)
 
 
 async def test_a_field_conflict_stays_one(serve: Serve, connect: Connect) -> None:
