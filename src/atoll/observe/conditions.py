@@ -44,6 +44,8 @@ class Verdict(msgspec.Struct, frozen=True):
     held: str = ""
     suspended: bool = False
     deleting: bool = False
+    away: frozenset[str] = frozenset()
+    """Clusters that can't be reached: what waits for them is not moving."""
 
 
 def conditions(verdict: Verdict, rows: Iterable[ClusterRow]) -> tuple[Say, ...]:
@@ -137,7 +139,8 @@ def _kstatus(verdict: Verdict, four: tuple[Say, ...], rows: tuple[ClusterRow, ..
     if any(row.health == "Degraded" for row in rows):
         return (Say("Stalled", "True", "Degraded", healthy.message),)
     if applied.status != "True":
-        return (Say("Reconciling", "True", applied.reason, applied.message),)
+        reason = "Unreachable" if applied.reason in MOVING else applied.reason
+        return (Say("Reconciling", "True", reason, applied.message),)
     if healthy.status != "True":
         return (Say("Reconciling", "True", "Unreachable" if _all_away(rows) else "Progressing", healthy.message),)
     return ()
@@ -148,7 +151,7 @@ def _moving(verdict: Verdict, rows: tuple[ClusterRow, ...]) -> Say | None:
         return Say("Reconciling", "True", "Applying", "it is being planned")
     for reason, wanted in (
         ("Applying", lambda row: row.state in APPLYING_STATES),
-        ("Removing", lambda row: row.state == "Removing"),
+        ("Removing", lambda row: row.state == "Removing" and row.name not in verdict.away),
         ("Progressing", _on_its_way),
     ):
         found = [row for row in rows if wanted(row)]

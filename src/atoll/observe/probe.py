@@ -13,7 +13,7 @@ from atoll.api.objects import Json, ObjectId
 from atoll.kube.client import Client
 from atoll.kube.objects import Object
 from atoll.kube.resources import EVENTS, PODS
-from atoll.observe.problems import CHILDREN, Complaint, PodView, complaint, pod_view, selector_of
+from atoll.observe.evidence import CHILDREN, Complaint, PodView, complaint, pod_view, selector_of
 from atoll.runtime.informer import Change, Informer
 from atoll.runtime.supervise import keep
 

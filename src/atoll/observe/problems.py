@@ -5,17 +5,15 @@ containers from running comes first, then what keeps Pods from being made, mount
 object's own complaint last.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from atoll.api.objects import GroupKind, Json, ObjectId
+from atoll.api.objects import ObjectId
 from atoll.api.observation import ObjectHealth, Problem
-from atoll.observe.kinds.pods import Trouble, troubles
+from atoll.observe.evidence import CHILDREN, Complaint, PodView, Stage, owns
 from atoll.observe.kinds.workloads import ROLLOUT
-from atoll.observe.reading import STALE, spec_of
-from atoll.observe.wording import clean, conceal, parse_time
+from atoll.observe.reading import STALE
+from atoll.observe.wording import clean, conceal
 
 MOST = 3
 RECENT = 1200.0
@@ -42,68 +40,22 @@ _RANKS = {
 }
 _OF_CONTAINERS, _OWN, _OTHER = 0, 5, 6
 
-_OF_PODS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "Unhealthy", "Unschedulable"})
-"""Reasons of Events on Pods that say more than the Pod's own status."""
+_OF_PODS: dict[str, Stage] = {
+    "Unschedulable": "new",
+    **dict.fromkeys(("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"), "scheduled"),
+    "Unhealthy": "started",
+}
+"""Reasons of Events on Pods that say more than the Pod's own status, and in which stage of the Pod they still hold."""
 
 _ON_THEIR_WAY = frozenset(
     {"", ROLLOUT, STALE, "Running", "Pending", "Binding", "Installing", "Reconciling", "AwaitingAddress"}
 )
 """Reasons of Progressing that are no problem."""
 
-CHILDREN = {
-    GroupKind("apps", "Deployment"): "ReplicaSet",
-    GroupKind("batch", "CronJob"): "Job",
-}
-"""Kinds whose Pods are made by objects in between, named after them."""
-
-
-class PodView(msgspec.Struct, frozen=True):
-    """What is kept of one Pod of an unhealthy object."""
-
-    name: str
-    owner: str
-    """Kind/name of its controller; "" for none."""
-    troubles: tuple[Trouble, ...]
-    ready: bool
-
-
-class Complaint(msgspec.Struct, frozen=True):
-    """What is kept of one warning Event. Times are epoch seconds."""
-
-    kind: str
-    name: str
-    reason: str
-    message: str
-    first: float
-    last: float
-
 
 class _Found(NamedTuple):
     rank: int
     problem: Problem
-
-
-def pod_view(body: Json) -> PodView:
-    """A Pod that is being deleted has no troubles: its end is wanted."""
-    metadata = body.get("metadata") or {}
-    rows = metadata.get("ownerReferences") or ()
-    owner = next((f"{r.get('kind')}/{r.get('name')}" for r in rows if r.get("controller")), "")
-    found = () if metadata.get("deletionTimestamp") else tuple(troubles(body))
-    conditions = (body.get("status") or {}).get("conditions") or ()
-    ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-    return PodView(
-        str(metadata.get("name", "")), owner, tuple(t._replace(message=clean(t.message)) for t in found), ready
-    )
-
-
-def complaint(body: Json) -> Complaint:
-    """An Event of core/v1, in either of its two ways to count and date."""
-    about, series = body.get("involvedObject") or {}, body.get("series") or {}
-    first = parse_time(body.get("firstTimestamp")) or parse_time(body.get("eventTime"))
-    last = parse_time(series.get("lastObservedTime")) or parse_time(body.get("lastTimestamp")) or first
-    reason, message = str(body.get("reason", "")), clean(body.get("message", ""))
-    reason = "Unschedulable" if reason == "FailedScheduling" else reason  # as the Pod's own condition calls it
-    return Complaint(str(about.get("kind", "")), str(about.get("name", "")), reason, message, first, last)
 
 
 def find_problems(
@@ -130,14 +82,6 @@ def find_problems(
     return tuple(row.problem for row in found[:MOST])
 
 
-def owns(about: ObjectId, pod: PodView) -> bool:
-    """Whether `pod`, found by the object's selector, is the object's: another workload may select the same labels."""
-    kind, _, name = pod.owner.partition("/")
-    if between := CHILDREN.get(about.group_kind):
-        return kind == between and name.startswith(about.name + "-")
-    return (kind, name) == (about.kind, about.name) or (about.kind == "Pod" and pod.name == about.name)
-
-
 def _of_troubles(about: ObjectId, pods: Iterable[PodView]) -> Iterator[_Found]:
     groups: dict[tuple[str, str], list[tuple[float, str, str]]] = {}
     for pod in pods:
@@ -159,12 +103,15 @@ def _of_own(about: ObjectId, health: ObjectHealth, since: float) -> Iterator[_Fo
         yield _Found(rank, _problem(about, health.reason or health.health, health.message, 1, since))
 
 
-def _of_events(about: ObjectId, pods: Iterable[PodView], events: Iterable[Complaint]) -> Iterator[_Found]:
-    unready, between = {pod.name for pod in pods if not pod.ready}, CHILDREN.get(about.group_kind, "")
+def _of_events(about: ObjectId, pods: Sequence[PodView], events: Iterable[Complaint]) -> Iterator[_Found]:
+    stages, between = {pod.name: pod.stage for pod in pods}, CHILDREN.get(about.group_kind, "")
+    newest = max((pod.created for pod in pods), default=0.0)
     groups: dict[str, list[tuple[float, str, str, str]]] = {}
     for event in events:
         if event.kind == "Pod" and about.kind != "Pod":
-            wanted = event.name in unready and event.reason in _OF_PODS
+            wanted = event.name in stages and _OF_PODS.get(event.reason) == stages[event.name]
+        elif event.reason == "FailedCreate" and event.last <= newest:
+            wanted = False  # a Pod could be made since
         elif event.kind == between:
             wanted = event.name.startswith(about.name + "-")
         else:
@@ -182,18 +129,3 @@ def _of_events(about: ObjectId, pods: Iterable[PodView], events: Iterable[Compla
 
 def _problem(about: ObjectId, reason: str, message: str, count: int, since: float) -> Problem:
     return Problem(about, clean(reason, 128), clean(conceal(about, message)), count, since)
-
-
-def selector_of(about: ObjectId, body: Json) -> str:
-    """The workload's own Pod selector as a query; "" for kinds that have none (or one that selects everything)."""
-    selector = spec_of(body).get("selector")
-    if not isinstance(selector, dict) or about.group not in {"apps", "batch", ""} or about.kind == "Service":
-        return ""
-    if about.kind == "ReplicationController":
-        selector = {"matchLabels": selector}
-    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for row in selector.get("matchExpressions") or ():
-        key, values = row.get("key"), ",".join(row.get("values") or ())
-        form = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": f"{key}"}
-        terms.append(form.get(row.get("operator"), f"!{key}"))
-    return ",".join(terms)

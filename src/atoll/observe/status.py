@@ -36,7 +36,8 @@ def build_status(
     """The status to write.
 
     `app` is None while it can't even be read. `plan` is None until it has been planned. `leaving`: clusters that it is
-    being removed from; not given, those are the ones in `reach` that the plan leaves out. `now` is epoch seconds.
+    being removed from; not given, those whose outcome says so, and those in `reach` that the plan leaves out and that
+    can't be reached: nothing can have been removed there. `now` is epoch seconds.
     """
     time = format_time(now)
     issues = tuple(issues)
@@ -81,6 +82,7 @@ def build_status(
         held=held,
         suspended=suspended,
         deleting=deleting,
+        away=frozenset(name for name, found in reach.items() if found.reachable is False),
     )
     known = {c.type: c for c in previous.conditions}
     return bounded(
@@ -117,7 +119,7 @@ def _going(
     if leaving is not None:
         going |= set(leaving)
     elif plan is not None:
-        going |= reach.keys() - plan.deliveries.keys() - plan.refusals.keys()
+        going |= {name for name, found in reach.items() if found.reachable is False}
     if deleting:
         return going | outcomes.keys()
     return going - (plan.deliveries.keys() | plan.refusals.keys()) if plan is not None else going

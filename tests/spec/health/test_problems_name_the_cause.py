@@ -6,8 +6,9 @@ import pytest
 
 from atoll.api.objects import ObjectId
 from atoll.api.observation import ObjectHealth, Problem
+from atoll.observe.evidence import Complaint, complaint, pod_view, selector_of
 from atoll.observe.health import assess
-from atoll.observe.problems import Complaint, complaint, find_problems, pod_view, selector_of
+from atoll.observe.problems import find_problems
 
 from .bodies import condition, custom, daemon_set, deployment, job, live, pod, stateful_set, terminated, waiting
 
@@ -140,7 +141,7 @@ def test_workloads_without_such_a_condition_say_it_by_event(kind: str, group: st
 
 
 def test_what_keeps_a_pod_from_starting_or_being_ready() -> None:
-    starting = pod("Pending", name="web-1", containerStatuses=[waiting("ContainerCreating")])
+    starting = pod("Pending", name="web-1", spec={"nodeName": "n1"}, containerStatuses=[waiting("ContainerCreating")])
     mount = warned(
         "Pod", "web-1", "FailedMount", 'MountVolume.SetUp failed for volume "config": configmap "x" not found'
     )
@@ -160,6 +161,21 @@ def test_events_of_pods_that_are_ready_or_gone_or_old_say_nothing() -> None:
         warned("Pod", "web-1", "SomethingElse"),
     ]
     assert told(pods=[ready], events=events) == []
+
+
+def test_what_was_in_the_way_of_an_earlier_stage_is_over() -> None:
+    waiting_for = pod("Pending", spec={"nodeName": "n1"}, containerStatuses=[waiting("ContainerCreating")])
+    assert told(pods=[waiting_for], events=[warned("Pod", "web-1", "Unschedulable")]) == []
+    running = pod(containerStatuses=[{"name": "app", "state": {"running": {}}}], spec={"nodeName": "n1"})
+    assert told(pods=[running], events=[warned("Pod", "web-1", "FailedMount")]) == []
+
+
+def test_pods_that_could_be_made_in_the_end_are_no_problem_any_more() -> None:
+    event = warned("ReplicaSet", "web-abc", "FailedCreate", 'serviceaccount "web" not found', ago=10)
+    older, newer = pod("Pending"), pod("Pending", name="web-2")
+    newer["metadata"]["creationTimestamp"] = "2026-01-01T00:01:31Z"
+    assert told(pods=[older], events=[event]) == [("ReplicaSet/web-abc", "FailedCreate")]
+    assert told(pods=[older, newer], events=[event]) == []
 
 
 def test_a_failed_job_shows_how_its_pod_ended_above_its_own_words() -> None:
@@ -212,7 +228,7 @@ def test_at_most_three_and_the_gravest() -> None:
         pulling("web-1"),
         pod("Pending", name="web-2", conditions=[UNSCHEDULABLE]),
         pod("Pending", name="web-3", containerStatuses=[waiting("CreateContainerConfigError", "x")]),
-        pod("Pending", name="web-4", containerStatuses=[waiting("ContainerCreating")]),
+        pod("Pending", name="web-4", spec={"nodeName": "n1"}, containerStatuses=[waiting("ContainerCreating")]),
     ]
     found = told(STUCK, pods=rows, events=[warned("Pod", "web-4", "FailedMount")])
     assert [reason for _, reason in found] == ["ErrImagePull", "CreateContainerConfigError", "FailedMount"]

@@ -201,6 +201,13 @@ CASES: list[tuple[str, ApplicationStatus, dict[str, tuple[str, str]], str, bool]
         "InProgress",
         False,
     ),
+    (
+        "leaving a cluster that is away",
+        status(planned("eu"), *WELL, reach={"us": AWAY}, leaving=frozenset({"us"})),
+        {"Applied": ("False", "Removing"), "Reconciling": ("True", "Unreachable")},
+        "InProgress",
+        True,
+    ),
 ]
 
 

@@ -167,3 +167,9 @@ def test_the_summary_counts() -> None:
 def test_the_placement_says_where_how_many_and_why() -> None:
     (placed,) = status(planned("eu")).placement
     assert (placed.cluster, placed.replicas, placed.why) == ("eu", 3, "each 3")
+
+
+def test_who_is_left_is_told_by_outcomes_and_by_who_is_away_when_nobody_says() -> None:
+    reach = {"eu": Reach(), "us": AWAY, "ap": Reach()}
+    found = status(planned("eu"), outcome("eu"), observed("eu"), reach=reach, leaving=None)
+    assert [(r.name, r.state) for r in found.clusters] == [("eu", "Applied"), ("us", "Removing")]

@@ -82,7 +82,7 @@ def status(
     issues: tuple[Issue, ...] = (),
     held: str = "",
     deleting: bool = False,
-    leaving: frozenset[str] = frozenset(),
+    leaving: frozenset[str] | None = frozenset(),
 ) -> ApplicationStatus:
     app = app or application()
     return build_status(
