@@ -128,8 +128,12 @@ class ApplicationController:
                     cluster, dossier.key, dossier.uid, frozenset(m.id for m in delivery.objects), intent.health
                 )
                 self._deliverer.submit(delivery)
+        known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
-            self.withdraw(dossier, cluster, orphan=intent.orphan)
+            if cluster in known:
+                self.withdraw(dossier, cluster, orphan=intent.orphan)
+            else:  # it left the fleet, or is leaving: how is `Departure`'s to say
+                dossier.drop(cluster)
 
     def _leavers(self, dossier: Dossier, planned: Plan) -> Iterable[str]:
         """Where it was, or still is by the members' own labels, and is planned no longer."""
@@ -143,10 +147,9 @@ class ApplicationController:
 
     def withdraw(self, dossier: Dossier, cluster: str, *, orphan: bool) -> None:
         """Remove the application from `cluster`; the deliverer remembers it while the cluster is away."""
-        dossier.submitted.pop(cluster, None)
-        dossier.observations.pop(cluster, None)
         self._collector.forget(cluster, dossier.uid)
         if cluster not in dossier.leaving:
+            dossier.drop(cluster)
             dossier.leaving.add(cluster)
             self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
 

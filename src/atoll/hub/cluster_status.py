@@ -58,6 +58,7 @@ def build_cluster_status(
         uid=before.uid or reach.uid,
         version=reach.version or before.version,
         observed_generation=generation,
+        mode="direct",
         region=spec.region or before.region,
         zone=spec.zone or before.zone,
     )

@@ -1,12 +1,12 @@
 """How a cluster departs: its applications are withdrawn, what the hub placed for itself goes, then the Cluster does."""
 
-from collections.abc import Callable
-
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Removal
+from atoll.api.names import LABEL_APP
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, clean_member, manner
+from atoll.fleet.member import Member
 from atoll.hub.dossier import Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.profiles import Profiles
@@ -15,6 +15,7 @@ from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
+from atoll.observe.collector import Collector
 from atoll.runtime.decisions import Decision, Done, Wait
 
 LOOK_AGAIN = 0.5
@@ -35,7 +36,7 @@ class Departure:
         tombstones: Tombstones,
         profiles: Profiles,
         recorder: Recorder,
-        withdrawn: Callable[[str, str], None],
+        collector: Collector,
     ) -> None:
         self._client = client
         self._hub_id = hub_id
@@ -45,7 +46,8 @@ class Departure:
         self._tombstones = tombstones
         self._profiles = profiles
         self._recorder = recorder
-        self._withdrawn = withdrawn
+        self._collector = collector
+        self._asked: dict[str, set[str]] = {}
 
     async def step(self, live: Object) -> Decision:
         """One step; Wait while the member still holds something, or can't be reached and isn't forced."""
@@ -64,7 +66,7 @@ class Departure:
                     f"`atoll cluster leave {live.name} --force` gives up what is there",
                 )
                 return Wait(AWAY)
-            if self._withdraw(live.name, orphan=how == "orphan"):
+            if self._withdraw(member, orphan=how == "orphan"):
                 return Wait(LOOK_AGAIN)
             try:
                 await clean_member(member.client, self._hub_id)
@@ -73,24 +75,27 @@ class Departure:
                 return Wait(AWAY)
         return await self._release(live)
 
-    def _withdraw(self, cluster: str, *, orphan: bool) -> bool:
-        """Withdraw every application from `cluster`; whether any is still there."""
-        member = self._fleet.member(cluster)
-        if member is None:
-            return True
-        there = {o.labels.get("atoll.dev/app", "") for o in member.watches.all()} - {""}
-        keys = {d.uid: d.key for d in self._dossiers}
+    def _withdraw(self, member: Member, *, orphan: bool) -> bool:
+        """Withdraw every application from the member; whether any is still there."""
+        cluster = member.name
+        there = {o.labels.get(LABEL_APP, "") for o in member.watches.all()}
+        asked = self._asked.setdefault(cluster, set())
         for dossier in self._dossiers:
-            if cluster in dossier.submitted:
-                there.add(dossier.uid)
-        for uid in there:
-            if uid in keys:
-                self._withdrawn(cluster, uid)
-                self._deliverer.remove(Removal(keys[uid], uid, cluster, orphan))
-        return any(uid in keys for uid in there)
+            if dossier.uid in asked or not (dossier.uid in there or cluster in dossier.placed):
+                continue
+            asked.add(dossier.uid)
+            dossier.drop(cluster)
+            self._collector.forget(cluster, dossier.uid)
+            self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
+        return bool(asked)
+
+    def gone(self, cluster: str, uid: str) -> None:
+        """Nothing of application `uid` is left on `cluster`."""
+        self._asked.get(cluster, set()).discard(uid)
 
     async def _release(self, live: Object) -> Decision:
         self._fleet.leave(live.name)
+        self._asked.pop(live.name, None)
         await self._profiles.drop(live.name)
         await self._tombstones.drop(live.name)
         await clean_hub(self._client, live.name)

@@ -42,6 +42,12 @@ class Dossier:
         if int(live.resource_version) >= int(self.live.resource_version):
             self.live = live
 
+    def drop(self, cluster: str) -> None:
+        """Nothing is wanted on `cluster`: what was submitted and seen there is of the past."""
+        self.submitted.pop(cluster, None)
+        self.observations.pop(cluster, None)
+        self.leaving.discard(cluster)
+
     @property
     def placed(self) -> frozenset[str]:
         """Where it is, or is on its way to: of this process's deliveries, and of the status written before."""

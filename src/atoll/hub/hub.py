@@ -1,10 +1,12 @@
 """The hub, put together: watches of its own API server, the fleet, and the loops between them, in one scope."""
 
 import asyncio
+import contextlib
 
 import msgspec
 import structlog
 
+from atoll.api.cluster import Cluster
 from atoll.api.delivery import Outcome
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, Key, ObjectId
@@ -14,6 +16,7 @@ from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.capacity import Capacity, CapacityCount
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
+from atoll.fleet.link import Reach
 from atoll.hub.application import ApplicationController
 from atoll.hub.cluster import ClusterController
 from atoll.hub.departure import Departure
@@ -26,7 +29,7 @@ from atoll.hub.profiles import Profiles
 from atoll.hub.reporting import Reporter
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
-from atoll.hub.snapshots import Snapshots
+from atoll.hub.snapshots import Snapshots, cluster_facts
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.kube.objects import Object
@@ -55,7 +58,9 @@ class Hub:
         self._clusters: Informer[Object] = Informer(client, CLUSTERS, meter=metrics)
         self._namespaces: Informer[Object] = Informer(client, NAMESPACES, meter=metrics)
         self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE, meter=metrics)
-        self._application_queue: FairQueue[Key] = FairQueue("application", group=lambda key: key.namespace, meter=metrics)
+        self._application_queue: FairQueue[Key] = FairQueue(
+            "application", group=lambda key: key.namespace, meter=metrics
+        )
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
         self._uids: set[str] = set()
         self._dossiers = Dossiers()
@@ -68,7 +73,8 @@ class Hub:
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
-        awares = (self._deliverer, self._collector, CapacityCount(self._counted), Inventory(self._found))
+        counting = CapacityCount(self._counted)
+        awares = (self._deliverer, self._collector, counting, Inventory(self._found))
         async with asyncio.TaskGroup() as scope, Fleet(self._identity, awares, self._cluster_queue.add) as fleet:
             self._wire(scope, fleet)
             for informer in self._informers:
@@ -122,7 +128,7 @@ class Hub:
             ending=ending,
             touch=self._reporter.touch,
         )
-        departure = Departure(
+        self._departure = Departure(
             client=self._client,
             hub_id=self._identity.id,
             fleet=fleet,
@@ -131,7 +137,7 @@ class Hub:
             tombstones=self._tombstones,
             profiles=profiles,
             recorder=self._recorder,
-            withdrawn=self._collector.forget,
+            collector=self._collector,
         )
         self._cluster_controller = ClusterController(
             client=self._client,
@@ -141,26 +147,40 @@ class Hub:
             snapshots=self._snapshots,
             deliverer=self._deliverer,
             tombstones=self._tombstones,
-            departure=departure,
+            departure=self._departure,
             profiles=profiles,
             hub_id=self._identity.id,
             replan=self._replan,
         )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
+        self._know_clusters()
         self._applications.subscribe(self._application_changed)
         self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
             Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8, meter=metrics),
-            Controller("application", self._application_queue, self._application_controller.reconcile, workers=16, meter=metrics),
+            Controller(
+                "application",
+                self._application_queue,
+                self._application_controller.reconcile,
+                workers=16,
+                meter=metrics,
+            ),
             Controller("status", self._reporter.queue, self._reporter.reconcile, workers=8, meter=metrics),
         )
         metrics.expect_controllers(controller.name for controller in controllers)
         for controller in controllers:
             scope.create_task(controller.run())
         scope.create_task(keep("events", self._recorder.run))
+
+    def _know_clusters(self) -> None:
+        """Plan with what was known of the clusters before, until they are heard of: not as if there were none."""
+        for live in self._clusters.values():
+            if not live.deleting:
+                with contextlib.suppress(msgspec.ValidationError):
+                    self._snapshots.set(cluster_facts(live.read(Cluster), Reach(), None))
 
     def judge(self, body: Json) -> tuple[Issue, ...]:
         """What the webhook says of an Application: the same `validate()` as the controller's."""
@@ -210,6 +230,7 @@ class Hub:
         self._reporter.touch(outcome.key)
 
     def _fleet_gone(self, outcome: Outcome) -> None:
+        self._departure.gone(outcome.cluster, outcome.uid)
         self._deliverer.forget(outcome.cluster, outcome.uid)
         if outcome.uid in self._tombstones.uids(outcome.cluster):
             asyncio.get_running_loop().create_task(self._tombstones.lift(outcome.cluster, outcome.uid))

@@ -59,6 +59,8 @@ class Intents:
             chosen = await self._select(app)
         except KindNotServed as error:
             return Reading(app, (*issues, Issue("spec.select", f"{error}: the hub doesn't serve it", "error")))
+        if chosen:
+            issues = validate(body, known_clusters=self._clusters(), scopes=self._scopes, reach=reach, selected=chosen)
         issues = (*issues, *self._missing(app, chosen))
         if any(i.severity == "error" for i in issues):
             return Reading(app, issues)

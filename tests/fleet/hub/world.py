@@ -125,7 +125,7 @@ class World:
 
     async def deploy(self, name: str, manifests: list[Json], clusters: list[str] | None = None, **spec: Any) -> str:
         """Apply an Application; returns its UID."""
-        placement = {"clusters": clusters} if clusters is not None else {"clusters": list(self.members)}
+        placement = {"clusters": list(self.members) if clusters is None else clusters}
         body = {
             "apiVersion": "atoll.dev/v1alpha1",
             "kind": "Application",
@@ -150,15 +150,14 @@ class World:
         return status if status.get("observedGeneration") == app["metadata"]["generation"] else {}
 
     async def condition(self, name: str, kind: str) -> Json:
-        status = await self.status(name)
-        return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
+        return condition_of(await self.status(name), kind)
 
     async def ready(self, name: str, seconds: float = 30.0) -> Json:
         """Wait for Ready; the status."""
 
         async def check() -> Json | None:
             status = await self.status(name)
-            return status if (await self.condition(name, "Ready")).get("status") == "True" else None
+            return status if condition_of(status, "Ready").get("status") == "True" else None
 
         try:
             found: Json = await self.eventually(check, seconds)
@@ -226,6 +225,10 @@ class World:
         )  # fmt: skip
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
+
+
+def condition_of(status: Json, kind: str) -> Json:
+    return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
 
 
 def configmap(name: str, **data: str) -> Json:
