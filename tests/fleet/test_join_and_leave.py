@@ -1,11 +1,10 @@
-"""How clusters come and go, on real API servers. Any API server can be a hub: here the last member plays it."""
+"""How clusters come and go, on real API servers."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
-from typing import Any
 
 import msgspec
 import pytest
@@ -33,6 +32,8 @@ from atoll.kube.resources import (
     SECRETS,
     SERVICEACCOUNTS,
 )
+from atoll.testing.binaries import Binaries
+from atoll.testing.localfleet import FleetShape, LocalFleet
 
 
 class World:
@@ -50,16 +51,26 @@ class World:
 
 
 @pytest.fixture(scope="module")
-async def clients(fleet: Any) -> AsyncIterator[tuple[Client, Client, Client]]:
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
+    """A fleet of its own: here `atoll-system` comes and goes, which no hub of other tests would survive."""
+    local = LocalFleet(tmp_path_factory.mktemp("apart"), Binaries().find)
+    try:
+        local.up(FleetShape(members=2, nodes=1))
+        yield local
+    finally:
+        local.down(purge=True)
+
+
+@pytest.fixture(scope="module")
+async def clients(apart: LocalFleet) -> AsyncIterator[tuple[Client, Client, Client]]:
     async with AsyncExitStack() as stack:
-        one, two, hub = [await stack.enter_async_context(fleet.client(name)) for name in fleet.members[:3]]
+        hub, one, two = [
+            await stack.enter_async_context(Client(load_kubeconfig(apart.kubeconfig, name))) for name in apart.contexts
+        ]
         for crd in crds():
             await hub.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
         await eventually(lambda: hub.list(CLUSTERS))
         yield hub, one, two
-        for crd in crds():
-            await hub.delete(CRDS, crd["metadata"]["name"])
-        await asyncio.gather(*(without_namespace(client) for client in (hub, one, two)))
 
 
 @pytest.fixture
@@ -227,8 +238,8 @@ async def test_the_account_removes_itself_and_the_namespace_that_the_hub_made(wo
     async with await connect(world.hub, name) as member:
         assert await clean_member(member, identity.id) == ()
 
-    for resource in (CLUSTERROLES, CLUSTERROLEBINDINGS):
-        await eventually(lambda resource=resource: gone(world.one, resource, account))
+    await eventually(lambda: gone(world.one, CLUSTERROLES, account))
+    await eventually(lambda: gone(world.one, CLUSTERROLEBINDINGS, account))
     await eventually(lambda: gone(world.one, NAMESPACES, SYSTEM_NAMESPACE))
     assert await clean_member(world.one, identity.id) == ()
 
