@@ -85,7 +85,7 @@ async def test_what_a_dead_application_left_is_taken_with_adopt_only(site: Site)
     await dead.deliver(configmap("one", ns, a="dead"))
     site.deliverer.forget(site.name, dead.uid)
     site.alive.remove(dead.uid)
-    assert [live.name for live in site.deliverer.unclaimed(site.name)] == ["one"]
+    await eventually(lambda: [live.name for live in site.deliverer.unclaimed(site.name)] == ["one"])
     await living.deliver(configmap("one", ns, a="living"), state="Conflict")
     trouble = living.trouble("one")
     assert trouble

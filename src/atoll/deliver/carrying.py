@@ -13,6 +13,7 @@ from atoll.deliver.kinds import Kinds, defined_kind, established
 from atoll.deliver.ledger import Ledger, Record
 from atoll.deliver.order import CRD, NAMESPACE
 from atoll.deliver.refusals import LATER, Refusal, refusal
+from atoll.deliver.retain import pointers_for
 from atoll.deliver.stamp import Item, Stamper
 from atoll.deliver.together import together
 from atoll.deliver.writer import RefusedError, Writer, fighting
@@ -65,7 +66,9 @@ class Carrying:
         items: dict[ObjectId, Item] = {}
         for number, manifest in enumerate(delivery.objects):
             if manifest.id not in delivery.protected:
-                items[manifest.id] = self._stamper.stamp(manifest, delivery.key, delivery.uid)
+                items[manifest.id] = self._stamper.stamp(
+                    manifest, delivery.key, delivery.uid, pointers_for(manifest, delivery.retain)
+                )
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
         for gone in ledger.records.keys() - items.keys():
@@ -94,7 +97,9 @@ class Carrying:
     def _settled(self, item: Item, ledger: Ledger) -> bool:
         """Whether it is known to be as it should be: nothing to compare."""
         record = ledger.records.get(item.id)
-        if record is None or record.digest != item.digest or not record.version or item.id in ledger.troubled:
+        if record is None or not record.version or item.id in ledger.troubled:
+            return False
+        if record.digest != item.digest or record.retained != item.retained:
             return False
         live = ledger.current(item.id, self._watches.get(item.id))
         return live is not None and live.resource_version == record.version

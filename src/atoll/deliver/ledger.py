@@ -25,6 +25,7 @@ class Record:
         "fight",
         "outcome",
         "released",
+        "retained",
         "uid",
         "version",
     )
@@ -33,6 +34,7 @@ class Record:
         self.outcome: ObjectOutcome | None = None
         """None: Applied."""
         self.digest = ""
+        self.retained: frozenset[str] = frozenset()
         self.version = ""
         self.uid = ""
         self.accepted: dict[str, Any] | None = None
@@ -136,6 +138,7 @@ class Ledger:
         """The object is as it should be: `live`, which is the answer to our own write when `written`."""
         record = self.record(item.id)
         record.outcome, record.digest, record.failures, record.due = None, item.digest, 0, 0.0
+        record.retained = item.retained
         record.version, record.uid = live.resource_version, live.uid
         if written:
             self.behind[item.id] = live

@@ -39,9 +39,7 @@ class Pruning:
         left_out = [
             live
             for live in ledger.everything(self._watches)
-            if live.id not in ledger.items
-            and live.id not in delivery.protected
-            and ours(live, self._hub, delivery.uid)
+            if live.id not in ledger.items and live.id not in delivery.protected and ours(live, self._hub, delivery.uid)
         ]
         ledger.kept = {}
         if not all(self._watches.listed(live.group_kind) for live in left_out):

@@ -11,24 +11,24 @@ import msgspec
 
 from atoll.api.application import Retain, Target
 from atoll.api.names import FIELD_MANAGER, HANDOVER_MANAGER
-from atoll.api.objects import Json
+from atoll.api.objects import Json, Manifest
 from atoll.deliver.ownership import Entry
 from atoll.deliver.stamp import Item
 
 REPLICAS = "/spec/replicas"
 
 
-def pointers_for(item: Item, retain: Iterable[Retain]) -> frozenset[str]:
-    """The JSON pointers of `item`'s retained fields."""
-    return frozenset(entry.path for entry in retain if _matches(entry.target, item))
+def pointers_for(manifest: Manifest, retain: Iterable[Retain]) -> frozenset[str]:
+    """The JSON pointers of `manifest`'s retained fields."""
+    return frozenset(entry.path for entry in retain if _matches(entry.target, manifest))
 
 
-def _matches(target: Target, item: Item) -> bool:
+def _matches(target: Target, manifest: Manifest) -> bool:
     return (
-        target.api_version in {"", item.api_version}
-        and target.kind in {"", item.id.kind}
-        and target.name in {"", item.id.name}
-        and target.namespace in {"", item.id.namespace}
+        target.api_version in {"", manifest.api_version}
+        and target.kind in {"", manifest.id.kind}
+        and target.name in {"", manifest.id.name}
+        and target.namespace in {"", manifest.id.namespace}
     )
 
 

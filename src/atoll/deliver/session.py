@@ -154,11 +154,8 @@ class Session:
     async def _deliver(self, ledger: Ledger, delivery: Delivery) -> Decision:
         if ledger.reported is None or ledger.reported.revision != delivery.revision:
             self._tell(ledger, delivery, "Applying")
-        if not delivery.objects and not delivery.allow_empty and self.member.watches.of(delivery.uid):
-            text = "this would remove every object; `allowEmpty: true` says that it is meant"
-            refused = ObjectOutcome(_application_id(delivery), "Failed", "EmptyRefused", text)
-            self._tell(ledger, delivery, "Failed", (refused,))
-            return Done()
+        if not delivery.objects and not delivery.allow_empty:
+            return self._empty(ledger, delivery)
         try:
             await self._carrying.carry(ledger, delivery)
         except KubeError as error:
@@ -173,6 +170,16 @@ class Session:
         if ledger.target is delivery:
             self._tell(ledger, delivery, _state(ledger))
         return _next(ledger)
+
+    def _empty(self, ledger: Ledger, delivery: Delivery) -> Decision:
+        """No objects, and nobody says that this is meant: nothing is written, and nothing pruned."""
+        if ledger.everything(self.member.watches):
+            text = "this would remove every object; `allowEmpty: true` says that it is meant"
+            refused = ObjectOutcome(_application_id(delivery), "Failed", "EmptyRefused", text)
+            self._tell(ledger, delivery, "Failed", (refused,))
+        else:
+            self._tell(ledger, delivery, "Applied")
+        return Done()
 
     async def _remove(self, ledger: Ledger, removal: Removal) -> Decision:
         gone = await self._pruning.remove(ledger, removal)

@@ -44,6 +44,8 @@ class Item(msgspec.Struct, frozen=True):
     body: Json
     digest: str
     stage: Stage
+    retained: frozenset[str] = frozenset()
+    """JSON pointers of the fields that are somebody else's after creation."""
 
     @property
     def api_version(self) -> str:
@@ -68,7 +70,7 @@ class Stamper:
         self._part_of = applyset_id(hub)
         self._contents: dict[int, tuple[weakref.ref[Manifest], Content]] = {}
 
-    def stamp(self, manifest: Manifest, key: Key, uid: str) -> Item:
+    def stamp(self, manifest: Manifest, key: Key, uid: str, retained: frozenset[str] = frozenset()) -> Item:
         """`manifest` as an object of Application `key`, whose UID is `uid`."""
         content = self._content(manifest)
         metadata = content.body["metadata"]
@@ -84,7 +86,7 @@ class Stamper:
             ANNOTATION_APPLICATION: str(key),
         }
         body = {**content.body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
-        return Item(manifest.id, manifest.version, body, content.digest, content.stage)
+        return Item(manifest.id, manifest.version, body, content.digest, content.stage, retained)
 
     def _content(self, manifest: Manifest) -> Content:
         place = id(manifest)

@@ -15,7 +15,7 @@ from atoll.deliver.marks import Whose, judge
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.ownership import adopted, entries, last_writer, managers
 from atoll.deliver.refusals import KEEPS_DATA, LATER, SOON, Refusal, immutable, plain
-from atoll.deliver.retain import REPLICAS, handover, holding, lookup, omit, pointers_for, split
+from atoll.deliver.retain import REPLICAS, handover, holding, lookup, omit, split
 from atoll.deliver.stamp import Item
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Conflict, Invalid, KindNotServed, NotFound
@@ -115,7 +115,7 @@ class Writer:
         """Returns the object as it should be and whether it was written; None when it was deleted to be recreated."""
         if whose is Whose.FREE:
             live = await self._take_over(item, resource, live)
-        pointers = await self._retained(item, live, record, ledger, delivery)
+        pointers = await self._retained(item, live, record, ledger)
         body = item.body
         for pointer in pointers:
             body = omit(body, split(pointer))
@@ -196,10 +196,9 @@ class Writer:
             )
         )
 
-    async def _retained(
-        self, item: Item, live: Object, record: Record, ledger: Ledger, delivery: Delivery
-    ) -> frozenset[str]:
-        pointers = pointers_for(item, delivery.retain)
+    async def _retained(self, item: Item, live: Object, record: Record, ledger: Ledger) -> frozenset[str]:
+        """The fields that we leave alone: what users name, and replicas while an autoscaler sets them."""
+        pointers = item.retained
         if REPLICAS in pointers or live.version != item.version:
             return pointers
         wanted = lookup(item.body, ("spec", "replicas"))
