@@ -63,7 +63,7 @@ class Reporter:
             if settled(status):
                 self._unsettled.pop(key, None)
             return Done()
-        if not settled(status) and (wait := self._too_early(key)):
+        if not settled(status) and (wait := self._too_early(key, ending=dossier.live.deleting)):
             return Wait(wait)
         return await self._write(dossier, before, status)
 
@@ -73,10 +73,10 @@ class Reporter:
             return known
         return dossier.app.status if dossier.app else ApplicationStatus()
 
-    def _too_early(self, key: Key) -> float:
-        """Seconds until an interim write is due; 0 when it is now."""
+    def _too_early(self, key: Key, *, ending: bool) -> float:
+        """Seconds until an interim write is due; 0 when it is now. Most endings are over before the second one is."""
         now = time.monotonic()
-        since, told = self._unsettled.setdefault(key, (now, 0))
+        since, told = self._unsettled.setdefault(key, (now, 1 if ending else 0))
         due = INTERIM[told] if told < len(INTERIM) else INTERIM[-1] * (told - len(INTERIM) + 2)
         if now - since >= due:
             self._unsettled[key] = since, told + 1
