@@ -151,7 +151,8 @@ def test_a_paused_cluster_can_be_taken_down(programs: Binaries, tmp_path: Path) 
 
 def test_a_fleet_grows_and_keeps_what_runs(small: LocalFleet) -> None:
     before = numbers(small)
-    small.up(FleetShape(members=2, nodes=1))
+    small.up(FleetShape(members=2, nodes=2))
+    assert small.admin("member1").answers("/api/v1/nodes/member1-node-2")
     assert small.contexts == ("hub", "member1", "member2")
     assert {name: number for name, number in numbers(small).items() if name in before} == before
     assert "member2" in small.kubeconfig.read_text()

@@ -4,12 +4,14 @@ import asyncio
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atoll.cli.exits import CommandError, UsageError
+from atoll.cli.exits import CommandError, ExitCode, UsageError
 from atoll.cli.session import perform, state_folder
 
 if TYPE_CHECKING:
@@ -45,7 +47,29 @@ def up(
 
     Run it again to heal what died: what runs is left alone. A fleet grows with --members, but never shrinks.
     """
-    raise typer.Exit(perform(_up(state_dir, members, nodes, example=example, shared_host=shared_host, audit=audit)))
+    from atoll.testing.binaries import Binaries
+    from atoll.testing.localfleet import FleetShape, LocalFleet
+    from atoll.testing.progress import Lines
+
+    progress = Lines()
+    binaries = Binaries(progress)
+    fleet = LocalFleet(state_dir or state_folder(), binaries.find, progress)
+    present = len(fleet.contexts) - 1
+    if members is not None and members < present:
+        raise UsageError(
+            f"the fleet in {fleet.folder} has {present} members, and a fleet never shrinks",
+            "start over with `atoll down --purge`, or make a second fleet with --state-dir",
+        )
+    host: Literal["alone", "shared"] = "shared" if shared_host else "alone"
+    shape = FleetShape(members=members or max(present, 3), nodes=nodes, host=host, audit=audit)
+    progress.step(f"the fleet in {fleet.folder}: a hub and {shape.members} members")
+    with _fleet_errors():  # not in an event loop, where Ctrl-C would wait for the end of it
+        binaries.find_all()
+        fleet.up(shape)
+    code = perform(_install(fleet, progress, example=example))
+    if code == ExitCode.OK:
+        _print_what_next(fleet, binaries, state_dir, example=example)
+    raise typer.Exit(code)
 
 
 def down(
@@ -54,53 +78,30 @@ def down(
     purge: Annotated[bool, typer.Option("--purge", help="Remove the fleet's folder, too.")] = False,
 ) -> None:
     """Stop the fleet of `atoll up`: exactly its own processes. Its data stays for the next `up`, unless purged."""
-    raise typer.Exit(perform(_down(state_dir or state_folder(), purge=purge)))
-
-
-async def _up(
-    folder: Path | None, members: int | None, nodes: int, *, example: bool, shared_host: bool, audit: bool
-) -> None:
-    from atoll.testing.binaries import Binaries, MissingBinaryError
-    from atoll.testing.localfleet import ComponentError, FleetBusyError, FleetShape, LocalFleet
-    from atoll.testing.progress import Lines
-
-    progress = Lines()
-    binaries = Binaries(progress)
-    fleet = LocalFleet(folder or state_folder(), binaries.find, progress)
-    present = len(fleet.contexts) - 1
-    if members is not None and members < present:
-        raise UsageError(
-            f"the fleet in {fleet.folder} has {present} members, and a fleet never shrinks",
-            "start over with `atoll down --purge`, or make a second fleet with --state-dir",
-        )
-    shape = FleetShape(
-        members=members or max(present, 3), nodes=nodes, host="shared" if shared_host else "alone", audit=audit
-    )
-    try:
-        progress.step(f"the fleet in {fleet.folder}: a hub and {shape.members} members")
-        binaries.find_all()
-        fleet.up(shape)
-        await _install(fleet, progress, example=example)
-    except (MissingBinaryError, ComponentError, FleetBusyError) as error:
-        raise CommandError(str(error), "`atoll up` again starts what is missing") from error
-    _print_what_next(fleet, binaries, folder, example=example)
-
-
-async def _down(folder: Path, *, purge: bool) -> None:
     from atoll.testing.binaries import Binaries
-    from atoll.testing.localfleet import FleetBusyError, LocalFleet
+    from atoll.testing.localfleet import LocalFleet
     from atoll.testing.progress import Lines
 
-    fleet = LocalFleet(folder, Binaries().find, Lines())
+    fleet = LocalFleet(state_dir or state_folder(), Binaries().find, Lines())
     if not fleet.contexts:
         print(f"there is no fleet in {fleet.folder}")
         return
     running = len(fleet.running)
-    try:
+    with _fleet_errors():
         fleet.down(purge=purge)
-    except FleetBusyError as error:
-        raise CommandError(str(error)) from error
     print(f"stopped {running} processes of the fleet in {fleet.folder}{', and removed it' if purge else ''}")
+
+
+@contextmanager
+def _fleet_errors() -> Iterator[None]:
+    """What can go wrong with a fleet, in the words of the command line."""
+    from atoll.testing.binaries import MissingBinaryError
+    from atoll.testing.localfleet import ComponentError, FleetBusyError
+
+    try:
+        yield
+    except (MissingBinaryError, ComponentError, FleetBusyError) as error:
+        raise CommandError(str(error), "`atoll up` again starts what is missing") from error
 
 
 async def _install(fleet: "LocalFleet", progress: "Progress", *, example: bool) -> None:
@@ -110,9 +111,10 @@ async def _install(fleet: "LocalFleet", progress: "Progress", *, example: bool) 
     from atoll.testing.localfleet import installation
 
     async with Client(load_kubeconfig(fleet.kubeconfig, "hub")) as hub:
-        await installation.install_kinds(hub)
-        await installation.join_members(fleet, hub, progress)
-        await asyncio.to_thread(installation.start_hub, fleet)
+        with _fleet_errors():
+            await installation.install_kinds(hub)
+            await installation.join_members(fleet, hub, progress)
+            await asyncio.to_thread(installation.start_hub, fleet)
         progress.step("the hub is ready")
         if example:
             await _deploy_example(hub, progress)

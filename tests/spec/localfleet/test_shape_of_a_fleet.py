@@ -9,7 +9,7 @@ from atoll.testing.localfleet import components, ports
 from atoll.testing.localfleet.certificates import Pair
 from atoll.testing.localfleet.components import ClusterPlan
 from atoll.testing.localfleet.nodes import nodes
-from atoll.testing.localfleet.shape import ClusterShape, FleetShape
+from atoll.testing.localfleet.shape import ClusterShape, FleetShape, grown
 
 
 def plan(shape: ClusterShape, folder: Path) -> ClusterPlan:
@@ -81,3 +81,9 @@ def test_a_chosen_port_is_free_and_not_taken() -> None:
     first = ports.choose(())
     assert ports.is_free(first)
     assert ports.choose({first}) != first
+
+
+def test_a_fleet_never_shrinks() -> None:
+    big, little = FleetShape(members=3, nodes=5, host="shared").clusters(), FleetShape(members=1, nodes=1).clusters()
+    assert grown(big, little) == big
+    assert grown(little, big) == big

@@ -16,7 +16,7 @@ from atoll.testing.localfleet.certificates import Authority, Pair, signing_key, 
 from atoll.testing.localfleet.components import ClusterPlan, EtcdPlan
 from atoll.testing.localfleet.nodes import nodes
 from atoll.testing.localfleet.processes import Process
-from atoll.testing.localfleet.shape import ClusterShape, FleetShape
+from atoll.testing.localfleet.shape import ClusterShape, FleetShape, grown
 from atoll.testing.progress import Progress, Silent
 
 Programs = Callable[[str], Path]
@@ -69,14 +69,12 @@ class LocalFleet:
 
     def up(self, shape: FleetShape) -> None:
         """Start what does not run, and return when all is ready. Running components are left alone unless their
-        arguments changed. A fleet grows with `shape`, but never shrinks: that would be losing clusters by accident.
+        arguments changed. A fleet grows to `shape`, but never shrinks: that would be losing clusters by accident.
         """
         with state.locked(self.folder, self._progress):
             self._state = state.load(self.folder)
             self._adopt_unrecorded()
-            known = {cluster.name for cluster in self._state.clusters}
-            added = tuple(cluster for cluster in shape.clusters() if cluster.name not in known)
-            self._state.clusters += added
+            self._state.clusters = grown(self._state.clusters, shape.clusters())
             self._state.audit = shape.audit
             self._ensure_ports()
             store = self._store()
@@ -247,6 +245,7 @@ class LocalFleet:
                 raise ComponentError(f"{name} ended. {self.last_words(name)}")
             if self._interrupted.is_set():
                 raise ComponentError(f"{name}: waiting was interrupted")
+            self._progress.tick(f"waiting for {name}")
             if time.monotonic() > give_up_at:
                 raise ComponentError(f"{name} is not ready after {patience:.0f} s. {self.last_words(name)}")
             time.sleep(0.05)

@@ -80,3 +80,20 @@ class FleetShape:
             for i in range(1, self.members + 1)
         )
         return (hub, *members)
+
+
+def grown(present: tuple[ClusterShape, ...], wanted: tuple[ClusterShape, ...]) -> tuple[ClusterShape, ...]:
+    """All clusters of both; those that are there may get more nodes, or workloads, but lose nothing."""
+    by_name = {cluster.name: cluster for cluster in wanted}
+    kept = tuple(
+        msgspec.structs.replace(
+            cluster,
+            nodes=max(cluster.nodes, by_name[cluster.name].nodes),
+            workloads=cluster.workloads or by_name[cluster.name].workloads,
+        )
+        if cluster.name in by_name
+        else cluster
+        for cluster in present
+    )
+    names = {cluster.name for cluster in present}
+    return kept + tuple(cluster for cluster in wanted if cluster.name not in names)
