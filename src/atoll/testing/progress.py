@@ -34,7 +34,7 @@ class Lines:
         self._terminal = self._stream.isatty()
         self._began = time.monotonic()
         self._every = 0.2 if self._terminal else every
-        self._ticked = 0.0
+        self._ticked = 0.0 if self._terminal else self._began  # a log need not hear of what takes no time
         self._guard = threading.Lock()
 
     def step(self, text: str) -> None:
