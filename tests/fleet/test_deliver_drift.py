@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.fleet.delivering import Json, Site, configmap, deployment, eventually, sites
+from tests.delivering import Json, Site, configmap, deployment, eventually, sites
 
 from atoll.api.application import Retain, Target
 from atoll.kube.objects import Resource

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.fleet.delivering import Json, Site, configmap, deployment, eventually, object_id, sites
+from tests.delivering import Json, Site, configmap, deployment, eventually, object_id, sites
 
 from atoll.kube.errors import NotFound
 from atoll.kube.objects import Resource

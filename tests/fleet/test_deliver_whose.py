@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.fleet.delivering import Site, configmap, deployment, eventually, sites
+from tests.delivering import Site, configmap, deployment, eventually, sites
 
 from atoll.api.intent import Revision
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES

@@ -49,7 +49,9 @@ class Departures:
             except NotFound:
                 return True
             except Conflict:
-                found = await self._read(live)
+                found = self._watches.get(live.id)
+                if found is None or found.resource_version == live.resource_version:
+                    found = await self._read(live)
             if found is None:
                 return True
             live = found

@@ -1,7 +1,8 @@
 """How many requests one member gets at a time: many while it answers, fewer when it says no, none when it wants quiet.
 
-Additive increase, multiplicative decrease, as TCP does. A member that answers 429 for a minute gets a request a second
-or less, not a storm; one that doesn't answer gets a single probe after each pause.
+As TCP does: a refusal halves what is thought to be right and begins again at one, which grows quickly up to that and
+slowly beyond. A member that answers 429 for a minute gets a request a second or less, not a storm; so does one that
+doesn't answer.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from atoll.kube.errors import InternalError, KubeError, ServerTimeout, TooManyRe
 T = TypeVar("T")
 
 MOST = 32
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = {True: 5.0, False: 30.0}
+"""By whether the member answers at all: one that does tells soon that it has recovered."""
 OVERLOAD = (TooManyRequests, Unavailable, ServerTimeout, Unreachable)
 
 
@@ -25,6 +28,8 @@ class Gate:
     def __init__(self, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._limit = float(most)
+        self._steady = float(most)
+        """Up to here the limit grows quickly again after a refusal."""
         self._running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._clock = clock
@@ -92,13 +97,14 @@ class Gate:
 
     def _answered(self) -> None:
         self._pause = 0.0
-        self._limit = min(float(self._most), self._limit + max(1.0, 4.0 / self._limit))
+        grown = self._limit + (1.0 if self._limit < self._steady else 1.0 / self._limit)
+        self._limit = min(float(self._most), grown)
 
     def _refused(self, error: KubeError) -> None:
         now = self._clock()
         if now < self._quiet_until:  # one of many that were under way: the first has been heeded
             return
         asked = error.retry_after if isinstance(error, TooManyRequests | Unavailable) else None
-        self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, self._pause * 2))
+        self._pause = min(LONGEST_PAUSE[not isinstance(error, Unreachable)], max(FIRST_PAUSE, self._pause * 2))
         self._quiet_until = now + max(asked or 0.0, self._pause)
-        self._limit = 1.0 if isinstance(error, Unreachable) else max(1.0, self._limit / 2)
+        self._steady, self._limit = max(1.0, self._limit / 2), 1.0

@@ -163,6 +163,11 @@ class Ledger:
                 found[key] = live
         return list(found.values())
 
+    @property
+    def leaving(self) -> bool:
+        """Whether something that is left out is still to go."""
+        return any(outcome.state != "Applied" for outcome in self.kept.values())
+
     def take(self) -> Iterable[ObjectId]:
         """What is to be looked at now: all of it after a new delivery, else what changed or is due."""
         dirty, self.dirty = self.dirty, set()
@@ -188,6 +193,8 @@ class Ledger:
             return True
         if key not in self.items:
             self.behind.pop(key, None)
+            if new is None:
+                self.sent_away.pop(key, None)
             self.strays = self.strays or (new is not None and not new.deleting)
             return self.strays or key in self.kept
         record = self.record(key)

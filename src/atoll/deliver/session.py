@@ -165,7 +165,7 @@ class Session:
             raise
         if ledger.target is not delivery:
             return Done()  # it is in the queue again
-        if ledger.strays:
+        if ledger.strays or ledger.leaving:
             await self._pruning.prune(ledger, delivery)
         if ledger.target is delivery:
             self._tell(ledger, delivery, _state(ledger))
@@ -220,17 +220,17 @@ def _state(ledger: Ledger) -> ClusterState:
     for state in ("Failed", "Conflict", "Waiting"):
         if state in states:
             return state
-    leaving = any(outcome.state in {"Removing", "Waiting"} for outcome in ledger.kept.values())
-    if any(outcome.state == "Failed" for outcome in ledger.kept.values()):
-        return "Failed"
-    return "Applying" if states or leaving or ledger.dirty else "Applied"
+    kept = {outcome.state for outcome in ledger.kept.values()}
+    if "Failed" in kept or "Conflict" in kept:
+        return "Failed" if "Failed" in kept else "Conflict"
+    return "Applying" if states or ledger.leaving or ledger.strays or ledger.dirty else "Applied"
 
 
 def _next(ledger: Ledger) -> Decision:
     """When to look again without an event."""
     now = time.monotonic()
     waits = [record.due - now for _, record in ledger.waiting()]
-    if ledger.strays or any(outcome.state != "Applied" for outcome in ledger.kept.values()):
+    if ledger.strays or ledger.leaving:
         waits.append(LOOK_AGAIN)
     return Wait(max(0.001, min(waits))) if waits else Done()
 
