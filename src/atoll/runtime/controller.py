@@ -93,14 +93,17 @@ class Controller(Generic[K]):
                 log.error("fatal", cause=str(cause), exc_info=cause if isinstance(cause, BaseException) else None)
 
     async def _decide(self, key: K) -> Decision:
+        limit = asyncio.timeout(self._limit)
         try:
-            async with asyncio.timeout(self._limit):
+            async with limit:
                 return await self._reconcile(key)
         except asyncio.CancelledError as error:
             if being_cancelled():
                 raise
             return Retry(error)  # something that the reconciler waited for was cancelled, not we
         except Exception as error:
+            if limit.expired():
+                return Retry(f"cut off after {self._limit:g} s")
             return Retry(self._explained(error), _asked_for(error))
 
     def _explained(self, error: Exception) -> BaseException:

@@ -149,7 +149,8 @@ class LeaderElection:
             "leaseDurationSeconds": math.ceil(self._duration) if holder else 1,
             "acquireTime": self._spec.get("acquireTime", now) if same else now,
             "renewTime": now,
-            "leaseTransitions": int(self._spec.get("leaseTransitions") or 0) + (bool(holder) and not same),
+            "leaseTransitions": int(self._spec.get("leaseTransitions") or 0)
+            + bool(self._lease and holder and not same),
         }
         if self._lease is None:
             body: Json = {

@@ -101,6 +101,9 @@ class FairQueue(Generic[K]):
         if when >= self._due.get(key, float("inf")):
             return
         self._due[key] = when
+        if len(self._schedule) > 2 * len(self._due) + 64:  # mostly delays that earlier ones have replaced
+            self._schedule = [entry for entry in self._schedule if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._schedule)
         heapq.heappush(self._schedule, (when, next(self._order), key))
         self._set_timer()
 

@@ -86,6 +86,11 @@ class FakeApi:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @property
+    def watching(self) -> int:
+        """How many watches run."""
+        return len(self._watches)
+
     def break_connections(self) -> None:
         """Reset the connection of every watch that runs."""
         for request in tuple(self._watches):

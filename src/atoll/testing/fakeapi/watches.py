@@ -52,7 +52,8 @@ class Watch:
         return told[len(told) - min(events, len(told)) :]
 
     def bookmark(self, *, initial_end: bool = False) -> bytes:
-        metadata: Json = {"resourceVersion": str(self.revision), "creationTimestamp": None}
+        told = min(self.revision, self._store.revision)  # a client may come from a future that a restore took back
+        metadata: Json = {"resourceVersion": str(told), "creationTimestamp": None}
         if initial_end:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
         resource = self._kind.resource
