@@ -57,4 +57,9 @@ async def apply_application(
     )
     if before is None:
         return after, "created"
-    return after, "unchanged" if after.body().get("spec") == before.body().get("spec") else "configured"
+    return after, "unchanged" if _written(after) == _written(before) else "configured"
+
+
+def _written(obj: "Object") -> tuple[object, ...]:
+    """What users write of an object."""
+    return obj.body().get("spec"), obj.labels, obj.annotations

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +57,7 @@ def warn(text: str) -> None:
 
 def columns_wide() -> int:
     """The terminal's width; without a terminal there is no limit."""
-    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 10_000
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, headers: bool = True, indent: int = 0) -> str:
