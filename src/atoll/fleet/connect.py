@@ -41,6 +41,7 @@ def read_secret(secret: Object) -> tuple[Config, str]:
         config = load_kubeconfig(text, allow_exec=False, allow_files=False)
     except ConfigError as error:
         raise ConfigError(f"Secret {secret.namespace}/{secret.name}: {error}") from error
+    config = msgspec.structs.replace(config, source=f"Secret {secret.namespace}/{secret.name}")
     return config, hashlib.sha256(text).hexdigest()
 
 

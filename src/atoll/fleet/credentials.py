@@ -88,7 +88,10 @@ def lifetime(config: Config) -> tuple[float | None, float | None]:
         token = _read_token(config.token, None)
         return (token.issued or None, token.expires or None)
     if config.client_certificate:
-        certificate = x509.load_pem_x509_certificate(config.client_certificate)
+        try:
+            certificate = x509.load_pem_x509_certificate(config.client_certificate)
+        except ValueError:  # whoever connects with it says what is wrong
+            return None, None
         return certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     return None, None
 

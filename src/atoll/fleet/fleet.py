@@ -1,6 +1,7 @@
 """The clusters that the hub owns, each in a task of its own."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -14,13 +15,22 @@ from atoll.runtime.supervise import keep
 class Fleet:
     """Who is here. `async with Fleet(...)` is the scope of every cluster's work.
 
-    `changed(name)` is called when a cluster became reachable, was lost, or left.
+    `changed(name)` is called when a cluster became reachable, was lost, or left. `owner(name, uid)` is the name of the
+    cluster with this identity, which is `name` itself when no other has it: one cluster is worked on under one name.
     """
 
-    def __init__(self, hub: HubIdentity, awares: Sequence[Aware], changed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        hub: HubIdentity,
+        awares: Sequence[Aware],
+        changed: Callable[[str], None],
+        owner: Callable[[str, str], str],
+    ) -> None:
         self._hub = hub
         self._awares = awares
         self._changed = changed
+        self._owner = owner
+        self._refused: dict[str, Reach] = {}
         self._links: dict[str, tuple[Link, asyncio.Task[None]]] = {}
         self._scope = asyncio.TaskGroup()
 
@@ -35,12 +45,13 @@ class Fleet:
 
     def join(self, target: Target) -> None:
         """Reach `target` from now on; an unchanged connection is left alone, a changed one starts anew."""
+        self._refused.pop(target.name, None)
         if target.name in self._links:
             link, task = self._links[target.name]
             if link.target.fingerprint == target.fingerprint and link.target.uid in {"", target.uid}:
                 return
             task.cancel()
-        link = Link(target, self._hub, self._awares, self._changed)
+        link = Link(target, self._hub, self._awares, self._changed, self._owner)
         self._links[target.name] = (
             link,
             self._scope.create_task(keep(f"cluster {target.name}", link.run), name=f"cluster {target.name}"),
@@ -48,8 +59,20 @@ class Fleet:
 
     def leave(self, name: str) -> None:
         """Cluster `name` is worked on no longer."""
+        self._refused.pop(name, None)
         if entry := self._links.pop(name, None):
             entry[1].cancel()
+            self._changed(name)
+
+    def refuse(self, name: str, reason: str, message: str) -> None:
+        """Cluster `name` can't even be tried, and why."""
+        before = self.reach(name)
+        since = time.time() if before.reachable is not False else before.since
+        reach = Reach(False, reason, message, since, before.uid, before.version)
+        if entry := self._links.pop(name, None):
+            entry[1].cancel()
+        if reach != before:
+            self._refused[name] = reach
             self._changed(name)
 
     def link(self, name: str) -> Link | None:
@@ -59,7 +82,7 @@ class Fleet:
     def reach(self, name: str) -> Reach:
         """How cluster `name` is reached; the default Reach when it is not here."""
         link = self.link(name)
-        return link.reach if link else Reach()
+        return link.reach if link else self._refused.get(name, Reach())
 
     def member(self, name: str) -> Member | None:
         """Cluster `name`, when it can be reached now."""

@@ -15,7 +15,7 @@ from atoll.fleet.member import Member
 from atoll.fleet.provider import Aware
 from atoll.kube.client import Client
 from atoll.kube.config import Config
-from atoll.kube.errors import ApiError, KubeError, Unauthorized, Unreachable
+from atoll.kube.errors import ApiError, ConfigError, KubeError, Unauthorized, Unreachable
 from atoll.kube.resources import NAMESPACES
 from atoll.runtime.supervise import keep
 from atoll.runtime.watchset import WatchSet
@@ -28,6 +28,9 @@ BEAT_TIMEOUT = 4.0
 BEATS_LOST = 2
 """Two lost beats, 5 s apart and 4 s long, are seen within 15 s of the first sign."""
 RETRY_FIRST, RETRY_MOST = 0.5, 10.0
+
+
+CREDENTIALS_UNUSABLE = "CredentialsUnusable"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -57,11 +60,17 @@ class LostError(Exception):
 class Link:
     """Keeps one cluster engaged while it can be reached.
 
-    `changed(name)` is called when `reach` or `member` changed, which is on transitions, not on heartbeats.
+    `changed(name)` is called when `reach` or `member` changed, which is on transitions, not on heartbeats. `owner(name,
+    uid)` is whose identity `uid` is: a cluster that is another's already isn't engaged.
     """
 
     def __init__(
-        self, target: Target, hub: HubIdentity, awares: Sequence[Aware], changed: Callable[[str], None]
+        self,
+        target: Target,
+        hub: HubIdentity,
+        awares: Sequence[Aware],
+        changed: Callable[[str], None],
+        owner: Callable[[str, str], str],
     ) -> None:
         self.target = target
         self.reach = Reach(since=time.time())
@@ -73,6 +82,7 @@ class Link:
         self._hub = hub
         self._awares = awares
         self._changed = changed
+        self._owner = owner
 
     async def run(self) -> None:
         """Until cancelled: reach the cluster, engage everybody, watch the heartbeat; when it is lost, start over."""
@@ -94,12 +104,8 @@ class Link:
         async with Client(self.target.config) as client:
             version = await self._beat(client)
             uid = await self._identity(client)
-            if self.target.uid and uid != self.target.uid:
-                raise LostError(
-                    "IdentityChanged",
-                    f"this is another cluster: its kube-system namespace has UID {uid}, this name belongs to "
-                    f"{self.target.uid}; `atoll cluster leave {self.target.name} --force` frees the name",
-                )
+            self._check(uid)
+            self.reach = msgspec.structs.replace(self.reach, uid=uid)  # from now on it is this one's
             async with (
                 WatchSet(
                     client,
@@ -116,6 +122,21 @@ class Link:
                     name = f"{self.target.name}/{type(aware).__name__}"
                     scope.create_task(keep(name, partial(aware.engage, self.member)), name=name)
                 scope.create_task(self._heartbeat(client), name=f"{self.target.name}/heartbeat")
+
+    def _check(self, uid: str) -> None:
+        """Raise LostError unless the cluster with this identity is the one that the name stands for, and no other's."""
+        name = self.target.name
+        if self.target.uid and uid != self.target.uid:
+            raise LostError(
+                "IdentityChanged",
+                f"this is another cluster: its kube-system namespace has UID {uid}, this name belongs to "
+                f"{self.target.uid}; `atoll cluster leave {name} --force` frees the name",
+            )
+        if (owner := self._owner(name, uid)) != name:
+            raise LostError(
+                "SameClusterTwice",
+                f"this cluster (kube-system UID {uid}) is in the fleet already as {owner}; keep one of the two names",
+            )
 
     async def _heartbeat(self, client: Client) -> None:
         lost = 0
@@ -149,6 +170,8 @@ class Link:
         match error:
             case LostError(args=(reason, message)):
                 pass
+            case ConfigError():
+                reason, message = CREDENTIALS_UNUSABLE, str(error)
             case Unreachable():
                 reason, message = error.reason, str(error)
             case ApiError():

@@ -16,8 +16,8 @@ from atoll.fleet.connect import read_secret, secret_name
 from atoll.fleet.credentials import Credential
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER
-from atoll.fleet.link import Target
-from atoll.hub.cluster_status import Identity, Trouble, build_cluster_status
+from atoll.fleet.link import CREDENTIALS_UNUSABLE, Target
+from atoll.hub.cluster_status import build_cluster_status
 from atoll.hub.departure import Departure
 from atoll.hub.profiles import Profiles
 from atoll.hub.snapshots import Snapshots, cluster_facts
@@ -84,21 +84,19 @@ class ClusterController:
 
     async def _work(self, live: Object) -> Decision:
         cluster = live.read(Cluster)
-        trouble, credential = self._reach(cluster)  # 1 how it is reached
+        credential = self._reach(cluster)  # 1 how it is reached
         self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
         facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
         if self._snapshots.set(facts):  # 3 what planning may know
             self._replan()
         wait = await self._renew(cluster, credential)  # 4 credentials at half their life
-        wait = min(wait, await self._tell(live, cluster, trouble, credential))  # 5 status, on transitions
+        wait = min(wait, await self._tell(live, cluster, credential))  # 5 status, on transitions
         await self._profiles.publish(facts, self._fleet.reach(facts.name))  # 6 SIG Multicluster's form of it
         return Wait(wait) if wait < float("inf") else Done()
 
-    def _reach(self, cluster: Cluster) -> tuple[Trouble | None, Credential | None]:
-        """Hand the connection to the fleet; on trouble the cluster isn't worked on."""
+    def _reach(self, cluster: Cluster) -> Credential | None:
+        """Hand the connection to the fleet; with credentials that can't be used it isn't tried."""
         name = cluster.metadata.name
-        credential: Credential | None = None
-        uid = cluster.status.uid
         try:
             wanted = secret_name(cluster)
             secret = self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, wanted))
@@ -106,30 +104,11 @@ class ClusterController:
                 raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{wanted} does not exist")
             config, fingerprint = read_secret(secret)
             credential = credentials.read(secret, config)
-            uid = uid or credential.cluster_uid
-            trouble = self._same_cluster_twice(cluster)
         except ConfigError as error:
-            trouble = Trouble("CredentialsUnusable", str(error))
-        if trouble is not None:
-            self._fleet.leave(name)
-            return trouble, credential
-        self._fleet.join(Target(name, config, fingerprint, uid))
-        return None, credential
-
-    def _same_cluster_twice(self, cluster: Cluster) -> Trouble | None:
-        """The cluster that had this UID first keeps it; a second name for it is refused."""
-        uid = cluster.status.uid or self._fleet.reach(cluster.metadata.name).uid
-        for other in self._clusters.values():
-            if not uid or other.name == cluster.metadata.name or other.deleting:
-                continue
-            theirs = other.read(Identity)
-            mine = next(c for c in self._clusters.values() if c.name == cluster.metadata.name)
-            if theirs.status.uid == uid and (other.created, other.name) < (mine.created, mine.name):
-                return Trouble(
-                    "SameClusterTwice",
-                    f"this cluster (kube-system UID {uid}) is in the fleet already as {other.name}",
-                )
-        return None
+            self._fleet.refuse(name, CREDENTIALS_UNUSABLE, str(error))
+            return None
+        self._fleet.join(Target(name, config, fingerprint, cluster.status.uid or credential.cluster_uid))
+        return credential
 
     def _settle_debts(self, name: str) -> None:
         member = self._fleet.member(name)
@@ -162,16 +141,13 @@ class ClusterController:
         log.info("credential renewed", cluster=name)
         return max((renewed.rotate_at or now) - now, ROTATION_RETRY)
 
-    async def _tell(
-        self, live: Object, cluster: Cluster, trouble: Trouble | None, credential: Credential | None
-    ) -> float:
+    async def _tell(self, live: Object, cluster: Cluster, credential: Credential | None) -> float:
         """Write the status if it changed. Returns seconds until a change of mere load may be written."""
         name = cluster.metadata.name
         status = build_cluster_status(
             cluster,
             self._fleet.reach(name),
             self.capacities.get(name),
-            trouble,
             credential,
             len(self._deliverer.unclaimed(name)),
             time.time(),

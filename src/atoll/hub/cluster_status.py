@@ -11,13 +11,6 @@ from atoll.fleet.credentials import Credential
 from atoll.fleet.link import Reach
 
 
-class Trouble(msgspec.Struct, frozen=True):
-    """Why a cluster isn't worked on, found on the hub."""
-
-    reason: str
-    message: str
-
-
 class _StatusUid(msgspec.Struct, frozen=True):
     uid: str = ""
 
@@ -32,7 +25,6 @@ def build_cluster_status(
     cluster: Cluster,
     reach: Reach,
     capacity: Capacity | None,
-    trouble: Trouble | None,
     credential: Credential | None,
     unclaimed: int,
     now: float,
@@ -40,7 +32,7 @@ def build_cluster_status(
     """The status now. Times of conditions that say the same as before are kept, so equal facts give equal statuses."""
     before = cluster.status
     generation = cluster.metadata.generation
-    news = [_reachable(reach, trouble), _ready(reach, capacity, trouble), *_credential(credential, now)]
+    news = [_reachable(reach), _ready(reach, capacity), *_credential(credential, now)]
     if unclaimed:
         news.append(
             (
@@ -79,16 +71,12 @@ def build_cluster_status(
 News = tuple[str, str, str, str]
 
 
-def _reachable(reach: Reach, trouble: Trouble | None) -> News:
-    if trouble is not None:
-        return ("Reachable", "Unknown", trouble.reason, trouble.message)
+def _reachable(reach: Reach) -> News:
     status = {True: "True", False: "False", None: "Unknown"}[reach.reachable]
     return ("Reachable", status, reach.reason, reach.message)
 
 
-def _ready(reach: Reach, capacity: Capacity | None, trouble: Trouble | None) -> News:
-    if trouble is not None:
-        return ("Ready", "False", trouble.reason, trouble.message)
+def _ready(reach: Reach, capacity: Capacity | None) -> News:
     if reach.reachable is None:
         return ("Ready", "Unknown", reach.reason, reach.message)
     if not reach.reachable:
@@ -115,7 +103,8 @@ def _credential(credential: Credential | None, now: float) -> list[News]:
         return [managed]
     end = datetime.fromtimestamp(credential.expires, UTC).strftime("%Y-%m-%d %H:%M UTC")
     if credential.expiring(now):
-        return [managed, ("CredentialExpiring", "True", "EndsSoon", f"it ends at {end}")]
+        reason, word = ("Ended", "ended") if now > credential.expires else ("EndsSoon", "ends")
+        return [managed, ("CredentialExpiring", "True", reason, f"it {word} at {end}")]
     return [managed, ("CredentialExpiring", "False", "Valid", "")]
 
 

@@ -19,6 +19,7 @@ from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
 from atoll.hub.application import ApplicationController
 from atoll.hub.cluster import ClusterController
+from atoll.hub.cluster_status import Identity
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
@@ -75,7 +76,10 @@ class Hub:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
         counting = CapacityCount(self._counted)
         awares = (self._deliverer, self._collector, counting, Inventory(self._found))
-        async with asyncio.TaskGroup() as scope, Fleet(self._identity, awares, self._cluster_queue.add) as fleet:
+        async with (
+            asyncio.TaskGroup() as scope,
+            Fleet(self._identity, awares, self._cluster_queue.add, self._owner) as fleet,
+        ):
             self._wire(scope, fleet)
             for informer in self._informers:
                 scope.create_task(keep("hub watch", informer.run))
@@ -192,6 +196,15 @@ class Hub:
         """Whether there is an Application of this UID."""
         return uid in self._uids
 
+    def _owner(self, name: str, uid: str) -> str:
+        """The cluster with this identity: the oldest of those that had it before, else `name`."""
+        holders = [
+            c
+            for c in self._clusters.values()
+            if c.read(Identity).status.uid == uid or (c.name != name and self._fleet.reach(c.name).uid == uid)
+        ]
+        return min(holders, key=lambda c: (c.created, c.name)).name if holders else name
+
     # What wakes whom.
 
     def _application_changed(self, change: Change[Object]) -> None:
@@ -281,15 +294,7 @@ class Hub:
         return self._namespaces.get(ObjectId("", "Namespace", "", name))
 
 
-class _StatusUid(msgspec.Struct, frozen=True):
-    uid: str = ""
-
-
-class _WithUid(msgspec.Struct, frozen=True):
-    status: _StatusUid = _StatusUid()
-
-
 def fleet_uid(clusters: Informer[Object], name: str) -> str:
     """The identity that Cluster `name` was last known by; "" when it never was reached."""
     cluster = clusters.get(ObjectId("atoll.dev", "Cluster", "", name))
-    return cluster.read(_WithUid).status.uid if cluster is not None else ""
+    return cluster.read(Identity).status.uid if cluster is not None else ""

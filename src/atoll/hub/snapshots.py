@@ -49,7 +49,7 @@ def cluster_facts(cluster: Cluster, reach: Reach, capacity: Capacity | None) -> 
         version=reach.version or status.version,
         taints=spec.taints,
         cordoned=spec.cordoned,
-        ready=reach.reachable is not False,
+        ready=bool(status.uid) if reach.reachable is None else reach.reachable,
         allocatable=(capacity.allocatable if capacity else status.allocatable) or Resources(),
         requested=(capacity.requested if capacity else status.requested) or Resources(),
     )
