@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.delivering import eventually
+from tests.fleet.conftest import Fleet
+
 from atoll.api.crds import crds
 from atoll.fleet.join import join
 from atoll.kube.client import Client
@@ -18,8 +21,6 @@ from atoll.kube.config import load_kubeconfig
 from atoll.kube.errors import KubeError, NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES
-from tests.fleet.conftest import Fleet
-from tests.fleet.delivering import eventually
 
 Json = dict[str, Any]
 
@@ -203,14 +204,14 @@ class World:
         with contextlib.suppress(KubeError):
             await self.clients[cluster].create(NAMESPACES, body)
 
-    def kubectl(self, context: str, *arguments: str, text: str = "") -> str:
-        """What kubectl prints, in the test's namespace."""
+    def kubectl(self, context: str, *arguments: str, text: str = "", namespace: str | None = None) -> str:
+        """What kubectl prints, in the test's namespace; with "" in the one that the objects or arguments name."""
         from atoll.testing.binaries import Binaries
 
         command = [str(Binaries().find("kubectl")), "--kubeconfig", str(self.fleet.kubeconfig), "--context", context]
-        done = subprocess.run(
-            [*command, "-n", self.namespace, *arguments], input=text, capture_output=True, text=True, check=False
-        )
+        namespace = self.namespace if namespace is None else namespace
+        command += ["-n", namespace] if namespace else []
+        done = subprocess.run([*command, *arguments], input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
