@@ -115,7 +115,7 @@ async def test_a_newer_revision_is_never_replaced(site: Site) -> None:
     assert trouble
     assert trouble.reason == "NewerRevision"
     assert (await site.live(CONFIGMAPS, "one", ns)).body()["data"] == {"a": "new"}
-    await app.deliver(configmap("two", ns), epoch=1, sequence=10)
+    await app.deliver(configmap("two", ns), epoch=1, sequence=10, state="Conflict")
     live = await site.live(CONFIGMAPS, "one", ns)
     assert Revision.parse(live.annotations["atoll.dev/revision"]) == Revision(2, app.uid, 1)
 

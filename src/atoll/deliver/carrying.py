@@ -18,7 +18,7 @@ from atoll.deliver.stamp import Item, Stamper
 from atoll.deliver.together import together
 from atoll.deliver.writer import RefusedError, Writer, fighting
 from atoll.kube.errors import KindNotServed, KubeError
-from atoll.kube.objects import Object, Resource
+from atoll.kube.objects import Resource
 from atoll.runtime.watchset import WatchSet
 
 _RESULTS = {"Conflict": "conflict", "Pending": "failed"}
@@ -124,6 +124,8 @@ class Carrying:
                 await self._kinds.watch(found[key])
             except (KubeError, RefusedError) as error:
                 found.pop(key, None)
+                if isinstance(error, KindNotServed):
+                    self._kinds.forget(key[0])
                 for item in items:
                     if (item.id.group_kind, item.version) == key:
                         self._troubled(item, ledger, error)
@@ -142,17 +144,15 @@ class Carrying:
         return await self._kinds.resource(kind, version)
 
     async def _bring(self, item: Item, resource: Resource, ledger: Ledger, delivery: Delivery) -> None:
-        cached: Object | None = self._watches.get(item.id)
         ledger.held.discard(item.id)
         began = time.perf_counter()
         try:
             if bool(item.id.namespace) != resource.namespaced:
                 raise RefusedError(_misplaced(item, resource))
-            written = await self._writer.bring(item, resource, cached, ledger, delivery)
+            written = await self._writer.bring(item, resource, lambda: self._watches.get(item.id), ledger, delivery)
         except (KubeError, RefusedError) as error:
             if isinstance(error, KindNotServed):
                 self._kinds.forget(item.id.group_kind)
-                self._kinds.missing.add(item.id.group_kind)
             self._troubled(item, ledger, error)
             self._count(_RESULTS.get(ledger.troubled[item.id].state, "refused"), time.perf_counter() - began)
         else:

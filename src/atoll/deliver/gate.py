@@ -11,15 +11,24 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from atoll.kube.errors import InternalError, KubeError, ServerTimeout, TooManyRequests, Unavailable, Unreachable
+from atoll.kube.errors import (
+    InternalError,
+    KubeError,
+    ServerTimeout,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
 
 T = TypeVar("T")
 
 MOST = 32
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = {True: 5.0, False: 30.0}
-"""By whether the member answers at all: one that does tells soon that it has recovered."""
-OVERLOAD = (TooManyRequests, Unavailable, ServerTimeout, Unreachable)
+"""By whether the member is merely busy: that passes sooner than lost contact or a credential that is refused."""
+OVERLOAD = (TooManyRequests, Unavailable, ServerTimeout, Unreachable, Unauthorized)
+"""Answers that hold for every request: one at a time finds out whether they still do."""
 
 
 class Gate:
@@ -105,6 +114,9 @@ class Gate:
         if now < self._quiet_until:  # one of many that were under way: the first has been heeded
             return
         asked = error.retry_after if isinstance(error, TooManyRequests | Unavailable) else None
-        self._pause = min(LONGEST_PAUSE[not isinstance(error, Unreachable)], max(FIRST_PAUSE, self._pause * 2))
+        self._pause = min(
+            LONGEST_PAUSE[isinstance(error, TooManyRequests | Unavailable | ServerTimeout)],
+            max(FIRST_PAUSE, self._pause * 2),
+        )
         self._quiet_until = now + max(asked or 0.0, self._pause)
         self._steady, self._limit = max(1.0, self._limit / 2), 1.0

@@ -67,19 +67,12 @@ class Kinds:
         self._versions: dict[GroupKind, str] = {}
         """By kind: the version that manifests want watched."""
         self._watched: dict[GroupKind, str] = {}
-        self.missing: set[GroupKind] = set()
-        """Kinds that were asked for and are not served: a definition that appears may bring them."""
 
     async def resource(self, kind: GroupKind, version: str = "") -> Resource:
         """Raises KindNotServed, or another KubeError when it can't be told now."""
         found = self._resources.get((kind, version))
         if found is None:
-            try:
-                found = await self._client.discovery.resource(kind.group, kind.kind, version)
-            except KindNotServed:
-                self.missing.add(kind)
-                raise
-            self.missing.discard(kind)
+            found = await self._client.discovery.resource(kind.group, kind.kind, version)
             self._resources[kind, version] = found
         return found
 
@@ -102,7 +95,6 @@ class Kinds:
                 namespaced = spec.scope == "Namespaced"
                 found = Resource(spec.group, version.name, kind.kind, spec.names.plural, namespaced)
                 self._resources[kind, version.name] = found
-        self.missing.discard(kind)
         self._client.discovery.invalidate()
 
     async def watch(self, resource: Resource) -> None:

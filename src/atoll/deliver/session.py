@@ -117,6 +117,15 @@ class Session:
             ledger = self._ledgers.get(uid)
             if ledger is not None and ledger.seen(change):
                 self._queue.add(uid)
+        if change.new is None:
+            self._free(change.id)
+
+    def _free(self, key: ObjectId) -> None:
+        """An object is gone, or no longer ours: whoever was told that it was another's may have it."""
+        for uid, ledger in self._ledgers.items():
+            if key in ledger.troubled:
+                ledger.dirty.add(key)
+                self._queue.add(uid)
 
     def _application(self, live: Object | None) -> str:
         return live.labels.get("atoll.dev/app", "") if live is not None else ""
@@ -198,6 +207,8 @@ class Session:
         self, ledger: Ledger, delivery: Delivery, state: ClusterState, extra: tuple[ObjectOutcome, ...] = ()
     ) -> None:
         total = len(delivery.objects)
+        if delivery.protected:
+            total -= sum(manifest.id in delivery.protected for manifest in delivery.objects)
         fresh = ledger.compiled is delivery and not ledger.all_dirty
         applied = len(ledger.items) - len(ledger.troubled) if fresh else 0
         objects = (*extra, *ledger.troubled.values(), *ledger.kept.values())
@@ -210,8 +221,22 @@ class Session:
 
     def _send(self, ledger: Ledger, outcome: Outcome) -> None:
         if outcome != ledger.reported:
+            if ledger.reported is None or ledger.reported.state != outcome.state or outcome.gone:
+                self._log(outcome)
             ledger.reported = outcome
             self._report(outcome)
+
+    def _log(self, outcome: Outcome) -> None:
+        log.info(
+            "delivery",
+            cluster=outcome.cluster,
+            application=str(outcome.key),
+            state="Gone" if outcome.gone else outcome.state,
+            revision=str(outcome.revision or ""),
+            applied=outcome.applied,
+            total=outcome.total,
+            trouble=[f"{o.id} {o.reason}" for o in outcome.objects[:3]],
+        )
 
 
 def _state(ledger: Ledger) -> ClusterState:

@@ -10,7 +10,7 @@ from atoll.api.objects import Json
 from atoll.deliver.autoscalers import Autoscalers
 from atoll.deliver.compare import Difference, differences
 from atoll.deliver.gate import Gate
-from atoll.deliver.ledger import Fight, Ledger, Record
+from atoll.deliver.ledger import Fight, Ledger, Record, older
 from atoll.deliver.marks import Whose, judge
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.ownership import adopted, entries, last_writer, managers
@@ -23,6 +23,9 @@ from atoll.kube.objects import Object, Resource
 
 ATTEMPTS = 5
 """Races with other writers that one visit sits out; after them the object waits its turn again."""
+
+
+Look = Callable[[], Object | None]
 
 
 class RefusedError(Exception):
@@ -51,12 +54,13 @@ class Writer:
         self._claimed = claimed
         self._autoscalers = Autoscalers(client, gate)
 
-    async def bring(
-        self, item: Item, resource: Resource, cached: Object | None, ledger: Ledger, delivery: Delivery
-    ) -> bool:
-        """Make the object on the member as `item` says. Whether it was written. Raises RefusedError or KubeError."""
+    async def bring(self, item: Item, resource: Resource, look: Look, ledger: Ledger, delivery: Delivery) -> bool:
+        """Make the object on the member as `item` says. Whether it was written. Raises RefusedError or KubeError.
+
+        `look()` is what the watch knows of it now.
+        """
         record = ledger.record(item.id)
-        live, managed = ledger.current(item.id, cached), False
+        live, managed = ledger.current(item.id, look()), False
         for _ in range(ATTEMPTS):
             if live is None:
                 self._deleted_by_others(item, record)
@@ -66,11 +70,14 @@ class Writer:
                     live, managed = await self._read(item, resource), True
                     continue
                 return True
+            tried = live.resource_version
             try:
                 whose, live = await self._judge(item, resource, live, record, delivery, managed=managed)
                 live, written = await self._update(item, resource, live, whose, record, ledger, delivery)
             except (Conflict, NotFound):
-                live, managed = await self._read(item, resource), True
+                live, managed = look(), False
+                if live is None or not older(tried, live.resource_version):  # the watch is behind: ask
+                    live, managed = await self._read(item, resource), True
                 continue
             if live is None:
                 continue  # deleted, to be made anew
