@@ -125,7 +125,11 @@ class ApplicationController:
             if dossier.submitted.get(cluster) != delivery:
                 dossier.submitted[cluster] = delivery
                 self._collector.expect(
-                    cluster, dossier.key, dossier.uid, frozenset(m.id for m in delivery.objects), intent.health
+                    cluster,
+                    dossier.key,
+                    dossier.uid,
+                    frozenset(m.id for m in delivery.objects) - delivery.protected,
+                    intent.health,
                 )
                 self._deliverer.submit(delivery)
         known = self._snapshots.names()

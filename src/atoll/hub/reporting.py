@@ -56,6 +56,7 @@ class Reporter:
             observations=dossier.observations,
             reach={c: self._fleet.reach(c) for c in dossier.placed | dossier.leaving},
             deleting=dossier.live.deleting,
+            leaving=dossier.leaving,
             previous=before,
             now=time.time(),
         )
