@@ -25,13 +25,15 @@ lint: venv       ## style, types, layers, and what is generated is fresh
 	.venv/bin/lint-imports
 	$(PYTHON) -m atoll.api.crds --check
 	$(PYTHON) -m atoll.api.reference --check
+	$(PYTHON) -m atoll.cli.reference --check
 
 test: lint binaries  ## lint, then every test; ARGS="-k name" for some
 	$(PYTHON) -m pytest $(ARGS)
 
-crds: venv       ## write what is generated from the API's types
+crds: venv       ## write what is generated from the API's types and the command line
 	$(PYTHON) -m atoll.api.crds
 	$(PYTHON) -m atoll.api.reference
+	$(PYTHON) -m atoll.cli.reference
 
 docs: venv       ## docs/_build/index.html
 	.venv/bin/sphinx-build -q -W -b html docs docs/_build

@@ -7,4 +7,4 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 myst_heading_anchors = 3
-suppress_warnings = ["myst.xref_missing"]  # links to files beside docs/, such as examples, are for readers of the repository
+suppress_warnings = ["myst.xref_missing"]  # links to examples and sources are for readers of the repository

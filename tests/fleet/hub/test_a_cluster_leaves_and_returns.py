@@ -1,15 +1,23 @@
 """Taking a cluster out of the fleet takes nothing down unless that is said, and leaves nothing of Atoll behind."""
 
 import pytest
+from tests.fleet.hub.world import World, configmap
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.kube.resources import CLUSTERPROFILES, CLUSTERS, CONFIGMAPS, NAMESPACES, SECRETS
-from tests.fleet.hub.world import World, configmap
 
 
 async def rejoin(world: World, member: str) -> None:
     world.atoll(
-        "cluster", "join", member, "--kubeconfig", str(world.fleet.kubeconfig), "--context", member, "--labels", "tier=gold"
+        "cluster",
+        "join",
+        member,
+        "--kubeconfig",
+        str(world.fleet.kubeconfig),
+        "--context",
+        member,
+        "--labels",
+        "tier=gold",
     )
 
     async def ready() -> bool:
@@ -30,7 +38,9 @@ async def test_objects_stay_unmarked_unless_they_are_to_be_deleted(world: World,
         assert (left is None) is delete
         if left is not None:
             assert not [k for k in left["metadata"].get("labels", {}) if "atoll" in k]
-        assert not (await world.clients[third].list(CONFIGMAPS, SYSTEM_NAMESPACE, labels="applyset.kubernetes.io/id")).items
+        assert not (
+            await world.clients[third].list(CONFIGMAPS, SYSTEM_NAMESPACE, labels="applyset.kubernetes.io/id")
+        ).items
         assert third not in [c.name for c in (await world.hub.list(CLUSTERS)).items]
         assert third not in [s.name for s in (await world.hub.list(SECRETS, SYSTEM_NAMESPACE)).items]
         assert third not in [p.name for p in (await world.hub.list(CLUSTERPROFILES, SYSTEM_NAMESPACE)).items]

@@ -39,7 +39,9 @@ async def test_changes_reach_the_members_and_nothing_else_is_touched(world: Worl
     await world.ready("app")
     two = await world.find(first, CONFIGMAPS, "two")
     # change one, add three
-    await world.patch("app", {"manifests": [configmap("one", v="2"), configmap("two", v="1"), configmap("three", v="1")]})
+    await world.patch(
+        "app", {"manifests": [configmap("one", v="2"), configmap("two", v="1"), configmap("three", v="1")]}
+    )
     await world.ready("app")
     one, three = await world.find(second, CONFIGMAPS, "one"), await world.find(second, CONFIGMAPS, "three")
     assert one is not None and one["data"] == {"v": "2"}

@@ -215,12 +215,13 @@ class World:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def atoll(self, *arguments: str, code: int = 0, text: str = "") -> str:
-        """What `atoll` prints, against the hub, in the test's namespace."""
+    def atoll(self, *arguments: str, code: int = 0, text: str = "", namespace: str | None = None) -> str:
+        """What `atoll` prints, against the hub, in the test's namespace; with "" in the one that the files name."""
+        namespace = self.namespace if namespace is None else namespace
         done = subprocess.run(
             [
                 sys.executable, "-m", "atoll", "--kubeconfig", str(self.fleet.kubeconfig),
-                "--context", "hub", "-n", self.namespace, *arguments,
+                "--context", "hub", *(["-n", namespace] if namespace else []), *arguments,
             ],
             input=text, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
