@@ -1,10 +1,11 @@
 """What it takes to reach one API server and to convince it: the values that a kubeconfig comes down to."""
 
 import base64
-import io
 from typing import Any
 
 import msgspec
+
+from atoll.api.manifests import dump
 
 
 class ExecPlugin(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ class Config(msgspec.Struct, frozen=True):
             "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": self.namespace}}],
             "current-context": name,
         }
-        return _yaml(document)
+        return dump([document]).encode()
 
     def _cluster(self) -> dict[str, Any]:
         extension = self.exec.cluster_config if self.exec else None
@@ -143,26 +144,3 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _yaml(document: Any) -> bytes:
-    """Every string in quotes: readers of YAML 1.1 take a bare `yes`, `0777` or `1e3` for something else."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
-    def quoted(value: Any) -> Any:
-        match value:
-            case dict():
-                return {key: quoted(inner) for key, inner in value.items()}
-            case list():
-                return [quoted(inner) for inner in value]
-            case str():
-                return DoubleQuotedScalarString(value)
-            case _:
-                return value
-
-    emitter = YAML()
-    emitter.width = 1 << 20  # base64 stays on one line
-    stream = io.BytesIO()
-    emitter.dump(quoted(document), stream)
-    return stream.getvalue()

@@ -1,13 +1,11 @@
 """Kubeconfig files: found, parsed and merged as kubectl does it. What their fields mean is `config`'s matter."""
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import ryaml
-
+from atoll.api.yamltext import read
 from atoll.kube.errors import ConfigError
 
 
@@ -63,13 +61,14 @@ def _read(path: Path) -> Document:
 
 def _parse(name: str, data: bytes) -> dict[str, Any]:
     try:
-        body = ryaml.load(io.StringIO(data.decode("utf-8-sig")))
+        documents = read(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name}: not text: byte {error.start} is not UTF-8") from error
     except ValueError as error:
         raise ConfigError(f"{name}: not YAML: {error}") from error
-    if body is None:
+    if not documents:
         raise ConfigError(f"{name}: empty")
+    body = documents[0]
     if not isinstance(body, dict):
         raise ConfigError(f"{name}: not a kubeconfig: a mapping is expected, this is a {type_name(body)}")
     if body.get("kind", "Config") != "Config":
