@@ -58,7 +58,7 @@ def test_what_died_is_started_again_and_other_clusters_go_on(small: LocalFleet, 
     after = numbers(small)
     changed = {name for name in before if before[name] != after[name]}
     assert victim in changed
-    cluster = victim.partition("/")[0]  # whose own clients may have given up
+    cluster = victim.partition("/")[0]  # an API server's own clients start again with it, instead of backing off
     assert {name.partition("/")[0] for name in changed} == {cluster}
     assert small.alive
 

@@ -59,7 +59,8 @@ class LocalFleet:
     @property
     def running(self) -> Mapping[str, Process]:
         """The components that run now, by name."""
-        return {name: process for name, process in self._state.processes.items() if process.alive}
+        recorded = dict(self._state.processes)  # other threads may be adding to it
+        return {name: process for name, process in recorded.items() if process.alive}
 
     @property
     def alive(self) -> bool:
@@ -200,6 +201,9 @@ class LocalFleet:
         began = time.monotonic()
         name = plan.shape.name
         write_files(plan, self.log(f"{name}/pods"))
+        running = self.running
+        if f"{name}/kube-apiserver" not in running:  # its clients back off for up to half a minute; new ones don't
+            processes.stop([running[c] for user in USERS if (c := f"{name}/{user}") in running], patience=0)
         self._ensure(f"{name}/kube-apiserver", "kube-apiserver", components.kube_apiserver(plan, store))
         admin = Admin(plan.port, plan.authority.cert, plan.admin)
         self._wait(f"{name}/kube-apiserver", lambda: admin.answers("/readyz"))
