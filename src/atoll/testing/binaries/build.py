@@ -122,8 +122,8 @@ def _installer() -> list[str]:
 
 
 def _environment(toolchains: Path) -> dict[str, str]:
-    """Settings that make the build the same everywhere: no C compiler, no other toolchain than the one found."""
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    """Settings that make the build the same everywhere: no C compiler, no git, no other Go than the one found."""
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
     if "HOME" not in environment:
         environment |= {"HOME": str(toolchains), "GOPATH": str(toolchains / "gopath")}
     return environment
