@@ -85,6 +85,14 @@ def test_the_servers_of_a_control_plane_are_of_one_version(tmp_path: Path, insta
     assert "is not of the API server's version 1.34" in journal.text
 
 
+def test_a_scheduler_on_path_must_fit_the_api_server_that_will_be_built(
+    tmp_path: Path, install: Install, journal: Journal
+) -> None:
+    install(tmp_path / "path", "kube-scheduler", says="Kubernetes v1.31.0")
+    with pytest.raises(MissingBinaryError, match="would build kube-apiserver.*kube-scheduler"):
+        binaries(tmp_path, journal, PATH=str(tmp_path / "path")).find_all()
+
+
 def mirror(site: Site, name: str, content: bytes, *, digest: str = "") -> None:
     """Put the program `name` on `site`, as a mirror has it."""
     entry = release(name, architecture())

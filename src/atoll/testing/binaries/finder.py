@@ -79,13 +79,12 @@ class Binaries:
             if path.exists() and self._usable(program, path, origin):
                 self._found[program.name] = path
                 return True
-        cached = self.cache / program.name
-        if not cached.exists():
-            return False
-        if program.server and self._server is None:
+        if program.server and self._server is None:  # it comes from the cache, or will be got: the others must fit
             self._server = parse_version(KUBERNETES)
-        self._found[program.name] = cached
-        return True
+        cached = self.cache / program.name
+        if cached.exists():
+            self._found[program.name] = cached
+        return cached.exists()
 
     def _usable(self, program: Program, path: Path, origin: str) -> bool:
         try:
