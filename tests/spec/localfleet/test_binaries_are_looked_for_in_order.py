@@ -89,7 +89,7 @@ def test_a_scheduler_on_path_must_fit_the_api_server_that_will_be_built(
     tmp_path: Path, install: Install, journal: Journal
 ) -> None:
     install(tmp_path / "path", "kube-scheduler", says="Kubernetes v1.31.0")
-    with pytest.raises(MissingBinaryError, match="would build kube-apiserver.*kube-scheduler"):
+    with pytest.raises(MissingBinaryError, match=r"would build kube-apiserver.*kube-scheduler"):
         binaries(tmp_path, journal, PATH=str(tmp_path / "path")).find_all()
 
 
