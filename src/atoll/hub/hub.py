@@ -33,6 +33,7 @@ from atoll.hub.selected import SelectedObjects
 from atoll.hub.snapshots import Snapshots, cluster_facts
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
+from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
 from atoll.observe.collector import Collector
@@ -186,9 +187,19 @@ class Hub:
                 with contextlib.suppress(msgspec.ValidationError):
                     self._snapshots.set(cluster_facts(live.read(Cluster), Reach(), None))
 
-    def judge(self, body: Json) -> tuple[Issue, ...]:
-        """What the webhook says of an Application: the same `validate()` as the controller's."""
-        namespace = self._namespace(str((body.get("metadata") or {}).get("namespace") or ""))
+    async def judge(self, body: Json) -> tuple[Issue, ...]:
+        """What the webhook says of an Application: the same `validate()` as the controller's.
+
+        A namespace that came with the Application may not be known here yet: before anything is refused, it is read.
+        """
+        name = str((body.get("metadata") or {}).get("namespace") or "")
+        issues = self._judge(body, self._namespace(name))
+        if any(issue.severity == "error" for issue in issues):
+            with contextlib.suppress(KubeError):
+                issues = self._judge(body, await self._client.get(NAMESPACES, name))
+        return issues
+
+    def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
         return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
 

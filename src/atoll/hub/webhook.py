@@ -8,7 +8,7 @@ import base64
 import ipaddress
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,7 @@ NAME = "atoll"
 MOST_BYTES = 8 * 1024 * 1024
 LIFETIME = timedelta(days=365)
 
-Judge = Callable[[Json], tuple[Issue, ...]]
+Judge = Callable[[Json], Awaitable[Iterable[Issue]]]
 
 
 @asynccontextmanager
@@ -40,12 +40,13 @@ async def serve_webhook(client: Client, address: str, public_host: str, judge: J
     """Serve admission on `address` and register it as https://`public_host`:port/validate while the context lasts."""
 
     async def answer(request: web.Request) -> web.Response:
-        review = msgspec.json.decode(await request.read())
+        asked = msgspec.json.decode(await request.read())["request"]
+        issues = () if _leaving(asked) else await judge(asked.get("object") or {})
         return web.json_response(
             {
                 "apiVersion": "admission.k8s.io/v1",
                 "kind": "AdmissionReview",
-                "response": verdict(review["request"], judge),
+                "response": verdict(asked, issues),
             }
         )
 
@@ -60,12 +61,14 @@ async def serve_webhook(client: Client, address: str, public_host: str, judge: J
         yield bound
 
 
-def verdict(request: dict[str, Any], judge: Judge) -> Json:
-    """The response to one AdmissionRequest. What is being deleted, or only changes status, is let through."""
-    body = request.get("object") or {}
-    if (body.get("metadata") or {}).get("deletionTimestamp"):
-        return {"uid": request["uid"], "allowed": True}
-    issues = judge(body)
+def _leaving(request: dict[str, Any]) -> bool:
+    """What is being deleted is let through: its finalizers have to go."""
+    return bool(((request.get("object") or {}).get("metadata") or {}).get("deletionTimestamp"))
+
+
+def verdict(request: dict[str, Any], issues: Iterable[Issue]) -> Json:
+    """The response to one AdmissionRequest."""
+    issues = tuple(issues)
     errors = [f"{i.path}: {i.message}" for i in issues if i.severity == "error"]
     response: Json = {"uid": request["uid"], "allowed": not errors}
     if warnings := [f"{i.path}: {i.message}"[:256] for i in issues if i.severity == "warning"]:
