@@ -182,7 +182,8 @@ class World:
         try:
             await self.eventually(check, seconds)
         except AssertionError:
-            raise AssertionError(f"{name} on {cluster} is not {wanted} but {row}") from None
+            found = row or (await self.hub.get(APPLICATIONS, name, self.namespace)).body().get("status")
+            raise AssertionError(f"{name} on {cluster} is not {wanted} but {found}") from None
         return row
 
     async def find(self, cluster: str, resource: Resource, name: str) -> Json | None:
