@@ -97,6 +97,12 @@ def configuration(url: str, certificate: bytes) -> Json:
                 ],
                 "admissionReviewVersions": ["v1"],
                 "sideEffects": "None",
+                "matchConditions": [
+                    {  # the hub's own writes, finalizers above all, needn't come round
+                        "name": "spec-changed",
+                        "expression": "request.operation == 'CREATE' || object.spec != oldObject.spec",
+                    }
+                ],
                 "failurePolicy": "Ignore",
                 "timeoutSeconds": 3,
             }
