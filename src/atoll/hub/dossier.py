@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from atoll.api.application import Application
 from atoll.api.delivery import Delivery, Outcome
+from atoll.api.names import FINALIZER
 from atoll.api.objects import Key, ObjectId
 from atoll.api.observation import Observation
 from atoll.api.validate import Issue
@@ -47,6 +48,11 @@ class Dossier:
         self.submitted.pop(cluster, None)
         self.observations.pop(cluster, None)
         self.leaving.discard(cluster)
+
+    @property
+    def ended(self) -> bool:
+        """It is being deleted, and no longer waits for us: there is nobody to tell."""
+        return self.live.deleting and FINALIZER not in self.live.finalizers
 
     @property
     def placed(self) -> frozenset[str]:

@@ -40,7 +40,7 @@ class Reporter:
 
     async def reconcile(self, key: Key) -> Decision:
         dossier = self._dossiers.get(key)
-        if dossier is None:
+        if dossier is None or dossier.ended:
             self._unsettled.pop(key, None)
             return Done()
         before = self._before(dossier)
@@ -64,7 +64,7 @@ class Reporter:
             if settled(status):
                 self._unsettled.pop(key, None)
             return Done()
-        if not settled(status) and (wait := self._too_early(key, ending=dossier.live.deleting)):
+        if (dossier.live.deleting or not settled(status)) and (wait := self._too_early(key, ending=dossier.live.deleting)):
             return Wait(wait)
         return await self._write(dossier, before, status)
 
