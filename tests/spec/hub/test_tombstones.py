@@ -1,0 +1,53 @@
+"""What is still to be removed survives the hub, and two that end at once don't lose each other's."""
+
+import asyncio
+
+from atoll.api.delivery import Removal
+from atoll.api.names import SYSTEM_NAMESPACE
+from atoll.api.objects import Key
+from atoll.hub.tombstones import Tombstones
+from atoll.kube.client import Client
+from atoll.kube.resources import NAMESPACES
+from atoll.testing.fakeapi import FakeApi
+
+
+def removal(uid: str, cluster: str = "eu-1", *, orphan: bool = False) -> Removal:
+    return Removal(Key("demo", f"app-{uid}"), uid, cluster, orphan)
+
+
+async def test_they_are_there_after_a_restart() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        before = Tombstones(client)
+        await asyncio.gather(*(before.lay(removal(str(n), orphan=n == 3), "uid-of-eu") for n in range(8)))
+        await before.lay(removal("9", "us-1"), "uid-of-us")
+        await before.lift("eu-1", "5")
+
+        after = Tombstones(client)
+        await after.load()
+        assert after.uids("eu-1") == {"0", "1", "2", "3", "4", "6", "7"}
+        assert removal("3", orphan=True) in after.removals("eu-1", "uid-of-eu")
+        assert after.removals("us-1", "uid-of-us") == (removal("9", "us-1"),)
+
+
+async def test_a_cluster_rebuilt_under_the_name_owes_nothing() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        stones = Tombstones(client)
+        await stones.lay(removal("1"), "uid-of-eu")
+        assert stones.removals("eu-1", "another") == ()
+
+
+async def test_what_is_laid_twice_is_written_once_and_a_cluster_that_left_is_forgotten() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        stones = Tombstones(client)
+        await stones.lay(removal("1"), "uid")
+        written = api.requests.copy()
+        await stones.lay(removal("1"), "uid")
+        assert api.requests == written
+        await stones.drop("eu-1")
+        await stones.drop("eu-1")
+        fresh = Tombstones(client)
+        await fresh.load()
+        assert fresh.uids("eu-1") == frozenset()
