@@ -15,7 +15,7 @@ from atoll.fleet.member import Member
 from atoll.fleet.provider import Aware
 from atoll.kube.client import Client
 from atoll.kube.config import Config
-from atoll.kube.errors import ApiError, ConfigError, KubeError, Unauthorized, Unreachable
+from atoll.kube.errors import ApiError, ConfigError, KubeError, TooManyRequests, Unreachable
 from atoll.kube.resources import NAMESPACES
 from atoll.runtime.supervise import keep
 from atoll.runtime.watchset import WatchSet
@@ -144,7 +144,9 @@ class Link:
             await asyncio.sleep(BEAT_EVERY if not lost else 0.2)
             try:
                 version = await self._beat(client)
-            except (Unauthorized, Unreachable, ApiError) as error:
+            except TooManyRequests:
+                lost = 0  # whoever says so is there
+            except (Unreachable, ApiError) as error:
                 lost += 1
                 log.info("heartbeat lost", cluster=self.target.name, error=str(error), lost=lost)
                 if lost >= BEATS_LOST:

@@ -216,6 +216,11 @@ class FaultProxy:
         matches = to(method, path, watch=watch)
         return [exchange for exchange in self.requests if exchange.at >= since and matches(exchange)]
 
+    @property
+    def under_way(self) -> tuple[Exchange, ...]:
+        """The requests that have not ended."""
+        return tuple(exchange for _, exchange in self._open)
+
     # What becomes of one request
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
