@@ -66,7 +66,7 @@ class Session:
         def counted(result: str, seconds: float) -> None:
             count(member.name, result, seconds)
 
-        writer = Writer(client, gate, namespaces, hub, claimed)
+        writer = Writer(client, gate, namespaces, hub, claimed, watches.saw)
         self._carrying = Carrying(stamper, self._kinds, self._applyset, watches, writer, counted)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
         self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)

@@ -20,6 +20,7 @@ from atoll.deliver.stamp import Item
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Conflict, Invalid, KindNotServed, NotFound
 from atoll.kube.objects import Object, Resource
+from atoll.runtime import failpoints
 
 ATTEMPTS = 5
 """Races with other writers that one visit sits out; after them the object waits its turn again."""
@@ -37,7 +38,11 @@ class RefusedError(Exception):
 
 
 class Writer:
-    """Writes one member's objects. `claimed(uid)`: an Application with this UID is alive, or may be."""
+    """Writes one member's objects. `claimed(uid)`: an Application with this UID is alive, or may be.
+
+    `saw(answer)` is called with what a write made of the object, as soon as the ledger knows it: whoever watches the
+    member is not to believe in the state before when the outcome is told.
+    """
 
     def __init__(
         self,
@@ -46,7 +51,9 @@ class Writer:
         namespaces: Namespaces,
         hub: str,
         claimed: Callable[[str], bool],
+        saw: Callable[[Object], None],
     ) -> None:
+        self._saw = saw
         self._client = client
         self._gate = gate
         self._namespaces = namespaces
@@ -65,11 +72,11 @@ class Writer:
             if live is None:
                 self._deleted_by_others(item, record)
                 try:
-                    ledger.settle(item, await self._create(item, resource, record, delivery), written=True)
+                    live = await self._create(item, resource, record, delivery)
                 except AlreadyExists:
                     live, managed = await self._read(item, resource), True
                     continue
-                return True
+                return self._settle(item, live, ledger, written=True)
             tried = live.resource_version
             try:
                 whose, live = await self._judge(item, resource, live, record, delivery, managed=managed)
@@ -81,9 +88,14 @@ class Writer:
                 continue
             if live is None:
                 continue  # deleted, to be made anew
-            ledger.settle(item, live, written=written)
-            return written
+            return self._settle(item, live, ledger, written=written)
         raise RefusedError(Refusal("Pending", "Conflict", "others write it all the time", SOON))
+
+    def _settle(self, item: Item, live: Object, ledger: Ledger, *, written: bool) -> bool:
+        ledger.settle(item, live, written=written)
+        if written:
+            self._saw(live)
+        return written
 
     # Creating
 
@@ -253,6 +265,7 @@ class Writer:
 
     # Requests
 
+    @failpoints.around("deliver.apply")
     async def _apply(
         self,
         item: Item,

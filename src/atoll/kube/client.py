@@ -132,7 +132,7 @@ class Client:
         labels: str = "",
         fields: str = "",
         timeout: int = 300,
-        idle: float = 90.0,
+        idle: float = 180.0,
         opened: Callable[[], None] | None = None,
     ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after `resource_version`, bookmarks (about one a minute) among them.

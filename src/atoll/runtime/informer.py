@@ -33,6 +33,9 @@ PASSING = (Unreachable, TooManyRequests, Unavailable)
 """What says nothing about the version that we watch from: the same watch is tried again."""
 HEALTHY = 10.0
 """A watch that lived so many seconds starts the back-off anew."""
+IDLE = 180.0
+"""Seconds of silence after which a watch is given up. Bookmarks come about once a minute, later from a busy server: two
+may be missed. A dead connection is found sooner, by TCP's keep-alive and by whoever sends heartbeats."""
 SHORT = 1.0
 """A watch that the server ends within so many seconds, without an event, counts as failed."""
 
@@ -58,7 +61,7 @@ class Informer(Generic[T]):
         meter: Meter = SILENT,
         page: int = 500,
         watch_timeout: int = 300,
-        idle: float = 90.0,
+        idle: float = IDLE,
         backoff: Backoff | None = None,
         on_attempt: Callable[[], None] | None = None,
     ) -> None:
@@ -66,6 +69,7 @@ class Informer(Generic[T]):
         self.last_error: KubeError | None = None
         self.connected_since: float | None = None
         """Epoch seconds since when the copy follows the server; None while it doesn't."""
+        self.on_attempt = on_attempt
         self.restarts = 0
         """How often a list or a watch broke."""
         self._client = client
@@ -74,7 +78,6 @@ class Informer(Generic[T]):
         self._subscribers: Subscribers[T] = Subscribers()
         self._page, self._watch_timeout, self._idle = page, watch_timeout, idle
         self._backoff = backoff or Backoff(0.2, 30.0)
-        self._on_attempt = on_attempt
         self._kind = str(resource.group_kind)
         self._counted = 0
         self._scope, self._meter = scope, meter
@@ -118,6 +121,13 @@ class Informer(Generic[T]):
         Handlers are quick and synchronous; what one raises is logged and hurts nobody else. The answer unsubscribes.
         """
         return self._subscribers.add(handler, self.items())
+
+    def saw(self, answer: Object) -> None:
+        """Take the answer to an own write at once, as the watch would bring it later; then it isn't told again.
+
+        The caller knows that the object is of this kind and namespace and matches the selectors.
+        """
+        self._tell(self._mirror.wrote(answer))
 
     # Following
 
@@ -211,8 +221,8 @@ class Informer(Generic[T]):
     def _attempted(self) -> None:
         self._attempt.set()
         self._attempt = asyncio.Event()
-        if self._on_attempt is not None:
-            self._on_attempt()
+        if self.on_attempt is not None:
+            self.on_attempt()
 
 
 def _wrapped(error: BaseException) -> KubeError:

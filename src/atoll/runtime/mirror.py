@@ -38,6 +38,10 @@ class Mirror(Generic[T]):
         self.version = ""
         self._transform = transform
         self._seen: dict[ObjectId, _Seen[T]] = {}
+        self._reached = ""
+        """The last version, kept while a new list is awaited: what own writes made up to it has been seen."""
+        self._ahead: dict[ObjectId, str] = {}
+        """Own writes that neither a list nor the watch has brought yet: the versions that they made."""
 
     def get(self, identity: ObjectId) -> T | None:
         seen = self._seen.get(identity)
@@ -53,14 +57,22 @@ class Mirror(Generic[T]):
         return len(self._seen)
 
     def listed(self, listing: Listing) -> Iterator[Change[T]]:
-        """Become what `listing` says; tells what differs, deletions last. The version is known when it is exhausted."""
+        """Become what `listing` says; tells what differs, deletions last. The version is known when it is exhausted.
+
+        Own writes made while the server wrote the listing are newer than it: they stay.
+        """
+        version = listing.resource_version
+        if _compare(version, self._reached) < 0:
+            self._ahead.clear()  # the server was restored from a backup: they are lost
         gone = dict.fromkeys(self._seen)
         for found in listing.items:
             gone.pop(found.id, None)
-            yield from self._put(found)
+            if not self._overtaken(found.id, version):
+                yield from self._put(found)
         for identity in gone:
-            yield from self._drop(identity)
-        self.version = listing.resource_version
+            if not self._overtaken(identity, version):
+                yield from self._drop(identity)
+        self.version = self._reached = version
 
     def saw(self, event: WatchEvent) -> Iterator[Change[T]]:
         """Take one event of the watch. What was seen already is passed over; raises WentBackError."""
@@ -69,11 +81,35 @@ class Mirror(Generic[T]):
         if event.type == "BOOKMARK":
             if age < 0:
                 raise WentBackError(f"bookmark {found.resource_version} after version {self.version}")
-            self.version = found.resource_version
+            if lost := [i for i in tuple(self._ahead) if not self._overtaken(i, found.resource_version)]:
+                raise WentBackError(f"{lost[0]} was written, and never came")
+            self.version = self._reached = found.resource_version
         elif age > 0:
             # The version moves last: if a consumer stops in the middle, the event is asked for again.
-            yield from self._drop(found.id) if event.type == "DELETED" else self._put(found)
-            self.version = found.resource_version
+            if not self._overtaken(found.id, found.resource_version):
+                yield from self._drop(found.id) if event.type == "DELETED" else self._put(found)
+            self.version = self._reached = found.resource_version
+
+    def wrote(self, found: Object) -> Iterator[Change[T]]:
+        """Take the answer to an own write, unless it, or something later, was seen already.
+
+        Versions that aren't numbers can't tell: the watch will.
+        """
+        version, seen = found.resource_version, self._seen.get(found.id)
+        known = (self._reached, seen.resource_version if seen is not None else "")
+        if version.isdecimal() and all(not old or _compare(version, old) > 0 for old in known):
+            self._ahead[found.id] = version
+            yield from self._put(found)
+
+    def _overtaken(self, identity: ObjectId, version: str) -> bool:
+        """Whether an own write of this object is newer than what is told as of `version`; if not, it has arrived."""
+        ahead = self._ahead.get(identity)
+        if ahead is None:
+            return False
+        if _compare(version, ahead) < 0:
+            return True
+        del self._ahead[identity]
+        return False
 
     def _put(self, found: Object) -> Iterator[Change[T]]:
         identity = found.id
