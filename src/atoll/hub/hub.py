@@ -100,7 +100,7 @@ class Hub:
 
     def _wire(self, scope: asyncio.TaskGroup, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._reporter = Reporter(self._client, self._dossiers, fleet, self._recorder)
+        self._reporter = Reporter(self._client, self._dossiers, fleet, self._collector, self._recorder)
         profiles = Profiles(self._client)
         intents = Intents(
             self._client,

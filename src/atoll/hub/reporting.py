@@ -12,6 +12,7 @@ from atoll.hub.events import Recorder
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, Invalid, NotFound
 from atoll.kube.resources import APPLICATIONS
+from atoll.observe.collector import Collector
 from atoll.observe.status import build_status, settled
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.queue import FairQueue
@@ -26,11 +27,14 @@ INTERIM = (0.3, 1.0, 5.0, 15.0)
 class Reporter:
     """Writes statuses. `touch(key)` says that something changed; the rest is when and whether to write."""
 
-    def __init__(self, client: Client, dossiers: Dossiers, fleet: Fleet, recorder: Recorder) -> None:
+    def __init__(
+        self, client: Client, dossiers: Dossiers, fleet: Fleet, collector: Collector, recorder: Recorder
+    ) -> None:
         self.queue: FairQueue[Key] = FairQueue("status", meter=metrics)
         self._client = client
         self._dossiers = dossiers
         self._fleet = fleet
+        self._collector = collector
         self._recorder = recorder
         self._unsettled: dict[Key, tuple[float, int]] = {}
         self._written: dict[str, ApplicationStatus] = {}
@@ -43,6 +47,8 @@ class Reporter:
         if dossier is None or dossier.ended:
             self._unsettled.pop(key, None)
             return Done()
+        for cluster in tuple(dossier.submitted):  # what was applied is not told beside the health from before
+            await self._collector.catch_up(cluster, dossier.uid)
         before = self._before(dossier)
         status = build_status(
             app=dossier.app,

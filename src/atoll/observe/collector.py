@@ -57,6 +57,11 @@ class Collector:
         """What was reported last."""
         return self._told.get((cluster, uid))
 
+    async def catch_up(self, cluster: str, uid: str) -> None:
+        """Look at what has changed of application `uid` on `cluster` now, instead of at leisure."""
+        if site := self._sites.get(cluster):
+            await site.catch_up(uid)
+
     async def engage(self, cluster: Member) -> None:
         """Observe `cluster` until cancelled (see fleet.provider.Aware)."""
         site = Site(cluster, self._tell, self._clock)

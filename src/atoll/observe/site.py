@@ -129,9 +129,15 @@ class Site:
 
     async def _look(self) -> float:
         """Assess what changed, application by application; give way to others in between. Returns seconds of work."""
-        worked, began = 0.0, time.perf_counter()
+        worked = 0.0
         while self._dirty:
-            uid = next(iter(self._dirty))
+            worked += await self.catch_up(next(iter(self._dirty)))
+        return worked
+
+    async def catch_up(self, uid: str) -> float:
+        """What is told of application `uid` is as new as what is known of it. Returns seconds of work."""
+        worked, began = 0.0, time.perf_counter()
+        while uid in self._dirty:
             expectation = self._expected.get(uid)
             if expectation is None or not self._dirty[uid]:
                 del self._dirty[uid]
