@@ -27,12 +27,16 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """The application leaves this cluster: its objects are deleted, or with `orphan` stay, unmarked."""
+    """The application leaves this cluster: its objects are deleted, or with `orphan` stay, unmarked.
+
+    `revision` is the one that leaves the cluster out: what is there of a newer one stays. None: the application ends.
+    """
 
     key: Key
     uid: str
     cluster: str
     orphan: bool = False
+    revision: Revision | None = None
 
 
 ObjectState = Literal["Pending", "Waiting", "Applied", "Conflict", "Failed", "Removing"]

@@ -53,6 +53,7 @@ async def hub(
         set_up_logging(log_level, json=log_format == "json" if log_format else None)
     except ValueError as error:
         raise UsageError(f"--log-level: {error}") from error
+    from atoll.runtime import failpoints
     await run(
         Options(
             config=session.config,
@@ -61,6 +62,13 @@ async def hub(
             webhook_address=webhook_address,
             webhook_host=webhook_host,
             elect=leader_elect,
+    service = Key.parse(webhook_service)
+    if webhook_service and (not service.namespace or not service.name or "/" in service.namespace):
+        raise UsageError(f"--webhook-service: {webhook_service!r} is not NAMESPACE/NAME")
+    try:
+        failpoints.arm(os.environ)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
         )
     )
     return None

@@ -24,6 +24,7 @@ from atoll.deliver.stamp import applyset_id
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CONFIGMAPS
+from atoll.runtime import failpoints
 
 
 class ApplySet:
@@ -69,6 +70,7 @@ class ApplySet:
             if not self.covers(kinds, named):
                 await self._write(self.kinds | self._wanted_kinds, self._written_namespaces | self._wanted_namespaces)
 
+    @failpoints.around("deliver.applyset")
     async def _write(self, kinds: frozenset[GroupKind], namespaces: frozenset[str]) -> None:
         await self._namespaces.ensure(SYSTEM_NAMESPACE)
         name = applyset_parent(self._hub)

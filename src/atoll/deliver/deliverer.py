@@ -16,14 +16,19 @@ class Deliverer:
     Level-triggered: of what was submitted for one application and cluster, the latest holds, also while the cluster is
     away. `report` is called with each change of an outcome, in the event loop. Belongs to one event loop.
     `count(cluster, result, seconds)` is called for each object that was worked on: applied, unchanged, conflict,
-    refused, failed or deleted.
+    refused, failed or deleted. `leads()` is asked before each request: once false, none is sent any more.
     """
 
     def __init__(
-        self, report: Callable[[Outcome], None], *, count: Callable[[str, str, float], None] = lambda *_: None
+        self,
+        report: Callable[[Outcome], None],
+        *,
+        count: Callable[[str, str, float], None] = lambda *_: None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._report = report
         self._count = count
+        self._leads = leads
         self._targets: dict[str, dict[str, Delivery | Removal]] = {}
         self._sessions: dict[str, Session] = {}
         self._stampers: dict[str, Stamper] = {}
@@ -63,7 +68,13 @@ class Deliverer:
         stamper = self._stampers.setdefault(member.hub.id, Stamper(member.hub.id))
         targets = self._targets.setdefault(member.name, {})
         session = Session(
-            member, targets, stamper, self._report, lambda uid: self._claimed(uid, member.name), self._count
+            member,
+            targets,
+            stamper,
+            self._report,
+            lambda uid: self._claimed(uid, member.name),
+            self._count,
+            self._leads,
         )
         self._sessions[member.name] = session
         try:

@@ -16,6 +16,7 @@ from atoll.deliver.stamp import MARKS, NOTES
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.objects import Object
+from atoll.runtime import failpoints
 from atoll.runtime.watchset import WatchSet
 
 ATTEMPTS = 5
@@ -72,6 +73,7 @@ class Departures:
             return
         raise Conflict(409, "Conflict", "others write it all the time")
 
+    @failpoints.around("deliver.delete")
     async def _delete(self, live: Object) -> Object | None:
         resource = await self._kinds.resource(live.group_kind, live.version)
         began = time.perf_counter()
@@ -83,6 +85,7 @@ class Departures:
         self._count("deleted", time.perf_counter() - began)
         return rest
 
+    @failpoints.around("deliver.unmark")
     async def _patch(self, live: Object, patch: Json) -> None:
         resource = await self._kinds.resource(live.group_kind, live.version)
         await self._gate.send(

@@ -31,10 +31,23 @@ OVERLOAD = (TooManyRequests, Unavailable, ServerTimeout, Unreachable, Unauthoriz
 """Answers that hold for every request: one at a time finds out whether they still do."""
 
 
-class Gate:
-    """`await gate.send(call)` runs `call()` when there is room. Waiters go in order of arrival."""
+class FencedError(KubeError):
+    """A request was not sent, since it isn't ours to send any more."""
 
-    def __init__(self, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+
+class Gate:
+    """`await gate.send(call)` runs `call()` when there is room. Waiters go in order of arrival.
+
+    Raises FencedError instead once `allowed()` is false. What was sent before carries preconditions.
+    """
+
+    def __init__(
+        self,
+        most: int = MOST,
+        clock: Callable[[], float] = time.monotonic,
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._allowed = allowed
         self._most = most
         self._limit = float(most)
         self._steady = float(most)
@@ -53,7 +66,11 @@ class Gate:
     async def send(self, call: Callable[[], Awaitable[T]]) -> T:
         await self._enter()
         try:
+            if not self._allowed():
+                raise FencedError("this process leads no more: another may have written since")
             answer = await call()
+        except FencedError:
+            raise
         except OVERLOAD as error:
             self._refused(error)
             raise

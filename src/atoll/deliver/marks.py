@@ -27,6 +27,14 @@ def revision_of(live: Object) -> Revision | None:
     return Revision.parse(live.annotations.get(ANNOTATION_REVISION, ""))
 
 
+def newer_text(there: Revision, ours: Revision) -> str:
+    """Why nothing is written: a hub that was restored from a backup, or leads no more without knowing it yet."""
+    return (
+        f"a newer revision is there: {there.epoch}/{there.sequence}, this one is {ours.epoch}/{ours.sequence}; "
+        "was the hub restored from a backup? a new epoch makes what it says now count"
+    )
+
+
 def judge(
     live: Object,
     hub: str,
@@ -47,8 +55,7 @@ def judge(
     whose = _whose(live, hub, delivery, known=known, claimed=claimed, managers=managers)
     revision = revision_of(live)
     if whose is Whose.OURS and revision is not None and revision.newer_than(delivery.revision):
-        text = f"a newer revision of this Application is there already: {revision}, ours is {delivery.revision}"
-        return Refusal("Conflict", "NewerRevision", text, LATER)
+        return Refusal("Conflict", "NewerRevision", newer_text(revision, delivery.revision), LATER)
     return whose
 
 

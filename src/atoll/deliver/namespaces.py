@@ -7,6 +7,7 @@ from atoll.deliver.gate import Gate
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Forbidden
 from atoll.kube.resources import NAMESPACES
+from atoll.runtime import failpoints
 
 LABEL_MADE_BY = "app.kubernetes.io/managed-by"
 MADE_BY = "atoll"
@@ -34,11 +35,15 @@ class Namespaces:
         async with self._asking[name]:
             if name in self._known:
                 return
-            labels = {LABEL_MADE_BY: MADE_BY}
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-            try:
-                await self._gate.send(lambda: self._client.create(NAMESPACES, body))
-            except (AlreadyExists, Forbidden):
-                pass  # it exists, or an admin makes it
+            await self._create(name)
             self._known.add(name)
         self._asking.pop(name, None)
+
+    @failpoints.around("deliver.namespace")
+    async def _create(self, name: str) -> None:
+        labels = {LABEL_MADE_BY: MADE_BY}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        try:
+            await self._gate.send(lambda: self._client.create(NAMESPACES, body))
+        except (AlreadyExists, Forbidden):
+            pass  # it exists, or an admin makes it

@@ -7,13 +7,15 @@ import structlog
 
 from atoll.api.application import ClusterState
 from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
-from atoll.api.objects import GroupKind, ObjectId
+from atoll.api.intent import Revision
+from atoll.api.objects import GroupKind, Key, ObjectId
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.carrying import Carrying
 from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, established
 from atoll.deliver.ledger import Ledger
+from atoll.deliver.marks import newer_text, revision_of
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.order import CRD
 from atoll.deliver.prune import Pruning
@@ -50,6 +52,7 @@ class Session:
         report: Callable[[Outcome], None],
         claimed: Callable[[str], bool],
         count: Callable[[str, str, float], None],
+        leads: Callable[[], bool],
     ) -> None:
         self.member = member
         self._targets = targets
@@ -58,7 +61,7 @@ class Session:
         self._queue: FairQueue[str] = FairQueue(f"deliver {member.name}")
         self._open = False
         client, watches, hub = member.client, member.watches, member.hub.id
-        gate = self._gate = Gate()
+        gate = self._gate = Gate(allowed=leads)
         namespaces = self._namespaces = Namespaces(client, gate)
         self._kinds = Kinds(client, watches)
         self._applyset = ApplySet(client, hub, gate, namespaces)
@@ -163,13 +166,16 @@ class Session:
     async def _deliver(self, ledger: Ledger, delivery: Delivery) -> Decision:
         if ledger.reported is None or ledger.reported.revision != delivery.revision:
             self._tell(ledger, delivery, "Applying")
+        if ledger.all_dirty and (newer := self._newer(ledger, delivery.revision)):
+            self._tell(ledger, delivery, "Conflict", (_superseded(delivery.key, newer, delivery.revision),))
+            return Done()
         if not delivery.objects and not delivery.allow_empty:
             return self._empty(ledger, delivery)
         try:
             await self._carrying.carry(ledger, delivery)
         except KubeError as error:
             found = refusal(error, APPLICATION)
-            outcome = ObjectOutcome(_application_id(delivery), found.state, found.reason, found.message)
+            outcome = ObjectOutcome(_application_id(delivery.key), found.state, found.reason, found.message)
             self._tell(ledger, delivery, "Failed" if found.state == "Failed" else "Applying", (outcome,))
             raise
         if ledger.target is not delivery:
@@ -180,17 +186,27 @@ class Session:
             self._tell(ledger, delivery, _state(ledger))
         return _next(ledger)
 
+    def _newer(self, ledger: Ledger, revision: Revision) -> Revision | None:
+        """The newest revision on the member, when that is newer than `revision`: then nothing is touched here."""
+        found = (revision_of(live) for live in ledger.everything(self.member.watches))
+        newer = [there for there in found if there is not None and there.newer_than(revision)]
+        return max(newer) if newer else None
+
     def _empty(self, ledger: Ledger, delivery: Delivery) -> Decision:
         """No objects, and nobody says that this is meant: nothing is written, and nothing pruned."""
         if ledger.everything(self.member.watches):
             text = "this would remove every object; `allowEmpty: true` says that it is meant"
-            refused = ObjectOutcome(_application_id(delivery), "Failed", "EmptyRefused", text)
+            refused = ObjectOutcome(_application_id(delivery.key), "Failed", "EmptyRefused", text)
             self._tell(ledger, delivery, "Failed", (refused,))
         else:
             self._tell(ledger, delivery, "Applied")
         return Done()
 
     async def _remove(self, ledger: Ledger, removal: Removal) -> Decision:
+        if removal.revision and (newer := self._newer(ledger, removal.revision)):
+            refused = _superseded(removal.key, newer, removal.revision)
+            self._send(ledger, Outcome(removal.key, removal.uid, removal.cluster, None, "Removing", objects=(refused,)))
+            return Done()
         gone = await self._pruning.remove(ledger, removal)
         if ledger.target is not removal:
             return Done()
@@ -260,5 +276,9 @@ def _next(ledger: Ledger) -> Decision:
     return Wait(max(0.001, min(waits))) if waits else Done()
 
 
-def _application_id(delivery: Delivery) -> ObjectId:
-    return ObjectId(APPLICATION.group, APPLICATION.kind, delivery.key.namespace, delivery.key.name)
+def _application_id(key: Key) -> ObjectId:
+    return ObjectId(APPLICATION.group, APPLICATION.kind, key.namespace, key.name)
+
+
+def _superseded(key: Key, there: Revision, ours: Revision) -> ObjectOutcome:
+    return ObjectOutcome(_application_id(key), "Conflict", "NewerRevision", newer_text(there, ours))

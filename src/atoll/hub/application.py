@@ -23,6 +23,7 @@ from atoll.kube.resources import APPLICATIONS
 from atoll.observe.collector import Collector
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan
+from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry
 from atoll.runtime.informer import Informer
 
@@ -95,19 +96,34 @@ class ApplicationController:
         return Done()
 
     def _revise(self, dossier: Dossier, intent: Intent) -> Intent:
-        """Give `intent` its sequence: the known one while its content is the same, the next one when it changed."""
+        """Give `intent` its sequence: the known one while its content is the same, a greater one when it changed.
+
+        Greater than any that a process of this hub ever gave it, whether or not that one lived to write it down: how
+        far the hub's API server has come, which every process reads when it starts.
+        """
         digest = intent_digest(intent)
         if not dossier.sequence and dossier.app is not None:
-            dossier.sequence, dossier.digest = dossier.app.status.sequence, dossier.app.status.intent
+            written = dossier.app.status
+            dossier.sequence = written.sequence
+            if written.observed_generation == dossier.live.generation:  # else it changed since, perhaps there and back
+                dossier.digest = written.intent
         if digest != dossier.digest:
-            dossier.sequence, dossier.digest = dossier.sequence + 1, digest
+            dossier.sequence, dossier.digest = max(dossier.sequence + 1, self._time(dossier.live)), digest
         revision = Revision(self._identity.epoch, dossier.uid, dossier.sequence)
         return msgspec.structs.replace(intent, revision=revision)
 
+    def _time(self, live: Object) -> int:
+        """The newest resourceVersion that is known of the Applications."""
+        known = (live.resource_version, self._applications.version)
+        return max(int(version) if version.isdigit() else 0 for version in known)
+
     async def _own(self, dossier: Dossier, planned: Plan) -> None:
         """The finalizer: from here on the application doesn't go before its objects do."""
-        if FINALIZER in dossier.live.finalizers or not (planned.deliveries or dossier.placed):
-            return
+        if FINALIZER not in dossier.live.finalizers and (planned.deliveries or dossier.placed):
+            await self._hold_on(dossier)
+
+    @failpoints.around("hub.finalizer")
+    async def _hold_on(self, dossier: Dossier) -> None:
         patch = {
             "metadata": {
                 "finalizers": [*dossier.live.finalizers, FINALIZER],
@@ -120,7 +136,7 @@ class ApplicationController:
 
     def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
         for cluster, delivery in planned.deliveries.items():
-            dossier.leaving.discard(cluster)
+            dossier.leaving.pop(cluster, None)
             dossier.gone.discard(cluster)
             if dossier.submitted.get(cluster) != delivery:
                 dossier.submitted[cluster] = delivery
@@ -135,7 +151,7 @@ class ApplicationController:
         known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
             if cluster in known:
-                self.withdraw(dossier, cluster, orphan=intent.orphan)
+                self._withdraw(dossier, Removal(dossier.key, dossier.uid, cluster, intent.orphan, intent.revision))
             else:  # it left the fleet, or is leaving: how is `Departure`'s to say
                 dossier.drop(cluster)
 
@@ -143,19 +159,19 @@ class ApplicationController:
         """Where it was, or still is by the members' own labels, and is planned no longer."""
         holding = (c for c in self._fleet.names() if self._holds(c, dossier.uid))
         stays = planned.deliveries.keys() | planned.refusals.keys()
-        return sorted((dossier.placed | set(holding) | dossier.leaving) - stays)
+        return sorted(((dossier.placed - dossier.gone) | set(holding) | dossier.leaving.keys()) - stays)
 
     def _holds(self, cluster: str, uid: str) -> bool:
         member = self._fleet.member(cluster)
         return member is not None and any(True for _ in member.watches.of(uid))
 
-    def withdraw(self, dossier: Dossier, cluster: str, *, orphan: bool) -> None:
-        """Remove the application from `cluster`; the deliverer remembers it while the cluster is away."""
-        self._collector.forget(cluster, dossier.uid)
-        if cluster not in dossier.leaving:
-            dossier.drop(cluster)
-            dossier.leaving.add(cluster)
-            self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
+    def _withdraw(self, dossier: Dossier, removal: Removal) -> None:
+        """Remove the application from a cluster; the deliverer remembers it while the cluster is away."""
+        self._collector.forget(removal.cluster, dossier.uid)
+        if dossier.leaving.get(removal.cluster) != removal:
+            dossier.drop(removal.cluster)
+            dossier.leaving[removal.cluster] = removal
+            self._deliverer.remove(removal)
 
 
 def held(dossier: Dossier, intent: Intent, planned: Plan) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from atoll.api.application import Application
-from atoll.api.delivery import Delivery, Outcome
+from atoll.api.delivery import Delivery, Outcome, Removal
 from atoll.api.names import FINALIZER
 from atoll.api.objects import Key, ObjectId
 from atoll.api.observation import Observation
@@ -31,8 +31,8 @@ class Dossier:
     digest: str = ""
     submitted: dict[str, Delivery] = field(default_factory=dict)
     """By cluster: what was handed to delivery last."""
-    leaving: set[str] = field(default_factory=set)
-    """Clusters that it is being removed from."""
+    leaving: dict[str, Removal] = field(default_factory=dict)
+    """By cluster that it is being removed from: what was handed to delivery."""
     gone: set[str] = field(default_factory=set)
     """While it is being deleted: clusters with nothing of it left, or a tombstone instead."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Dossier:
         """Nothing is wanted on `cluster`: what was submitted and seen there is of the past."""
         self.submitted.pop(cluster, None)
         self.observations.pop(cluster, None)
-        self.leaving.discard(cluster)
+        self.leaving.pop(cluster, None)
 
     @property
     def ended(self) -> bool:

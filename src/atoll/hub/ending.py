@@ -2,6 +2,7 @@
 ends.
 """
 
+import time
 from collections.abc import Callable, Iterable
 
 from atoll.api.delivery import Removal
@@ -16,9 +17,12 @@ from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.collector import Collector
+from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 
 LOOK_AGAIN = 5.0
+GRACE = 4.0
+"""Seconds after the hub's start in which every cluster is tried for the first time."""
 
 
 class Ending:
@@ -44,6 +48,7 @@ class Ending:
         self._clusters = clusters
         self._cluster_uid = cluster_uid
         self._touch = touch
+        self._began = time.monotonic()
 
     async def step(self, dossier: Dossier) -> Decision:
         """One step towards the end; Wait while clusters that can be reached still hold something."""
@@ -62,19 +67,25 @@ class Ending:
         return await self._release(dossier)
 
     async def _leave(self, dossier: Dossier, removal: Removal) -> None:
-        away = self._fleet.link(removal.cluster) is None or self._fleet.reach(removal.cluster).reachable is False
-        if away:
+        if self._away(removal.cluster):
             uid = self._cluster_uid(removal.cluster)
             if uid:  # a cluster that was never reached has nothing of ours
                 await self._tombstones.lay(removal, uid)
             self._deliverer.remove(removal)
             dossier.gone.add(removal.cluster)
-        elif removal.cluster not in dossier.leaving:
-            dossier.leaving.add(removal.cluster)
+        elif dossier.leaving.get(removal.cluster) != removal:
+            dossier.leaving[removal.cluster] = removal
             dossier.submitted.pop(removal.cluster, None)
             self._collector.forget(removal.cluster, dossier.uid)
             self._deliverer.remove(removal)
 
+    def _away(self, cluster: str) -> bool:
+        """Whether it can't be reached. A hub that has just started hasn't tried yet."""
+        if self._fleet.link(cluster) is None and time.monotonic() - self._began < GRACE:
+            return False
+        return self._fleet.link(cluster) is None or self._fleet.reach(cluster).reachable is False
+
+    @failpoints.around("hub.release")
     async def _release(self, dossier: Dossier) -> Decision:
         rest = [f for f in dossier.live.finalizers if f != FINALIZER]
         patch = {"metadata": {"finalizers": rest, "resourceVersion": dossier.live.resource_version}}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -52,7 +53,10 @@ RECOUNT = 1.0
 class Hub:
     """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet."""
 
-    def __init__(self, client: Client, identity: HubIdentity) -> None:
+    `leads()` is asked before each write to a member: a process that was stopped and goes on finds out there first.
+    """
+
+    def __init__(self, client: Client, identity: HubIdentity, leads: Callable[[], bool] = lambda: True) -> None:
         self._client = client
         self._identity = identity
         self.unready = "starting"
@@ -70,7 +74,7 @@ class Hub:
         self._scopes = Scopes()
         self._tombstones = Tombstones(client)
         self._recorder = Recorder(client)
-        self._deliverer = Deliverer(self._delivered)
+        self._deliverer = Deliverer(self._delivered, leads=leads)
         self._collector = Collector(self._observed)
 
     async def run(self) -> None:
@@ -245,7 +249,7 @@ class Hub:
             return
         if outcome.gone:
             dossier.outcomes.pop(outcome.cluster, None)
-            dossier.leaving.discard(outcome.cluster)
+            dossier.leaving.pop(outcome.cluster, None)
             dossier.gone.add(outcome.cluster)
             self._application_queue.add(outcome.key)
         else:

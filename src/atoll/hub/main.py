@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 class Options(msgspec.Struct, frozen=True):
     """How a hub runs. Addresses are host:port, port 0 a free one; `webhook_address` "" is no webhook.
 
-    `webhook_host` is the name by which the API server reaches the webhook; `identity` is this process among several.
+    `webhook_host` is the name by which the API server reaches the webhook; with `webhook_service` it goes through that
+    Service instead, and every process answers, whether it leads or not. `identity` is this process among several.
     """
 
     config: Config
@@ -62,8 +63,17 @@ async def _serve(options: Options) -> None:
 
         async def lead() -> None:
             nonlocal hub
-            hub = Hub(client, identity)
+            hub = Hub(client, await hub_identity(client), leads)  # read anew: the epoch may have been raised meanwhile
             try:
+        standby = StandbyJudge(client)
+
+        async def judge(body: Json) -> tuple[Issue, ...]:
+            return await (standby.judge(body) if hub is None or hub.unready else hub.judge(body))
+
+        election = LeaderElection(client, LEASE_HUB, SYSTEM_NAMESPACE, options.identity) if options.elect else None
+
+        def leads() -> bool:
+            return election is None or election.leading
                 async with AsyncExitStack() as parts:
                     if options.webhook_address:
                         await parts.enter_async_context(
@@ -73,7 +83,12 @@ async def _serve(options: Options) -> None:
             finally:
                 hub = None
 
-        if options.elect:
-            await LeaderElection(client, LEASE_HUB, SYSTEM_NAMESPACE, options.identity).run(lead)
+        if options.webhook_address and options.webhook_service is not None:
+            await stack.enter_async_context(
+                serve_shared_webhook(client, options.webhook_address, options.webhook_service, judge)
+            )
+        waiting = STANDBY
+        if election is not None:
+            await election.run(lead)
         else:
             await lead()

@@ -14,6 +14,7 @@ from atoll.kube.errors import Conflict, Invalid, NotFound
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.collector import Collector
 from atoll.observe.status import build_status, settled
+from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.queue import FairQueue
 from atoll.telemetry import metrics
@@ -60,7 +61,7 @@ class Reporter:
             plan=dossier.plan,
             outcomes=dossier.outcomes,
             observations=dossier.observations,
-            reach={c: self._fleet.reach(c) for c in dossier.placed | dossier.leaving},
+            reach={c: self._fleet.reach(c) for c in dossier.placed | dossier.leaving.keys()},
             deleting=dossier.live.deleting,
             leaving=dossier.leaving,
             previous=before,
@@ -92,6 +93,7 @@ class Reporter:
 
     async def _write(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> Decision:
         patch = [
+    @failpoints.around("hub.status")
             {"op": "replace", "path": "/metadata/resourceVersion", "value": dossier.live.resource_version},
             {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
         ]

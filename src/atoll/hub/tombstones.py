@@ -11,11 +11,12 @@ from collections import defaultdict
 import msgspec
 
 from atoll.api.delivery import Removal
-from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE, tombstones
+from atoll.api.names import SYSTEM_NAMESPACE, tombstones
 from atoll.api.objects import Key
 from atoll.kube.client import Client
-from atoll.kube.errors import NotFound
+from atoll.kube.errors import AlreadyExists, NotFound
 from atoll.kube.resources import CONFIGMAPS
+from atoll.runtime import failpoints
 
 LABEL = "atoll.dev/tombstones"
 PREFIX = tombstones("")
@@ -63,7 +64,7 @@ class Tombstones:
         async with self._locks[removal.cluster]:
             known = self._by_cluster.setdefault(removal.cluster, {})
             if removal.uid not in known:
-                await self._write(removal.cluster, known | {removal.uid: stone})
+                await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
                 known[removal.uid] = stone
 
     async def lift(self, cluster: str, uid: str) -> None:
@@ -71,7 +72,7 @@ class Tombstones:
         async with self._locks[cluster]:
             known = self._by_cluster.get(cluster, {})
             if uid in known:
-                await self._write(cluster, {u: s for u, s in known.items() if u != uid})
+                await self._write(cluster, uid, None)
                 del known[uid]
 
     async def drop(self, cluster: str) -> None:
@@ -82,13 +83,23 @@ class Tombstones:
         except NotFound:
             return
 
-    async def _write(self, cluster: str, stones: dict[str, Tombstone]) -> None:
-        body = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": tombstones(cluster), "namespace": SYSTEM_NAMESPACE, "labels": {LABEL: "true"}},
-            "data": {uid: msgspec.json.encode(stone).decode() for uid, stone in stones.items()},
-        }
-        await self._client.apply(
-            CONFIGMAPS, body, name=tombstones(cluster), namespace=SYSTEM_NAMESPACE, manager=FIELD_MANAGER, force=True
-        )
+    @failpoints.around("hub.tombstone")
+    async def _write(self, cluster: str, uid: str, stone: str | None) -> None:
+        """One entry alone: a hub that leads no more and doesn't know it yet leaves the others as they are."""
+        name, data = tombstones(cluster), {"data": {uid: stone}}
+        while True:
+            try:
+                await self._client.patch(CONFIGMAPS, name, SYSTEM_NAMESPACE, data)
+            except NotFound:
+                if stone is None:
+                    return
+            else:
+                return
+            metadata = {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": {LABEL: "true"}}
+            try:
+                await self._client.create(
+                    CONFIGMAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **data}
+                )
+            except AlreadyExists:
+                continue
+            return

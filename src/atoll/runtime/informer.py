@@ -96,6 +96,11 @@ class Informer(Generic[T]):
         """Whether the copy is complete and follows the server now."""
         return self.synced and self.connected_since is not None
 
+    @property
+    def version(self) -> str:
+        """The resourceVersion up to which the copy has followed the server; "" when a new list is needed."""
+        return self._mirror.version
+
     async def wait_synced(self) -> None:
         await self._synced.wait()
 
