@@ -28,6 +28,7 @@ from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.informer import Informer
+from atoll.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ class ClusterController:
 
     async def _work(self, live: Object) -> Decision:
         cluster = live.read(Cluster)
+        metrics.expect_cluster(cluster.metadata.name)
         credential = self._reach(cluster)  # 1 how it is reached
         self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
         facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
@@ -186,6 +188,7 @@ class ClusterController:
         self._planned_no_longer(name)
         self._fleet.leave(name)
         self.capacities.pop(name, None)
+        metrics.forget_cluster(name)
         return Done()
 
 
