@@ -106,10 +106,13 @@ class ClusterController:
                 raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{wanted} does not exist")
             config, fingerprint = read_secret(secret)
             credential = credentials.read(secret, config)
+            namespaces = credential.namespaces
         except ConfigError as error:
             self._fleet.refuse(name, CREDENTIALS_UNUSABLE, str(error))
             return None
-        self._fleet.join(Target(name, config, fingerprint, cluster.status.uid or credential.cluster_uid))
+        if credential.managed:
+            fingerprint = credentials.fingerprint(config)
+        self._fleet.join(Target(name, config, fingerprint, cluster.status.uid or credential.cluster_uid, namespaces))
         return credential
 
     def _settle_debts(self, name: str) -> None:
@@ -188,7 +191,7 @@ class ClusterController:
         self._planned_no_longer(name)
         self._fleet.leave(name)
         self.capacities.pop(name, None)
-        metrics.forget_cluster(name)
+        metrics.cluster_left(name)
         return Done()
 
 
