@@ -6,6 +6,7 @@ happened, none twice, each starting from what was told before.
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.machines.effort import effort
 
 from atoll.kube.client import Client
+from atoll.kube.objects import Object, of_body
 from atoll.kube.resources import CONFIGMAPS
 from atoll.runtime.changes import Change
 from atoll.runtime.informer import Informer
@@ -63,6 +65,7 @@ class InformerMachine(RuleBasedStateMachine):
         self.happened: dict[str, list[State]] = defaultdict(lambda: [None])
         self.told: dict[str, list[State]] = defaultdict(lambda: [None])
         self.mistakes: list[str] = []
+        self.answers: list[Object] = []
 
     @initialize(seed=st.integers(0, 1000), selected=st.booleans(), page=st.sampled_from([1, 2, 500]))
     def begin(self, seed: int, page: int, *, selected: bool) -> None:
@@ -113,6 +116,18 @@ class InformerMachine(RuleBasedStateMachine):
         self.happened[name].append(str(self.writes) if app == "ours" or not self.selected else None)
 
     @rule(name=NAMES)
+    def write(self, name: str) -> None:
+        """A write of our own: its answer comes now or later, before or after the watch tells it."""
+        self.put(name, "ours")
+        live = self.cluster.get(self.kind, "default", name)
+        self.answers.append(of_body(live))
+
+    @precondition(lambda self: self.answers)
+    @rule(data=st.data())
+    def an_answer_comes(self, data: st.DataObject) -> None:
+        self.informer.saw(self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1))))
+
+    @rule(name=NAMES)
     def delete(self, name: str) -> None:
         if self.cluster.store.get(self.kind.group_kind, ("default", name)) is not None:
             self.cluster.delete(self.kind, "default", name)
@@ -144,10 +159,28 @@ class InformerMachine(RuleBasedStateMachine):
     @rule(milliseconds=st.sampled_from([0, 1, 5, 20]))
     def time_goes_by(self, milliseconds: int) -> None:
         self.loop.run_until_complete(asyncio.sleep(milliseconds / 1000))
+        self.check()
+
+    @rule()
+    def it_watches(self) -> None:
+        """So that what goes wrong next has something to go wrong with."""
+        self.loop.run_until_complete(self.wait_briefly(lambda: self.api.watching > 0))
+        self.check()
+
+    @rule()
+    def it_catches_up_in_spite_of_it_all(self) -> None:
+        self.loop.run_until_complete(self.wait_briefly(lambda: self.copy() == self.truth()))
+        self.check()
+
+    async def wait_briefly(self, condition: Callable[[], bool]) -> None:
+        ends = self.loop.time() + 0.1
+        while not condition() and self.loop.time() < ends:  # noqa: ASYNC110  any condition can be waited for
+            await asyncio.sleep(0.001)
+
+    def check(self) -> None:
         assert not self.mistakes
         assert not self.task.done()
 
-    @precondition(lambda self: self.informer.synced)
     @rule()
     def it_catches_up(self) -> None:
         self.api.faults.heal()

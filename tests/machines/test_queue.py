@@ -12,7 +12,7 @@ from tests.machines.effort import effort
 
 from atoll.runtime.queue import FairQueue, QueueShutDown
 
-KEYS = st.builds("{}{}".format, st.sampled_from("abc"), st.integers(1, 4))
+KEYS = st.builds("{}{}".format, st.sampled_from("abc"), st.integers(1, 2))
 SECONDS = st.integers(-4, 400).map(lambda quarters: quarters / 4)
 FIRST, MOST = 0.5, 30.0
 
@@ -212,4 +212,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = effort(120)
+TestQueue.settings = effort(200)
