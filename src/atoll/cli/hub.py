@@ -29,6 +29,13 @@ async def hub(
     webhook_host: Annotated[
         str, typer.Option(metavar="HOST", help="The name by which the API server reaches the webhook.")
     ] = "127.0.0.1",
+    webhook_service: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMESPACE/NAME",
+            help="Reach it through this Service, not by --webhook-host; then standbys answer, too.",
+        ),
+    ] = "",
     identity: Annotated[
         str, typer.Option(metavar="NAME", help="This process among several; else host and process.")
     ] = "",
@@ -44,7 +51,9 @@ async def hub(
 
     --kubeconfig and --context say which API server; in a Pod it is the Pod's own.
     """
+    from atoll.api.objects import Key
     from atoll.hub.main import Options, run
+    from atoll.runtime import failpoints
     from atoll.telemetry import set_up_logging
 
     if log_format not in {"", "json", "console"}:
@@ -53,15 +62,6 @@ async def hub(
         set_up_logging(log_level, json=log_format == "json" if log_format else None)
     except ValueError as error:
         raise UsageError(f"--log-level: {error}") from error
-    from atoll.runtime import failpoints
-    await run(
-        Options(
-            config=session.config,
-            identity=identity or f"{socket.gethostname()}_{os.getpid()}",
-            metrics_address=metrics_address,
-            webhook_address=webhook_address,
-            webhook_host=webhook_host,
-            elect=leader_elect,
     service = Key.parse(webhook_service)
     if webhook_service and (not service.namespace or not service.name or "/" in service.namespace):
         raise UsageError(f"--webhook-service: {webhook_service!r} is not NAMESPACE/NAME")
@@ -69,6 +69,15 @@ async def hub(
         failpoints.arm(os.environ)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    await run(
+        Options(
+            config=session.config,
+            identity=identity or f"{socket.gethostname()}_{os.getpid()}",
+            metrics_address=metrics_address,
+            webhook_address=webhook_address,
+            webhook_host=webhook_host,
+            webhook_service=service if webhook_service else None,
+            elect=leader_elect,
         )
     )
     return None

@@ -8,9 +8,13 @@ import msgspec
 import structlog
 
 from atoll.api.names import LEASE_HUB, SYSTEM_NAMESPACE
+from atoll.api.objects import Json, Key
+from atoll.api.validate import Issue
 from atoll.fleet.identity import hub_identity
 from atoll.hub.hub import Hub
-from atoll.hub.server import serve_health
+from atoll.hub.server import STANDBY, serve_health
+from atoll.hub.shared_webhook import serve_shared_webhook
+from atoll.hub.standby import StandbyJudge
 from atoll.hub.webhook import serve_webhook
 from atoll.kube.client import Client
 from atoll.kube.config import Config
@@ -31,6 +35,7 @@ class Options(msgspec.Struct, frozen=True):
     metrics_address: str = "127.0.0.1:9090"
     webhook_address: str = "127.0.0.1:9443"
     webhook_host: str = "127.0.0.1"
+    webhook_service: Key | None = None
     elect: bool = True
 
 
@@ -52,19 +57,14 @@ async def run(options: Options) -> None:
 
 
 async def _serve(options: Options) -> None:
-    standby = "waiting for leadership"
+    waiting = "starting"
     hub: Hub | None = None
     async with Client(options.config) as client, AsyncExitStack() as stack:
         identity = await hub_identity(client)
         address = await stack.enter_async_context(
-            serve_health(options.metrics_address, lambda: hub.unready if hub is not None else standby)
+            serve_health(options.metrics_address, lambda: hub.unready if hub is not None else waiting)
         )
         log.info("serving", metrics=address, hub=identity.id, epoch=identity.epoch)
-
-        async def lead() -> None:
-            nonlocal hub
-            hub = Hub(client, await hub_identity(client), leads)  # read anew: the epoch may have been raised meanwhile
-            try:
         standby = StandbyJudge(client)
 
         async def judge(body: Json) -> tuple[Issue, ...]:
@@ -74,8 +74,13 @@ async def _serve(options: Options) -> None:
 
         def leads() -> bool:
             return election is None or election.leading
+
+        async def lead() -> None:
+            nonlocal hub
+            hub = Hub(client, await hub_identity(client), leads)  # read anew: the epoch may have been raised meanwhile
+            try:
                 async with AsyncExitStack() as parts:
-                    if options.webhook_address:
+                    if options.webhook_address and options.webhook_service is None:
                         await parts.enter_async_context(
                             serve_webhook(client, options.webhook_address, options.webhook_host, hub.judge)
                         )

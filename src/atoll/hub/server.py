@@ -8,6 +8,9 @@ from prometheus_client import REGISTRY, generate_latest
 
 Readiness = Callable[[], str]
 """Why the hub isn't ready; "" when it is."""
+STANDBY = "waiting for leadership"
+"""What a process says that could work and needn't: another one does. `/readyz?standby=ok` takes that for ready, as
+whoever rolls out several processes must."""
 
 
 @asynccontextmanager
@@ -22,9 +25,10 @@ async def serve_health(address: str, unready: Readiness) -> AsyncIterator[str]:
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         why = unready()
-        return web.Response(text=f"{why or 'ok'}\n", status=503 if why else 200)
+        ready = not why or (why == STANDBY and request.query.get("standby") == "ok")
+        return web.Response(text=f"{why or 'ok'}\n", status=200 if ready else 503)
 
     app = web.Application()
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])

@@ -1,7 +1,8 @@
 """The validating webhook: `validate()` at admission, so that a mistake is told when it is made.
 
-Its certificate lives as long as the process and is written into the configuration at each start. `failurePolicy` is
-Ignore: without a hub, Applications are accepted and judged later, by the same function.
+Here its certificate lives as long as the process and is written into the configuration at each start; behind a Service,
+where several processes answer, they share one: see `shared_webhook`. `failurePolicy` is Ignore: without a hub,
+Applications are accepted and judged later, by the same function.
 """
 
 import base64
@@ -29,6 +30,7 @@ from atoll.kube.client import Client
 from atoll.kube.resources import VALIDATINGWEBHOOKS
 
 NAME = "atoll"
+PATH = "/validate"
 MOST_BYTES = 8 * 1024 * 1024
 LIFETIME = timedelta(days=365)
 
@@ -38,6 +40,17 @@ Judge = Callable[[Json], Awaitable[Iterable[Issue]]]
 @asynccontextmanager
 async def serve_webhook(client: Client, address: str, public_host: str, judge: Judge) -> AsyncIterator[str]:
     """Serve admission on `address` and register it as https://`public_host`:port/validate while the context lasts."""
+    certificate, key = self_signed(public_host)
+    async with running(admission(judge), address, server_context(certificate, key)) as bound:
+        port = bound.rpartition(":")[2]
+        host = f"[{public_host}]" if ":" in public_host else public_host
+        body = configuration({"url": f"https://{host}:{port}{PATH}"}, certificate)
+        await client.apply(VALIDATINGWEBHOOKS, body, name=NAME, manager=FIELD_MANAGER, force=True)
+        yield bound
+
+
+def admission(judge: Judge) -> web.Application:
+    """Answers AdmissionReviews with what `judge` says."""
 
     async def answer(request: web.Request) -> web.Response:
         asked = msgspec.json.decode(await request.read())["request"]
@@ -51,14 +64,8 @@ async def serve_webhook(client: Client, address: str, public_host: str, judge: J
         )
 
     app = web.Application(client_max_size=MOST_BYTES)
-    app.add_routes([web.post("/validate", answer)])
-    certificate, key = self_signed(public_host)
-    async with running(app, address, server_context(certificate, key)) as bound:
-        port = bound.rpartition(":")[2]
-        host = f"[{public_host}]" if ":" in public_host else public_host
-        body = configuration(f"https://{host}:{port}/validate", certificate)
-        await client.apply(VALIDATINGWEBHOOKS, body, name=NAME, manager=FIELD_MANAGER, force=True)
-        yield bound
+    app.add_routes([web.post(PATH, answer)])
+    return app
 
 
 def _leaving(request: dict[str, Any]) -> bool:
@@ -78,7 +85,8 @@ def verdict(request: dict[str, Any], issues: Iterable[Issue]) -> Json:
     return response
 
 
-def configuration(url: str, certificate: bytes) -> Json:
+def configuration(reached: Json, trusted: bytes) -> Json:
+    """`reached`: `url` or `service`; `trusted`: the certificates that may answer there, PEM."""
     return {
         "apiVersion": VALIDATINGWEBHOOKS.api_version,
         "kind": VALIDATINGWEBHOOKS.kind,
@@ -86,7 +94,7 @@ def configuration(url: str, certificate: bytes) -> Json:
         "webhooks": [
             {
                 "name": "applications.atoll.dev",
-                "clientConfig": {"url": url, "caBundle": base64.b64encode(certificate).decode()},
+                "clientConfig": {**reached, "caBundle": base64.b64encode(trusted).decode()},
                 "rules": [
                     {
                         "apiGroups": ["atoll.dev"],
@@ -110,13 +118,9 @@ def configuration(url: str, certificate: bytes) -> Json:
     }
 
 
-def self_signed(host: str) -> tuple[bytes, bytes]:
-    """A certificate for `host` (a name or an address) and its key, PEM."""
+def self_signed(*hosts: str) -> tuple[bytes, bytes]:
+    """A certificate for `hosts` (names or addresses) and its key, PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    try:
-        name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        name = x509.DNSName(host)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "atoll-webhook")])
     now = datetime.now(UTC)
     certificate = (
@@ -127,7 +131,7 @@ def self_signed(host: str) -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
@@ -140,8 +144,20 @@ def self_signed(host: str) -> tuple[bytes, bytes]:
 def server_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    load(context, certificate, key)
+    return context
+
+
+def load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Serve this certificate from now on. Raises ssl.SSLError when the key isn't its own."""
     with tempfile.TemporaryDirectory() as folder:  # 0700; ssl reads files only
         path = Path(folder, "pem")
         path.write_bytes(certificate + key)
         context.load_cert_chain(path)
-    return context
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
