@@ -13,10 +13,11 @@ from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
 from atoll.intake.native import translate
 from atoll.kube.client import Client
-from atoll.kube.errors import KindNotServed
+from atoll.kube.errors import Forbidden, KindNotServed
 from atoll.kube.objects import Object
 
 UNREVISED = Revision(0, "", 0)
+MAY_NOT_SEE = "binding ClusterRole atoll-select in this namespace gives the hub that right"
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -59,6 +60,8 @@ class Intents:
             chosen = await self._select(app)
         except KindNotServed as error:
             return Reading(app, (*issues, Issue("spec.select", f"{error}: the hub doesn't serve it", "error")))
+        except Forbidden as error:
+            return Reading(app, (*issues, Issue("spec.select", f"{error}; {MAY_NOT_SEE}", "error")))
         if chosen:
             issues = validate(body, known_clusters=self._clusters(), scopes=self._scopes, reach=reach, selected=chosen)
         issues = (*issues, *self._missing(app, chosen))
