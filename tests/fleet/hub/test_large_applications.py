@@ -57,7 +57,8 @@ async def test_five_thousand_objects_by_select(world: World) -> None:
     await world.eventually(world.no_applications, 120)
     removed = time.monotonic() - began
     assert not (await world.clients[first].list(CONFIGMAPS, world.namespace, labels="app=many")).items
-    print(
-        f"\n{MANY} objects by select: delivered in {delivered:.1f} s with {cpu:.1f} s of the hub's CPU, "
-        f"one change in {one:.2f} s, removed in {removed:.1f} s"
+    figures = (
+        f"delivered in {delivered:.1f} s with {cpu:.1f} s of CPU, one change {one:.2f} s, removed in {removed:.1f} s"
     )
+    assert cpu < 0.004 * MANY, figures
+    assert one < 10, figures
