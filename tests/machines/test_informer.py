@@ -37,7 +37,7 @@ from atoll.testing.fakeapi import (
     SlowBody,
 )
 
-NAMES = st.sampled_from("abcdef")
+NAMES = st.sampled_from("abc")
 APPS = st.sampled_from(["ours", "theirs"])
 EVENTS = st.integers(0, 3)
 FAULTS: st.SearchStrategy[Fault] = st.one_of(
@@ -115,12 +115,15 @@ class InformerMachine(RuleBasedStateMachine):
         self.cluster.apply(self.kind, "default", name, body, manager="test")
         self.happened[name].append(str(self.writes) if app == "ours" or not self.selected else None)
 
-    @rule(name=NAMES)
-    def write(self, name: str) -> None:
+    @rule(name=NAMES, at_once=st.booleans())
+    def write(self, name: str, *, at_once: bool) -> None:
         """A write of our own: its answer comes now or later, before or after the watch tells it."""
         self.put(name, "ours")
-        live = self.cluster.get(self.kind, "default", name)
-        self.answers.append(of_body(live))
+        answer = of_body(self.cluster.get(self.kind, "default", name))
+        if at_once:
+            self.informer.saw(answer)
+        else:
+            self.answers.append(answer)
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data())
