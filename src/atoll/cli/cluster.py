@@ -227,8 +227,12 @@ def _conditions(c: "Cluster") -> str:
 
 def _capacity(c: "Cluster") -> str:
     most, used = c.status.allocatable, c.status.requested
-    if not most or not used:
+    if not most:
         return ""
+    if not used:  # with rights in single namespaces, the Pods of the others are not seen
+        unknown = (("cpu", f"{most.cpu:g}"), ("memory", f"{most.memory / 2**30:.1f}Gi"), ("pods", most.pods))
+        rest = [(name, "unknown", offered, "") for name, offered in unknown]
+        return table(["RESOURCE", "REQUESTED", "ALLOCATABLE", "USED"], rest, indent=2)
     rows: list[tuple[object, ...]] = [
         ("cpu", f"{used.cpu:g}", f"{most.cpu:g}", _percent(used.cpu, most.cpu)),
         ("memory", f"{used.memory / 2**30:.1f}Gi", f"{most.memory / 2**30:.1f}Gi", _percent(used.memory, most.memory)),

@@ -55,6 +55,10 @@ class ApplySet:
         namespaces = parent.annotations.get(APPLYSET_NAMESPACES, "")
         self._written_namespaces = frozenset(text for text in namespaces.split(",") if text)
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        return self._written_namespaces
+
     def covers(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> bool:
         return self.kinds.issuperset(kinds) and self._written_namespaces.issuperset(namespaces)
 

@@ -51,6 +51,7 @@ class Carrying:
             await self._compile(ledger, delivery)
         todo = sorted((ledger.items[key] for key in ledger.take()), key=lambda item: item.stage)
         try:
+            todo = [item for item in todo if await self._admitted(item, ledger)]
             await self._applyset.cover(  # 2 on record before it is used
                 {item.id.group_kind for item in todo}, {item.id.namespace for item in todo}
             )
@@ -61,6 +62,16 @@ class Carrying:
         except BaseException:
             ledger.dirty.update(item.id for item in todo)  # nothing is forgotten
             raise
+
+    async def _admitted(self, item: Item, ledger: Ledger) -> bool:
+        """Whether it may be delivered at all. Of what may not, nothing goes on record: none of it can be here."""
+        try:
+            await self._kinds.admit(item.id, item.version)
+        except KubeError as error:
+            ledger.held.discard(item.id)
+            self._troubled(item, ledger, error)
+            return False
+        return True
 
     async def _compile(self, ledger: Ledger, delivery: Delivery) -> None:
         items: dict[ObjectId, Item] = {}
@@ -149,6 +160,8 @@ class Carrying:
         try:
             if bool(item.id.namespace) != resource.namespaced:
                 raise RefusedError(_misplaced(item, resource))
+            if (error := self._kinds.refused(item.id)) is not None:
+                raise error
             written = await self._writer.bring(item, resource, lambda: self._watches.get(item.id), ledger, delivery)
         except (KubeError, RefusedError) as error:
             if isinstance(error, KindNotServed):
@@ -195,8 +208,8 @@ def _by_step(items: Iterable[Item]) -> list[list[Item]]:
 def _holding(ledger: Ledger, items: list[Item]) -> ObjectId | None:
     """An object of an earlier step for which these wait.
 
-    A kind that isn't served waits alone. A namespace that is somebody else's is there all the same. A fight is about
-    what has been applied.
+    A kind that isn't served waits alone. A namespace that is somebody else's, or that we may not make, is there all the
+    same, or the objects will tell. A fight is about what has been applied.
     """
     if not items or not ledger.troubled:
         return None
@@ -205,7 +218,7 @@ def _holding(ledger: Ledger, items: list[Item]) -> ObjectId | None:
         item = ledger.items.get(key)
         if item is None or item.stage.step >= step or outcome.reason in {"KindNotServed", "Fighting"}:
             continue
-        if key.group_kind == NAMESPACE and outcome.state == "Conflict":
+        if key.group_kind == NAMESPACE and (outcome.state == "Conflict" or outcome.reason == "Forbidden"):
             continue
         return key
     return None

@@ -3,10 +3,11 @@
 import msgspec
 import structlog
 
-from atoll.api.objects import GroupKind, Json
+from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.kube.client import Client
-from atoll.kube.errors import KindNotServed, KubeError
+from atoll.kube.errors import Forbidden, KindNotServed, KubeError, NotFound
 from atoll.kube.objects import Object, Resource
+from atoll.kube.resources import NAMESPACES
 from atoll.runtime.watchset import WatchSet
 
 log = structlog.get_logger(__name__)
@@ -109,6 +110,27 @@ class Kinds:
         elif not self._watches.listed(resource.group_kind):
             await self._watches.ensure(await self.resource(resource.group_kind, version))
 
+    async def admit(self, key: ObjectId, version: str) -> None:
+        """Raise KubeError when what is made at `key` could not be followed: then it is better not made.
+
+        Only rights in single namespaces have such places: other namespaces, and none for what is cluster-scoped.
+        """
+        allowed = self._watches.namespaces
+        if self._watches.excludes(key.namespace):
+            rights = f"namespaces={','.join(allowed)}"
+            raise Forbidden(
+                403, "Forbidden", f"namespace {key.namespace} is outside of Atoll's rights on this cluster: {rights}"
+            )
+        if allowed and not key.namespace:
+            resource = await self.resource(key.group_kind, version)
+            if not resource.namespaced:
+                await self.watch(resource)
+
+    def refused(self, key: ObjectId) -> KubeError | None:
+        """The member's answer, when objects like `key` may not be listed in one of the namespaces of our rights."""
+        error = self._watches.error(key.group_kind, key.namespace) if self._watches.namespaces else None
+        return error if isinstance(error, Forbidden) else None
+
     async def accounted(self, kind: GroupKind) -> str:
         """Why our objects of `kind` on the member are not all known; "" when they are.
 
@@ -122,6 +144,23 @@ class Kinds:
         except KindNotServed:
             return ""
         except KubeError as error:
-            log.info("kind can't be listed", kind=str(kind), error=str(error))
-            return str(error)
+            if not isinstance(error, Forbidden) or await self._hidden(kind):
+                log.info("kind can't be listed", kind=str(kind), error=str(error))
+                return str(error)
+        return await self._hidden(kind)
+
+    async def _hidden(self, kind: GroupKind) -> str:
+        """Why objects of ours may be in a namespace of our rights unseen; "" when such a namespace is gone."""
+        for namespace, error in self._watches.unlisted(kind):
+            if not (isinstance(error, Forbidden) and namespace and await self._is_gone(namespace)):
+                return str(error or "its watch has just broken")
         return ""
+
+    async def _is_gone(self, namespace: str) -> bool:
+        try:
+            await self._client.get(NAMESPACES, namespace)
+        except NotFound:
+            return True
+        except KubeError:
+            return False
+        return False

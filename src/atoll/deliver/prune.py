@@ -42,7 +42,7 @@ class Pruning:
             if live.id not in ledger.items and live.id not in delivery.protected and ours(live, self._hub, delivery.uid)
         ]
         ledger.kept = {}
-        if not all(self._watches.listed(live.group_kind) for live in left_out):
+        if not all(self._watches.listed(live.group_kind, live.namespace) for live in left_out):
             ledger.strays = True  # what is known of it may be old: wait until it is followed again
             return
         for group in in_reverse(left_out):
@@ -74,10 +74,14 @@ class Pruning:
     async def remove(self, ledger: Ledger, removal: Removal) -> bool:
         """One pass of a removal. True when nothing of the application is left here, and that is known."""
         ledger.kept = {}
-        for kind in self._applyset.kinds | self._watches.kinds():
+        for kind in self._applyset.kinds:  # of others nothing was ever delivered
             if why := await self._kinds.accounted(kind):
                 key = ObjectId(kind.group, kind.kind, "", "*")
                 ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", f"can't be listed: {why}")
+        for namespace in filter(self._watches.excludes, self._applyset.namespaces):
+            key = ObjectId("", "Namespace", "", namespace)
+            text = "objects may be in it, and it is outside of Atoll's rights now"
+            ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", text)
         mine = [live for live in ledger.everything(self._watches) if ours(live, self._hub, removal.uid)]
         began = ledger.began = ledger.began or time.monotonic()
         for group in in_reverse(mine):

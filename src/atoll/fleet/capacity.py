@@ -12,6 +12,7 @@ import msgspec
 
 from atoll.api.cluster import Resources
 from atoll.fleet.member import Member
+from atoll.kube.errors import Forbidden
 from atoll.kube.objects import Object
 from atoll.kube.quantity import parse_quantity
 from atoll.kube.resources import NODES, PODS
@@ -40,11 +41,16 @@ class Capacity(msgspec.Struct, frozen=True):
     regions: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     allocatable: Resources = Resources()
-    requested: Resources = Resources()
+    requested: Resources | None = Resources()
+    """None where Pods may not be read."""
 
 
 class CapacityCount:
-    """An Aware that counts; `tell(cluster, capacity)` is called when the count changed."""
+    """An Aware that counts; `tell(cluster, capacity)` is called when the count changed.
+
+    Where Nodes may not be read nothing is told. Pods are asked for where the hub may read all namespaces only: a sum
+    over some would be taken for the whole.
+    """
 
     def __init__(self, tell: Callable[[str, Capacity], None]) -> None:
         self._tell = tell
@@ -52,25 +58,32 @@ class CapacityCount:
     async def engage(self, cluster: Member) -> None:
         dirty = asyncio.Event()
         nodes: Informer[NodeFacts] = Informer(cluster.client, NODES, transform=node_facts)
-        pods: Informer[Resources] = Informer(cluster.client, PODS, transform=pod_requests)
+        pods: Informer[Resources] = Informer(cluster.client, PODS, transform=pod_requests, on_attempt=dirty.set)
         requested = RunningSum()
         pods.subscribe(requested.change)
         nodes.subscribe(lambda _: dirty.set())
         pods.subscribe(lambda _: dirty.set())
         async with asyncio.TaskGroup() as scope:
             scope.create_task(nodes.run())
-            scope.create_task(pods.run())
             await nodes.wait_synced()
-            await pods.wait_synced()
+            if not cluster.watches.namespaces:
+                scope.create_task(pods.run())
+                await listed_or_refused(pods)
             told: Capacity | None = None
             while True:
                 dirty.clear()
-                capacity = count(nodes.values(), requested.total)
+                capacity = count(nodes.values(), requested.total if pods.synced else None)
                 if capacity != told:
                     self._tell(cluster.name, capacity)
                     told = capacity
                 await dirty.wait()
                 await asyncio.sleep(QUIET)
+
+
+async def listed_or_refused(informer: Informer[Resources]) -> None:
+    """Return when all is known, or may not be."""
+    while not (informer.synced or isinstance(informer.last_error, Forbidden)):
+        await informer.wait_attempt()
 
 
 class RunningSum:
@@ -96,7 +109,7 @@ class RunningSum:
         return Resources(round(self._cpu, 6) + 0.0, self._memory, self._pods)
 
 
-def count(nodes: Iterable[NodeFacts], requested: Resources) -> Capacity:
+def count(nodes: Iterable[NodeFacts], requested: Resources | None) -> Capacity:
     """Sum up `nodes`; only ready ones offer anything."""
     nodes = list(nodes)
     ready = [n for n in nodes if n.ready]

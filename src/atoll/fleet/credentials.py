@@ -5,6 +5,7 @@ it is used as it is, and only read to tell when it ends.
 """
 
 import base64
+import hashlib
 import time
 from datetime import UTC, datetime
 
@@ -15,9 +16,10 @@ from cryptography import x509
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.fleet.connect import KUBECONFIG_KEY
-from atoll.fleet.rights import account_name
+from atoll.fleet.rights import Rights, account_name
 from atoll.kube.client import Client
 from atoll.kube.config import Config
+from atoll.kube.errors import ConfigError
 from atoll.kube.objects import Object
 from atoll.kube.resources import SECRETS
 
@@ -52,8 +54,17 @@ class Credential(msgspec.Struct, frozen=True):
     managed: bool
     cluster_uid: str = ""
     rights: str = ""
+    """As in `Rights.parse`; a user says by the annotation that a credential of his own is limited."""
     issued: float | None = None
     expires: float | None = None
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The only ones in which it may be used; none: it may everywhere. Raises ConfigError."""
+        try:
+            return Rights.parse(self.rights).namespaces if self.rights else ()
+        except ValueError as error:
+            raise ConfigError(f"annotation {ANNOTATION_RIGHTS}: {error}") from error
 
     @property
     def rotate_at(self) -> float | None:
@@ -79,7 +90,12 @@ def read(secret: Object, config: Config | None = None) -> Credential:
             True, notes.get(ANNOTATION_CLUSTER_UID, ""), notes.get(ANNOTATION_RIGHTS, ""), issued, expires
         )
     issued, expires = lifetime(config) if config else (None, None)
-    return Credential(False, notes.get(ANNOTATION_CLUSTER_UID, ""), "", issued, expires)
+    return Credential(False, notes.get(ANNOTATION_CLUSTER_UID, ""), notes.get(ANNOTATION_RIGHTS, ""), issued, expires)
+
+
+def fingerprint(config: Config) -> str:
+    """What a managed credential leads to, whatever its token: that is renewed while the connection lasts."""
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(config, token="", source=""))).hexdigest()
 
 
 def lifetime(config: Config) -> tuple[float | None, float | None]:

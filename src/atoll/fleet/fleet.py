@@ -44,11 +44,11 @@ class Fleet:
         await self._scope.__aexit__(*error)  # type: ignore[arg-type]  # the group takes what `async with` gives
 
     def join(self, target: Target) -> None:
-        """Reach `target` from now on; an unchanged connection is left alone, a changed one starts anew."""
+        """Reach `target` from now on; an unchanged connection goes on, a changed one starts anew."""
         self._refused.pop(target.name, None)
         if target.name in self._links:
             link, task = self._links[target.name]
-            if link.target.fingerprint == target.fingerprint and link.target.uid in {"", target.uid}:
+            if link.renew(target):
                 return
             task.cancel()
         link = Link(target, self._hub, self._awares, self._changed, self._owner)

@@ -34,12 +34,17 @@ CREDENTIALS_UNUSABLE = "CredentialsUnusable"
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a cluster is: `fingerprint` changes when the connection does; `uid` is known from its first contact on."""
+    """Where a cluster is: `fingerprint` changes when the connection does; `uid` is known from its first contact on.
+
+    `namespaces` are the only ones in which the hub may do anything there; none: it may everywhere. The token of a
+    connection that is renewed by itself is no part of its fingerprint.
+    """
 
     name: str
     config: Config
     fingerprint: str
     uid: str = ""
+    namespaces: tuple[str, ...] = ()
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -84,6 +89,20 @@ class Link:
         self._changed = changed
         self._owner = owner
 
+    def renew(self, target: Target) -> bool:
+        """Go on as `target`, which differs in its token only. False when that takes a new connection."""
+        old = self.target
+        if (old.fingerprint, old.namespaces) != (target.fingerprint, target.namespaces):
+            return False
+        if old.uid not in {"", target.uid}:
+            return False
+        if old.config.token != target.config.token:
+            if self.member is None:  # perhaps just because the old one has ended
+                return False
+            self.member.client.renew(target.config.token)
+            self.target = msgspec.structs.replace(old, config=target.config)
+        return True
+
     async def run(self) -> None:
         """Until cancelled: reach the cluster, engage everybody, watch the heartbeat; when it is lost, start over."""
         delay = RETRY_FIRST
@@ -111,6 +130,7 @@ class Link:
                     client,
                     f"{LABEL_HUB}={self._hub.id}",
                     lambda o: o.labels.get(LABEL_APP),
+                    namespaces=self.target.namespaces,
                     scope=self.target.name,
                     meter=metrics,
                 ) as watches,

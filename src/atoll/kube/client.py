@@ -61,10 +61,13 @@ class Client:
     def __init__(
         self, config: Config, *, user_agent: str = f"atoll/{__version__}", connections: int = 32, timeout: float = 30.0
     ) -> None:
-        self.config = config
         self.discovery = Discovery(self)
         self._timeout = timeout
         self._transport = Transport(config, user_agent=user_agent, connections=connections, timeout=timeout)
+
+    @property
+    def config(self) -> Config:
+        return self._transport.config
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -74,6 +77,10 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._transport.__aexit__(kind, error, trace)
+
+    def renew(self, token: str) -> None:
+        """Send `token` from the next request on. What is under way, watches too, goes on as it was begun."""
+        self._transport.renew(token)
 
     def statistics(self) -> Statistics:
         """What was sent and received since the client was opened."""

@@ -104,6 +104,11 @@ class Transport:
             await self._session.close()
             self._session = None
 
+    def renew(self, token: str) -> None:
+        """Authenticate by `token` from the next request on."""
+        self.config = msgspec.structs.replace(self.config, token=token)
+        self._credentials = credentials_for(self.config)
+
     def statistics(self) -> Statistics:
         return Statistics(dict(self._requests), dict(self._answers), self._sent, self._received, self._waiting)
 

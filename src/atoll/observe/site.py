@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -48,6 +48,13 @@ class Expectation(msgspec.Struct, frozen=True):
     rules: HealthRules
 
 
+class Place(NamedTuple):
+    """What is followed by one watch: a kind, or what of it is in one namespace where only some may be read."""
+
+    kind: GroupKind
+    namespace: str
+
+
 class Site:
     """`expect` and `forget` say what there should be; `run` reports what there is."""
 
@@ -61,9 +68,9 @@ class Site:
         self._dirty: defaultdict[str, set[ObjectId]] = defaultdict(set)
         self._unseen: defaultdict[str, set[ObjectId]] = defaultdict(set)
         self._ill: dict[Asking, Illness] = {}
-        self._kinds: defaultdict[GroupKind, set[str]] = defaultdict(set)
-        self._listed: dict[GroupKind, tuple[bool, bool]] = {}
-        self._last_listed: dict[GroupKind, float] = {}
+        self._places: defaultdict[Place, set[str]] = defaultdict(set)
+        self._listed: dict[Place, tuple[bool, bool]] = {}
+        self._last_listed: dict[Place, float] = {}
         self._since: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._stir = asyncio.Event()
@@ -79,8 +86,8 @@ class Site:
             tally.drop(about)
             self._calm(Asking(now.uid, about))
             self._unseen[now.uid].discard(about)
-        for kind in {about.group_kind for about in now.ids}:
-            self._kinds[kind].add(now.uid)
+        for place in {self._place(about) for about in now.ids}:
+            self._places[place].add(now.uid)
         self._since[now.uid] = time.monotonic()
         self._dirty[now.uid] |= now.ids - kept
         self._wake.set()
@@ -92,7 +99,7 @@ class Site:
             store.pop(uid, None)
         for asking in [a for a in self._ill if a.uid == uid]:
             del self._ill[asking]
-        for uids in self._kinds.values():
+        for uids in self._places.values():
             uids.discard(uid)
         self._probes.drop_all(uid)
 
@@ -169,7 +176,8 @@ class Site:
     def _assess(self, expectation: Expectation, about: ObjectId) -> None:
         asking = Asking(expectation.uid, about)
         live, tally = self._watches.get(about), self._tallies[expectation.uid]
-        listed, lately = self._listed[about.group_kind] = self._trust(about.group_kind)
+        place = self._place(about)
+        listed, lately = self._listed[place] = self._trust(place)
         if live is not None and live.labels.get(LABEL_APP) != expectation.uid:
             live = None
         if live is None and not listed and self._may_come(expectation.uid, about, lately=lately):
@@ -188,13 +196,16 @@ class Site:
         self._stir.set()
         return True
 
-    def _trust(self, kind: GroupKind) -> tuple[bool, bool]:
-        """Whether the copy of `kind` is complete as of now, and whether it was a moment ago."""
+    def _place(self, about: ObjectId) -> Place:
+        return Place(about.group_kind, about.namespace if self._watches.namespaces else "")
+
+    def _trust(self, place: Place) -> tuple[bool, bool]:
+        """Whether the copy of what is there is complete as of now, and whether it was a moment ago."""
         now = time.monotonic()
-        listed = self._watches.listed(kind)
+        listed = self._watches.listed(*place)
         if listed:
-            self._last_listed[kind] = now
-        return listed, now - self._last_listed.get(kind, -LATELY) < LATELY
+            self._last_listed[place] = now
+        return listed, now - self._last_listed.get(place, -LATELY) < LATELY
 
     def _health(
         self, live: Object | None, *, believed: bool, about: ObjectId, rules: HealthRules
@@ -203,16 +214,16 @@ class Site:
         if live is None:
             if believed or kind not in self._watches.kinds():
                 return ObjectHealth("Missing", "Missing", "it is not in the cluster"), {}
-            return ObjectHealth("Unknown", "NotListed", self._why_not(kind)), {}
+            return ObjectHealth("Unknown", "NotListed", self._why_not(about)), {}
         if not believed:
-            return ObjectHealth("Unknown", "LastSeen", self._why_not(kind)), {}
+            return ObjectHealth("Unknown", "LastSeen", self._why_not(about)), {}
         if kind not in RULES and kind not in rules and not live.deleting and b'"status":' not in live.raw:
             return ObjectHealth("Healthy"), {}  # nothing to read: most objects of most applications
         body = live.body()
         return assess(body, rules), body
 
-    def _why_not(self, kind: GroupKind) -> str:
-        error = self._watches.error(kind)
+    def _why_not(self, about: ObjectId) -> str:
+        kind, error = about.group_kind, self._watches.error(*self._place(about))
         return f"{kind} can't be watched now" + (f": {error}" if error else "")
 
     def _finding(self, asking: Asking, health: ObjectHealth, body: Json) -> Finding:
@@ -253,9 +264,9 @@ class Site:
                         await self._stir.wait()
             await asyncio.sleep(TICK)
             now = time.monotonic()
-            for kind, uids in self._kinds.items():
-                if uids and self._listed.get(kind) != self._trust(kind):
-                    self._mark_kind(kind)
+            for place, uids in self._places.items():
+                if uids and self._listed.get(place) != self._trust(place):
+                    self._mark_place(place)
             for uid, unseen in self._unseen.items():
                 if unseen and now - self._since.get(uid, now) >= GRACE:
                     for about in unseen:
@@ -264,8 +275,8 @@ class Site:
                 if illness.due(now):
                     self._mark(*asking)
 
-    def _mark_kind(self, kind: GroupKind) -> None:
-        for uid in self._kinds[kind]:
+    def _mark_place(self, place: Place) -> None:
+        for uid in self._places[place]:
             for about in self._expected[uid].ids:
-                if about.group_kind == kind:
+                if self._place(about) == place:
                     self._mark(uid, about)

@@ -32,6 +32,8 @@ KINDS = frozenset({WEB.group_kind, CONFIG.group_kind})
 class Watches:
     """A WatchSet by hand."""
 
+    namespaces = ()
+
     def __init__(self) -> None:
         self.objects: dict[ObjectId, Object] = {}
         self.here: set[GroupKind] = set(KINDS)
@@ -60,13 +62,13 @@ class Watches:
         self.handlers.append(handler)
         return lambda: self.handlers.remove(handler)
 
-    def listed(self, kind: GroupKind) -> bool:
+    def listed(self, kind: GroupKind, _: str = "") -> bool:
         return kind in self.here and kind not in self.broken
 
     def kinds(self) -> frozenset[GroupKind]:
         return frozenset(self.here)
 
-    def error(self, kind: GroupKind) -> KubeError | None:
+    def error(self, kind: GroupKind, _: str = "") -> KubeError | None:
         return KubeError("connection reset") if kind in self.broken else None
 
 
