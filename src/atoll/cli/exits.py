@@ -38,13 +38,14 @@ def explain(error: Exception) -> CommandError:
     """The error in a user's words. Anything of Kubernetes' API and of joining is known; the rest is raised again."""
     from atoll.fleet.identity import NoHubError
     from atoll.fleet.join import JoinError
+    from atoll.install.kinds import InstallError
     from atoll.kube import errors
 
     message = str(error)
     match error:
         case CommandError():
             return error
-        case JoinError():
+        case JoinError() | InstallError():
             return CommandError(message, error.hint)
         case NoHubError():
             return CommandError(message, "choose the hub's context with --context, or make a fleet: atoll up")

@@ -1,0 +1,67 @@
+"""What the hub may do on its own cluster: exactly what its code does there, and a test that walks the audit log.
+
+Three parts. `atoll-hub`, ClusterRole: Atoll's own kinds, namespaces to look at, Events to write, one webhook
+configuration. `atoll-hub`, Role in `atoll-system`: what the hub keeps there. `atoll-select`, ClusterRole of its own:
+the objects that Applications select may be of any kind, Secrets among them, so whoever shares the cluster with others
+binds it in chosen namespaces only. It has no `get`: on all kinds that would be `nodes/proxy` and `pods/exec`, too.
+"""
+
+from atoll.api.names import GROUP, HUB_CONFIGMAP, LEASE_HUB, SYSTEM_NAMESPACE
+from atoll.api.objects import Json
+from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
+from atoll.hub.webhook import NAME as WEBHOOK
+from atoll.install.layout import HUB, SELECT, Layout, meta
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+def rule(group: str, resources: str, verbs: str, *names: str) -> Json:
+    row: Json = {"apiGroups": [group], "resources": resources.split()}
+    return row | ({"resourceNames": list(names)} if names else {}) | {"verbs": verbs.split()}
+
+
+CLUSTER_RULES = (
+    rule(GROUP, "applications clusters", "list watch patch"),  # the patches are of finalizers
+    rule(GROUP, "applications/status clusters/status", "patch"),
+    rule("", "namespaces", "get list watch"),
+    rule("", "events", "create"),
+    rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get create patch", WEBHOOK),
+)
+SYSTEM_RULES = (
+    rule("", "secrets", "get list watch update delete"),  # members' credentials: renewed, and gone with their cluster
+    rule("", "secrets", "create patch", WEBHOOK_SECRET),
+    rule("", "configmaps", "list create"),
+    rule("", "configmaps", "get", HUB_CONFIGMAP),
+    rule("", "configmaps", "patch delete"),  # tombstones, one a cluster
+    rule("coordination.k8s.io", "leases", "create"),
+    rule("coordination.k8s.io", "leases", "get update", LEASE_HUB),
+    rule("multicluster.x-k8s.io", "clusterprofiles", "create patch delete"),
+    rule("multicluster.x-k8s.io", "clusterprofiles/status", "patch"),
+)
+SELECT_RULES = (rule("*", "*", "list watch"),)
+
+
+def roles(layout: Layout) -> tuple[Json, ...]:
+    """The roles and who has them."""
+    cluster_bindings = [(HUB, HUB)] + ([(SELECT, SELECT)] if layout.select else [])
+    return (
+        _role("ClusterRole", meta(HUB), CLUSTER_RULES),
+        _role("ClusterRole", meta(SELECT), SELECT_RULES),
+        *(_binding("ClusterRoleBinding", meta(name), "ClusterRole", role, layout) for name, role in cluster_bindings),
+        _role("Role", meta(HUB, SYSTEM_NAMESPACE), SYSTEM_RULES),
+        _binding("RoleBinding", meta(HUB, SYSTEM_NAMESPACE), "Role", HUB, layout),
+    )
+
+
+def _role(kind: str, metadata: Json, rules: tuple[Json, ...]) -> Json:
+    return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, "rules": list(rules)}
+
+
+def _binding(kind: str, metadata: Json, role_kind: str, role: str, layout: Layout) -> Json:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind,
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": role_kind, "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": HUB, "namespace": layout.namespace}],
+    }

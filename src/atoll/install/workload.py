@@ -1,0 +1,136 @@
+"""The hub's processes on a cluster: two, of which one leads and both answer the webhook."""
+
+from atoll.api.objects import Json
+from atoll.install.layout import (
+    HUB,
+    METRICS_PORT,
+    SELECTOR,
+    WEBHOOK_PORT,
+    WEBHOOK_SERVICE_PORT,
+    Layout,
+    meta,
+)
+
+REPLICAS = 2
+USER = 65532
+"""As in the Containerfile."""
+
+
+def service_account(layout: Layout) -> Json:
+    """Its token is mounted where the Deployment says so, not in every Pod that takes this account."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": meta(HUB, layout.namespace),
+        "automountServiceAccountToken": False,
+    }
+
+
+def deployment(layout: Layout) -> Json:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta(HUB, layout.namespace),
+        "spec": {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": SELECTOR},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": {"metadata": {"labels": SELECTOR}, "spec": _pod(layout)},
+        },
+    }
+
+
+def _pod(layout: Layout) -> Json:
+    return {
+        "serviceAccountName": HUB,
+        "automountServiceAccountToken": True,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": SELECTOR},
+            }
+        ],
+        "terminationGracePeriodSeconds": 30,
+        "containers": [_container(layout)],
+        # the webhook's key is handed to OpenSSL through a file: in memory, never on a disk
+        "volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}],
+    }
+
+
+def _container(layout: Layout) -> Json:
+    return {
+        "name": "hub",
+        "image": layout.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [
+            "hub",
+            f"--metrics-address=:{METRICS_PORT}",
+            f"--webhook-address=:{WEBHOOK_PORT}",
+            f"--webhook-service={layout.namespace}/{HUB}",
+            "--log-format=json",
+        ],
+        "ports": [
+            {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
+            {"name": "webhook", "containerPort": WEBHOOK_PORT, "protocol": "TCP"},
+        ],
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "metrics"},
+            "initialDelaySeconds": 10,
+            "periodSeconds": 10,
+            "failureThreshold": 6,
+        },
+        # a standby is ready, too: it answers the webhook, and a rollout must not wait for it to lead
+        "readinessProbe": {"httpGet": {"path": "/readyz?standby=ok", "port": "metrics"}, "periodSeconds": 5},
+        # no limit of CPU: being throttled while holding a Lease is how leaders lose it
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  # the container's own
+    }
+
+
+def service(layout: Layout) -> Json:
+    """Metrics for whoever scrapes, the webhook for the API server."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": meta(HUB, layout.namespace),
+        "spec": {
+            "selector": SELECTOR,
+            "ports": [
+                {"name": "webhook", "port": WEBHOOK_SERVICE_PORT, "targetPort": "webhook", "protocol": "TCP"},
+                {"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"},
+            ],
+        },
+    }
+
+
+def disruption_budget(layout: Layout) -> Json:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": meta(HUB, layout.namespace),
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": SELECTOR}},
+    }
+
+
+def network_policy(layout: Layout) -> Json:
+    """Ingress only: the hub dials members, wherever they are."""
+    ports = [{"protocol": "TCP", "port": "metrics"}, {"protocol": "TCP", "port": "webhook"}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": meta(HUB, layout.namespace),
+        "spec": {"podSelector": {"matchLabels": SELECTOR}, "policyTypes": ["Ingress"], "ingress": [{"ports": ports}]},
+    }
