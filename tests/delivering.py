@@ -127,10 +127,11 @@ class Site:
         return app
 
     @asynccontextmanager
-    async def engaged(self) -> AsyncIterator[None]:
-        """Contact with the member; leaving is losing it."""
+    async def engaged(self, *namespaces: str) -> AsyncIterator[None]:
+        """Contact with the member, with rights in `namespaces` only if any are given; leaving is losing it."""
         labels = f"{LABEL_HUB}={self.hub.id}"
-        async with WatchSet(self.client, labels, lambda live: live.labels.get(LABEL_APP)) as watches:
+        index = lambda live: live.labels.get(LABEL_APP)  # noqa: E731
+        async with WatchSet(self.client, labels, index, namespaces=namespaces) as watches:
             self.watches = watches
             member = Member(self.name, "uid", "v1", self.client, self.hub, watches)
             task = asyncio.create_task(self.deliverer.engage(member))

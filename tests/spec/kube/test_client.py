@@ -10,6 +10,7 @@ from aiohttp import web
 from tests.spec.kube.conftest import Connect, Handler, Listen, Serve, answer, configmap, failure
 
 from atoll.kube.bodies import Body
+from atoll.kube.config import Config
 from atoll.kube.errors import (
     AlreadyExists,
     BadRequest,
@@ -436,3 +437,13 @@ async def test_statistics(serve: Serve, connect: Connect) -> None:
     assert counted.answers == {200: 2, 404: 1}
     assert counted.sent == len(msgspec.json.encode(BODY))
     assert counted.received > 0
+
+
+async def test_a_renewed_token_is_sent_from_the_next_request_on(serve: Serve, connect: Connect) -> None:
+    served = await serve(always(answer(configmap("a"))))
+    client = await connect(Config(server=served.url, token="old"))
+    await client.get(CONFIGMAPS, "a", "demo")
+    client.renew("new")
+    await client.get(CONFIGMAPS, "a", "demo")
+    assert [r.headers["Authorization"] for r in served.requests] == ["Bearer old", "Bearer new"]
+    assert client.config.token == "new"

@@ -75,15 +75,21 @@ WATCH_FAULTS = (BreakWatch, EndWatch, HangWatch, Gone, Repeat)
 
 
 class Rule(msgspec.Struct):
-    """`fault` happens to a part of the requests (`rate`), of `verb` and `plural` if given, `times` times at most."""
+    """`fault` happens to a part of the requests (`rate`), of `verb` and `plural` if given, `times` times at most.
+
+    `namespace`, if given, is the one that they are for; "" is all of them, or none.
+    """
 
     fault: Fault
     rate: float = 1.0
     times: int | None = None
     verb: str = ""
     plural: str = ""
+    namespace: str | None = None
 
-    def concerns(self, verb: str, plural: str) -> bool:
+    def concerns(self, verb: str, plural: str, namespace: str) -> bool:
+        if self.namespace not in {None, namespace}:
+            return False
         if self.times == 0 or (self.verb and self.verb != verb) or (self.plural and self.plural != plural):
             return False
         return verb == "watch" or not isinstance(self.fault, WATCH_FAULTS)
@@ -98,10 +104,10 @@ class Faults:
         """Verb, plural and fault, in order."""
         self._random = Random(seed)
 
-    def draw(self, verb: str, plural: str) -> Fault | None:
+    def draw(self, verb: str, plural: str, namespace: str = "") -> Fault | None:
         """The fault that this request meets."""
         for rule in self.rules:
-            if rule.concerns(verb, plural) and self._random.random() < rule.rate:
+            if rule.concerns(verb, plural, namespace) and self._random.random() < rule.rate:
                 if rule.times is not None:
                     rule.times -= 1
                 self.happened.append((verb, plural, rule.fault))

@@ -116,7 +116,7 @@ class FakeApi:
         target = self._target(path)
         verb = _verb(request, target)
         self.requests[verb] = self.requests.get(verb, 0) + 1
-        fault = self.faults.draw(verb, target.kind.resource.plural)
+        fault = self.faults.draw(verb, target.kind.resource.plural, target.namespace)
         match fault:
             case Delay(seconds):
                 await asyncio.sleep(self.faults.spread(seconds))
