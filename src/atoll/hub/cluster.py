@@ -76,6 +76,8 @@ class ClusterController:
         try:
             if live.deleting:
                 self._planned_no_longer(name)
+                if CLUSTER_FINALIZER in live.finalizers:
+                    self._reach(live.read(Cluster))  # a hub that has just started hasn't yet
                 return await self._departure.step(live)
             if CLUSTER_FINALIZER not in live.finalizers:
                 live = await self._own(live)

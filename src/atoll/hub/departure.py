@@ -6,6 +6,7 @@ from atoll.api.names import LABEL_APP
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, clean_member, manner
+from atoll.fleet.link import CREDENTIALS_UNUSABLE
 from atoll.fleet.member import Member
 from atoll.hub.dossier import Dossiers
 from atoll.hub.events import Recorder
@@ -16,10 +17,13 @@ from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
 from atoll.observe.collector import Collector
+from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Wait
 
 LOOK_AGAIN = 0.5
 AWAY = 5.0
+ANNOTATION_CLEANING = "atoll.dev/cleaning"
+"""On a Cluster: its Applications are gone, and the hub has begun to remove its own account from the member."""
 
 
 class Departure:
@@ -57,6 +61,8 @@ class Departure:
         never_reached = not live.read(Cluster).status.uid
         if how != "force" and not never_reached:
             member = self._fleet.member(live.name)
+            if member is None and self._cleaned(live):
+                return await self._release(live)
             if member is None:
                 self._recorder.tell(
                     live,
@@ -68,12 +74,24 @@ class Departure:
                 return Wait(AWAY)
             if self._withdraw(member, orphan=how == "orphan"):
                 return Wait(LOOK_AGAIN)
+            live = await self._begin_cleaning(live)
             try:
                 await clean_member(member.client, self._hub_id)
             except KubeError as error:
                 self._recorder.tell(live, "Warning", "LeaveWaits", str(error))
                 return Wait(AWAY)
         return await self._release(live)
+
+    def _cleaned(self, live: Object) -> bool:
+        """Whether the member was cleaned before: our account there is gone, or the credentials for it are."""
+        lost = self._fleet.reach(live.name).reason in {"Unauthorized", "Forbidden", CREDENTIALS_UNUSABLE}
+        return lost and ANNOTATION_CLEANING in live.annotations
+
+    async def _begin_cleaning(self, live: Object) -> Object:
+        if ANNOTATION_CLEANING in live.annotations:
+            return live
+        note = {"annotations": {ANNOTATION_CLEANING: "true"}, "resourceVersion": live.resource_version}
+        return await self._client.patch(CLUSTERS, live.name, "", {"metadata": note}, type="merge")
 
     def _withdraw(self, member: Member, *, orphan: bool) -> bool:
         """Withdraw every application from the member; whether any is still there."""
@@ -99,7 +117,11 @@ class Departure:
         await self._profiles.drop(live.name)
         await self._tombstones.drop(live.name)
         await clean_hub(self._client, live.name)
+        await self._let_go(live)
+        return Done()
+
+    @failpoints.around("hub.leave")
+    async def _let_go(self, live: Object) -> None:
         rest = [f for f in live.finalizers if f != CLUSTER_FINALIZER]
         patch = {"metadata": {"finalizers": rest, "resourceVersion": live.resource_version}}
         await self._client.patch(CLUSTERS, live.name, "", patch, type="merge")
-        return Done()

@@ -1,0 +1,36 @@
+"""The status is written after the members were. What a hub didn't live to write down doesn't bind its successors."""
+
+import pytest
+from tests.fleet.faults.hubs import Trial
+from tests.fleet.hub.world import configmap
+
+from atoll.kube.resources import CONFIGMAPS
+
+
+async def killed_before_telling(trial: Trial, value: str) -> None:
+    """A hub brings `value` to the members and dies before any status says so."""
+    trial.machine.start(failpoints="hub.status.before=kill")
+    await trial.patch("app", {"manifests": [configmap("one", v=value)]})
+    trial.machine.until(lambda: False, "killed", 20, may_die=True)
+    for member in trial.members:
+        found = await trial.find(member, CONFIGMAPS, "one")
+        assert found is not None
+        if found["data"]["v"] != value:  # it died a little early: once more
+            await killed_before_telling(trial, value)
+
+
+@pytest.mark.parametrize("then", ["new", "back"])
+async def test_killed_twice_before_the_status_was_written(trial: Trial, then: str) -> None:
+    trial.machine.start()
+    await trial.deploy("app", [configmap("one", v="first")])
+    await trial.ready("app")
+    trial.machine.kill()
+    await killed_before_telling(trial, "second")
+    await killed_before_telling(trial, "third")
+    last = "fourth" if then == "new" else "first"
+    await trial.patch("app", {"manifests": [configmap("one", v=last)]})
+    trial.machine.start()
+    await trial.ready("app")
+    await trial.all_right()
+    found = await trial.find(trial.members[0], CONFIGMAPS, "one")
+    assert found is not None and found["data"] == {"v": last}

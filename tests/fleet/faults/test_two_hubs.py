@@ -1,0 +1,96 @@
+"""Two hubs, one Lease: whoever comes back from being stopped has missed its turn, and overwrites nothing."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.fleet.conftest import Fleet
+from tests.fleet.faults.hubs import FaultyHub, Trial, Zygote
+from tests.fleet.hub.world import configmap
+from tests.machines.effort import EFFORT
+
+from atoll.api.names import LEASE_HUB, SYSTEM_NAMESPACE
+from atoll.kube.errors import NotFound
+from atoll.kube.resources import CONFIGMAPS, LEASES
+
+MOMENTS = ["deliver.apply.before", "hub.status.before"][: min(EFFORT, 2)]
+GIVEN_UP = 40.0
+"""Seconds in which a Lease of 15 is taken over, and its new holder is ready."""
+
+
+@pytest.fixture
+def other(zygote: Zygote, fleet: Fleet, tmp_path: Path) -> AsyncIterator[FaultyHub]:
+    hub = FaultyHub(zygote, fleet, tmp_path, "other")
+    try:
+        yield hub
+    finally:
+        hub.stop()
+
+
+async def leader(trial: Trial) -> str:
+    try:
+        spec = (await trial.hub.get(LEASES, LEASE_HUB, SYSTEM_NAMESPACE)).body()["spec"]
+    except NotFound:
+        return ""
+    return str(spec.get("holderIdentity") or "")
+
+
+@contextlib.asynccontextmanager
+async def history(trial: Trial, member: str, name: str) -> AsyncIterator[list[str]]:
+    """The values that `data.v` of a ConfigMap has, one after the other, as the member's watch tells them."""
+    client, found = trial.clients[member], list[str]()
+    listing = await client.list(CONFIGMAPS, trial.namespace)
+
+    async def follow() -> None:
+        async for event in client.watch(CONFIGMAPS, listing.resource_version, trial.namespace):
+            if event.object.name == name and event.type in {"ADDED", "MODIFIED"}:
+                found.append(event.object.body()["data"]["v"])
+
+    task = asyncio.create_task(follow())
+    try:
+        yield found
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_leader_that_was_stopped_overwrites_nothing(trial: Trial, other: FaultyHub, moment: str) -> None:
+    """It is stopped with revisions in hand: just before it writes them, or before it writes down that it did."""
+    one = trial.machine
+    one.start(elect=True, failpoints=f"{moment}=sleep 3")
+    one.until(lambda: one.get("/readyz")[0] == 200, "leading", GIVEN_UP)
+    other.start(elect=True, wait=False)
+    await trial.deploy("app", [configmap("one", v="1")])
+    await trial.ready("app", 60)
+
+    async with history(trial, trial.members[0], "one") as values:
+        met = one.hits(moment)
+        await trial.patch("app", {"manifests": [configmap("one", v="2"), configmap("two", v="2")]})
+        one.until(lambda: one.hits(moment) > met, f"at {moment}", 20)
+        one.signal(signal.SIGSTOP)
+        await trial.patch("app", {"manifests": [configmap("one", v="3"), configmap("two", v="3")]})
+        other.until(lambda: other.get("/readyz")[0] == 200, "leading", GIVEN_UP)
+        await trial.ready("app", 30)
+        assert await leader(trial) == "other"
+        assert values[-1] == "3"
+        one.signal(signal.SIGCONT)
+        await asyncio.sleep(4)
+        assert values == sorted(values), "an older revision came after a newer one"
+        await trial.patch("app", {"manifests": [configmap("one", v="4"), configmap("two", v="4")]})
+        await trial.ready("app", 30)
+        await asyncio.sleep(1)
+        assert values == sorted(values)
+        assert len(values) == len(set(values)), f"flapping: {values}"
+        assert await leader(trial) == "other"
+    await trial.all_right()
+
+    await trial.patch("app", {"manifests": [configmap("one", v="5")]})
+    other.kill()
+    one.until(lambda: one.get("/readyz")[0] == 200, "leading", GIVEN_UP)
+    await trial.ready("app")
+    await trial.all_right()
