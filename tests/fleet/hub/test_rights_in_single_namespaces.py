@@ -8,9 +8,8 @@ import asyncio
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -120,27 +119,33 @@ class Limited:
 
 
 @pytest.fixture(scope="module")
-def process(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> HubProcess:
-    context = fleet.members[-2] if len(fleet.members) > 1 else "hub"
-    return HubProcess(fleet.kubeconfig, Path(tmp_path_factory.mktemp("limited")) / "hub.log", context=context)
+def process(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    context = fleet.members[-2]
+    asyncio.run(install(fleet, context))
+    process = HubProcess(fleet.kubeconfig, tmp_path_factory.mktemp("limited") / "hub.log", context=context)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+async def install(fleet: Fleet, context: str) -> None:
+    async with fleet.client(context) as hub:
+        for crd in crds():
+            await hub.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
+        await eventually(lambda: hub.list(CLUSTERS), 10)
 
 
 @pytest.fixture
 async def limited(fleet: Fleet, process: HubProcess) -> AsyncIterator[Limited]:
-    async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(fleet.client(process.context))
-        member = await stack.enter_async_context(fleet.client(fleet.members[-1]))
-        for crd in crds():
-            await hub.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
-        await eventually(lambda: hub.list(CLUSTERS), 10)
-        await asyncio.to_thread(process.start)
+    async with fleet.client(process.context) as hub, fleet.client(fleet.members[-1]) as member:
         world = Limited(fleet, process, hub, member)
         try:
             await world.open()
             yield world
         finally:
             await world.close()
-            await asyncio.to_thread(process.stop)
 
 
 async def test_delivery_repair_health_prune_and_removal(limited: Limited) -> None:
