@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from atoll.api.objects import Json
 from atoll.testing.fakeapi.fieldsets import Fields, Path, compare, decode, encode, flatten, shown
+from atoll.testing.fakeapi.fieldsets import applied as claimed
 from atoll.testing.fakeapi.merging import merge, remove
 from atoll.testing.fakeapi.refusals import Refusal
 
@@ -23,6 +24,8 @@ class Manager(NamedTuple):
 
 
 Managers = dict[Manager, Fields]
+BEFORE_FIRST_APPLY = "before-first-apply"
+"""Owner of all that an object had which nobody kept account of."""
 
 
 def read_managers(body: Json) -> Managers:
@@ -59,8 +62,10 @@ def write_managers(managers: Managers, before: Json, now: str) -> list[Json]:
 def apply(live: Json, applied: Json, who: Manager, *, force: bool) -> tuple[Json, Managers]:
     """`live` after `who` applied `applied`, and who owns what then. Raises Refusal for conflicts without `force`."""
     managers = read_managers(live)
+    if live and not managers:
+        managers[Manager(BEFORE_FIRST_APPLY, "Update", who.api_version)] = frozenset(flatten(live))
     before = managers.get(who, frozenset())
-    managers[who] = frozenset(flatten(applied))
+    managers[who] = claimed(applied)
     merged = merge(live, applied)
     others = frozenset[Path]().union(*managers.values())
     pruned = remove(merged, _prunable(before - managers[who], others)) or {}
@@ -69,6 +74,8 @@ def apply(live: Json, applied: Json, who: Manager, *, force: bool) -> tuple[Json
 
 def update(live: Json, new: Json, who: Manager) -> Managers:
     """Who owns what after `who` wrote `new` over `live` by a create, update or patch."""
+    if live and not read_managers(live):
+        return {}  # nobody keeps account until the first apply
     managers = read_managers(new) if new.get("metadata", {}).get("managedFields") is not None else read_managers(live)
     before = managers.get(who, frozenset())
     managers = _settle(managers, live, new, who, force=True)

@@ -197,7 +197,7 @@ class FakeCluster:
             "creationTimestamp": self._now(),
             "generation": 1,
         }
-        new = {**body, "metadata": {**given, **own}}
+        new = rules.tidy(kind, {**body, "metadata": {**given, **own}})
         if kind.status:
             new.pop("status", None)
         if kind.group_kind == NAMESPACE:

@@ -35,7 +35,21 @@ SETS = frozenset({"finalizers"})
 ATOMIC = frozenset({"selector", "nodeSelector", "matchLabels", "managedFields", "tolerations"})
 DEFAULTS = {"protocol": "TCP"}
 """Keys that may be left out, and what they are then."""
-_ITEM = object()
+ALWAYS_THERE = frozenset(
+    tuple(f"f:{name}" for name in path.split("."))
+    for path in (
+        "metadata",
+        "spec",
+        "spec.strategy",
+        "spec.template",
+        "spec.template.metadata",
+        "spec.template.spec",
+        "spec.template.spec.containers",
+        "status",
+    )
+)
+"""Parts that a built-in object has even when it is empty: nobody brings them."""
+_CONTAINER = "a part that has parts"
 
 
 def keys_of(field: str, items: list[Any]) -> tuple[str, ...] | None:
@@ -59,20 +73,22 @@ def member_path(value: Any) -> str:
     return "v:" + msgspec.json.encode(value).decode()
 
 
-def leaves(value: Any, field: str = "", at: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Each leaf with its value: scalars, atomic and empty things; items of associative lists count, too."""
+def parts(value: Any, field: str = "", at: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Each part with its value: scalars, atomic and empty things; what has parts itself only says that it is there."""
     if isinstance(value, dict) and value and not is_atomic(field):
+        if at:
+            yield at, _CONTAINER
         for name, inner in value.items():
-            yield from leaves(inner, name, (*at, f"f:{name}"))
+            yield from parts(inner, name, (*at, f"f:{name}"))
     elif isinstance(value, list) and value and field in SETS:
+        yield at, _CONTAINER
         for member in value:
-            yield (*at, member_path(member)), _ITEM
+            yield (*at, member_path(member)), member
     elif isinstance(value, list) and value and (keys := keys_of(field, value)):
+        yield at, _CONTAINER
         for item in value:
-            here = (*at, item_path(keys, item))
-            yield here, _ITEM
-            yield from leaves(item, "", here)
-    elif at:
+            yield from parts(item, "", (*at, item_path(keys, item)))
+    elif at and not (value == [] and (field in LIST_KEYS or field in SETS)):  # such a list is its items, and has none
         yield at, value
 
 
@@ -99,8 +115,18 @@ UNOWNED = (
 
 
 def flatten(body: Json) -> dict[Path, Any]:
-    """All leaves that somebody may own."""
-    return {path: value for path, value in leaves(body) if path[:1] not in UNOWNED and path[:2] not in UNOWNED}
+    """All parts that somebody may own."""
+    always = ALWAYS_THERE if "." not in str(body.get("apiVersion", "")).partition("/")[0] else frozenset()
+    return {
+        path: value
+        for path, value in parts(body)
+        if path[:1] not in UNOWNED and path[:2] not in UNOWNED and not (value is _CONTAINER and path in always)
+    }
+
+
+def applied(body: Json) -> Fields:
+    """What an applied configuration claims: its leaves, and the items of its lists, but no maps or lists as such."""
+    return frozenset(p for p, value in flatten(body).items() if value is not _CONTAINER or p[-1].startswith("k:"))
 
 
 def compare(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> tuple[Fields, Fields]:
@@ -116,7 +142,11 @@ def encode(fields: Fields) -> Json:
         node = tree
         for word in path:
             node = node.setdefault(word, {})
-        if path[-1].startswith("k:"):
+    for path in fields:
+        node = tree
+        for word in path:
+            node = node[word]
+        if node:
             node["."] = {}
     return tree
 

@@ -17,6 +17,11 @@ class Kind(msgspec.Struct, frozen=True):
     grace: int = 0
 
     @property
+    def is_built_in(self) -> bool:
+        """Whether it is no custom resource."""
+        return "." not in self.resource.group or self.resource.group.endswith(".k8s.io")
+
+    @property
     def group_kind(self) -> GroupKind:
         return self.resource.group_kind
 

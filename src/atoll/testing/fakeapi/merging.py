@@ -20,9 +20,19 @@ def merge(live: Any, applied: Any, field: str = "") -> Any:
 
 
 def _merge_items(live: list[Json], applied: list[Json], keys: tuple[str, ...]) -> list[Json]:
-    wanted = {item_path(keys, item): item for item in applied}
-    merged = [merge(item, wanted.pop(item_path(keys, item), {})) for item in live]
-    return merged + list(wanted.values())
+    """What is in both comes in the order of `applied`; what only `live` has keeps its place before what follows it."""
+    ours = [(item_path(keys, item), item) for item in live]
+    theirs = [(item_path(keys, item), item) for item in applied]
+    wanted, there = {word for word, _ in theirs}, dict(ours)
+    merged: dict[str, Json] = {}
+    while ours or theirs:
+        if ours and (ours[0][0] in merged or ours[0][0] not in wanted):
+            word, item = ours.pop(0)
+            merged.setdefault(word, item)
+        else:
+            word, item = theirs.pop(0)
+            merged[word] = merge(there[word], item) if word in there else item
+    return list(merged.values())
 
 
 def remove(value: Any, paths: Collection[Path], field: str = "") -> Any:

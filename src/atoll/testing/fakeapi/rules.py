@@ -67,6 +67,7 @@ def evolved(kind: Kind, live: Json, body: Json, subresource: str) -> Json:
             message = "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted"
             raise Refusal(422, "Invalid", f'{plural(kind)} "{metadata["name"]}" is invalid: {message}')
     new = {**new, "metadata": _tidy(metadata)}
+    new = tidy(kind, new)
     if desired(new) != desired(live):
         metadata["generation"] = int(live["metadata"].get("generation", 0)) + 1
         new["metadata"] = _tidy(metadata)
@@ -102,6 +103,26 @@ def unmanaged(body: Json) -> Json:
     if "managedFields" not in body["metadata"]:
         return body
     return {**body, "metadata": _without(body["metadata"], "managedFields")}
+
+
+OFTEN_EMPTY = frozenset({"data", "binaryData", "labels", "annotations", "nodeSelector", "matchLabels"})
+
+
+def tidy(kind: Kind, body: Json) -> Json:
+    """A built-in object as Go's encoder leaves it: without empty lists, and without maps that are empty."""
+    tidied: Json = _tidied(body) if kind.is_built_in else body
+    return tidied
+
+
+def _tidied(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {name: _tidied(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in kept.items() if not _is_omitted(name, inner)}
+    return [_tidied(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _is_omitted(field: str, value: Any) -> bool:
+    return (value == [] and field != "containers") or (value == {} and field in OFTEN_EMPTY) or value is None
 
 
 def _without(body: Json, name: str) -> Json:

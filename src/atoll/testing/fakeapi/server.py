@@ -39,6 +39,10 @@ PLAIN = {"/healthz": "ok", "/readyz": "ok", "/livez": "ok"}
 LONGEST_WATCH = 3600.0
 
 
+class NoSuchPath(Exception):  # noqa: N818  what the server's multiplexer says, which knows no Status
+    """A path that leads to no group and version."""
+
+
 class Target(NamedTuple):
     """What a path leads to."""
 
@@ -101,6 +105,8 @@ class FakeApi:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._dispatch(request)
+        except NoSuchPath:
+            return web.Response(status=404, text="404 page not found\n")
         except Refusal as refusal:
             headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
             return _json(refusal.status(), refusal.code, headers)
@@ -141,10 +147,12 @@ class FakeApi:
         elif parts[0] == "apis" and len(parts) >= 4:
             group, version, rest = parts[1], parts[2], parts[3:]
         else:
-            raise _nowhere()
+            raise NoSuchPath
         namespace = ""
         if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in {"status", "finalize"}:
             namespace, rest = rest[1], rest[2:]
+        if not any((k.resource.group, k.resource.version) == (group, version) for k in self.cluster.kinds.all()):
+            raise NoSuchPath
         kind = self.cluster.kinds.find(group, version, rest[0])
         name, subresource = (*rest[1:], "", "")[:2]
         is_misplaced = kind is not None and (
