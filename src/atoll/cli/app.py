@@ -11,6 +11,7 @@ from atoll.cli.application import (
     events,
     listing,
     logs,
+    promote,
     render,
     status,
     tree,
@@ -22,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-for part in (deploy, create, listing, describe, status, render, diff, tree, events, logs, changes):
+for part in (deploy, create, listing, describe, status, render, diff, tree, events, logs, changes, promote):
     part.register(app)
 
 

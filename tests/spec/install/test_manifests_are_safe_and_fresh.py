@@ -1,0 +1,102 @@
+"""What `deploy/` holds is what the code makes, and what it makes gives nothing away."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atoll.api.manifests import load
+from atoll.install.layout import Layout
+from atoll.install.manifests import files, main, objects
+from atoll.install.requirements import runtime_requirements
+
+ROOT = Path(__file__).parents[3]
+Json = dict[str, Any]
+
+
+def kinds(layout: Layout, kind: str) -> list[Json]:
+    return [body for body in objects(layout) if body["kind"] == kind]
+
+
+def test_the_files_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["--check"]) == 0
+
+
+def test_a_stale_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path), "--check"]) == 0
+    (tmp_path / "hub.yaml").write_text("kind: Other\n")
+    assert main([str(tmp_path), "--check"]) == 1
+    assert "hub.yaml is stale" in capsys.readouterr().err
+
+
+def test_the_file_is_what_is_applied() -> None:
+    text = files((ROOT / "requirements.lock").read_text())["hub.yaml"]
+    assert load(text) == list(objects(Layout()))
+
+
+def test_no_rule_has_every_verb_nor_writes_kinds_of_others() -> None:
+    for body in kinds(Layout(), "ClusterRole") + kinds(Layout(), "Role"):
+        for rule in body["rules"]:
+            assert "*" not in rule["verbs"]
+            assert not {"escalate", "bind", "impersonate", "deletecollection"} & set(rule["verbs"])
+            if "*" in rule["resources"]:
+                assert set(rule["verbs"]) == {"list", "watch"}  # `get` would be nodes/proxy and pods/exec, too
+
+
+@pytest.mark.parametrize(("select", "bound"), [(True, ["atoll-hub", "atoll-select"]), (False, ["atoll-hub"])])
+def test_select_is_a_binding_of_its_own(select: bool, bound: list[str]) -> None:
+    layout = Layout(select=select)
+    assert [b["metadata"]["name"] for b in kinds(layout, "ClusterRoleBinding")] == bound
+    assert "atoll-select" in [r["metadata"]["name"] for r in kinds(layout, "ClusterRole")]  # to be bound in a namespace
+
+
+def test_pods_fit_the_restricted_standard() -> None:
+    [deployment] = kinds(Layout(), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert deployment["spec"]["replicas"] == 2
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["requests"]
+    assert container["resources"]["limits"]["memory"]
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["readinessProbe"]["httpGet"]["path"].startswith("/readyz")
+
+
+def test_pods_may_run_in_another_namespace_than_what_they_keep() -> None:
+    layout = Layout(namespace="platform")
+    assert [n["metadata"]["name"] for n in kinds(layout, "Namespace")] == ["atoll-system", "platform"]
+    [deployment], [role] = kinds(layout, "Deployment"), kinds(layout, "Role")
+    assert deployment["metadata"]["namespace"] == "platform"
+    assert role["metadata"]["namespace"] == "atoll-system"
+    for binding in kinds(layout, "ClusterRoleBinding") + kinds(layout, "RoleBinding"):
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "atoll-hub", "namespace": "platform"}]
+    assert "--webhook-service=platform/atoll-hub" in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+def test_the_image_holds_what_runs_and_nothing_of_development() -> None:
+    text = runtime_requirements((ROOT / "requirements.lock").read_text())
+    names = set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+    assert {"aiohttp", "msgspec", "cryptography", "pyyaml", "cffi", "multidict"} <= names
+    assert not {"pytest", "ruff", "mypy", "sphinx", "hypothesis", "import-linter"} & names
+    for block in re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]:
+        assert "--hash=sha256:" in block
+
+
+def test_the_containerfile_takes_hashes_only_and_is_nobody() -> None:
+    text = (ROOT / "deploy" / "Containerfile").read_text()
+    assert "--require-hashes" in text
+    assert "--only-binary=:all:" in text
+    assert "USER 65532:65532" in text
+    assert len(re.findall(r"^FROM \$\{BASE\}", text, re.MULTILINE)) == 2
