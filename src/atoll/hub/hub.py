@@ -51,7 +51,7 @@ RECOUNT = 1.0
 
 
 class Hub:
-    """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet."""
+    """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet.
 
     `leads()` is asked before each write to a member: a process that was stopped and goes on finds out there first.
     """

@@ -71,7 +71,9 @@ class Reporter:
             if settled(status):
                 self._unsettled.pop(key, None)
             return Done()
-        if (dossier.live.deleting or not settled(status)) and (wait := self._too_early(key, ending=dossier.live.deleting)):
+        if (dossier.live.deleting or not settled(status)) and (
+            wait := self._too_early(key, ending=dossier.live.deleting)
+        ):
             return Wait(wait)
         return await self._write(dossier, before, status)
 
@@ -91,9 +93,9 @@ class Reporter:
             return 0.0
         return due - (now - since)
 
+    @failpoints.around("hub.status")
     async def _write(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> Decision:
         patch = [
-    @failpoints.around("hub.status")
             {"op": "replace", "path": "/metadata/resourceVersion", "value": dossier.live.resource_version},
             {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
         ]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Zygote:
     def close(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
 
 class FaultyHub(HubProcess):
@@ -123,7 +124,7 @@ class Trial(World):
                 await client.apply(
                     CONFIGMAPS, body, name=name, namespace=self.bystander, manager="somebody", force=True
                 )
-            await self.eventually(lambda c=client: self._furnished(c))
+            await self.eventually(partial(self._furnished, client))
             self.before[member] = await dump(client)
 
     async def _furnished(self, client: Client) -> bool:

@@ -21,12 +21,18 @@ LIVES = [
 ]  # fmt: skip
 
 
-async def dies(trial: Trial, point: str) -> None:
-    """The hub that waits for `point` meets it; then another one comes, and all is right."""
+async def dies(trial: Trial, point: str, *, at_once: bool = False) -> None:
+    """The hub that waits for `point` meets it; then another one comes, and all is right.
+
+    `at_once`: as soon as the Application has gone, since it goes last.
+    """
     if point:
         trial.machine.until(lambda: False, f"killed at {point}", 20, may_die=True)
         assert trial.machine.hits(point) == 1
         trial.machine.start()
+    if at_once:
+        await trial.eventually(trial.no_applications, 30)
+        assert not await trial.wrongs()
     await trial.all_right()
 
 
@@ -66,9 +72,7 @@ async def test_killed_at_every_write(trial: Trial, create: str, update: str, pru
         await trial.ready("app")
     arm(trial, delete)
     await trial.delete("app")
-    await dies(trial, delete)
-    await trial.eventually(trial.no_applications)
-    await trial.all_right()
+    await dies(trial, delete, at_once=True)
     kept = await trial.find(first, CONFIGMAPS, "one")
     assert (kept is not None) is orphan
     assert not kept or not any("atoll" in key for key in kept["metadata"].get("labels", ()))

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ async def test_restored_from_a_backup(trial: Trial, local: LocalFleet, tmp_path:
         for _ in range(2):  # the second one knows no more than the first
             trial.machine.start()
             for member in trial.members:
-                await trial.eventually(lambda m=member: unclaimed(trial, m), 30)
+                await trial.eventually(partial(unclaimed, trial, member), 30)
                 row = await trial.row_becomes("old", member, 30, state="Conflict")
                 assert "NewerRevision" in str(row["problems"]) and "new epoch" in str(row["problems"])
             assert "NewerRevision" in str(await trial.row_becomes("spread", second, 30, state="Removing"))

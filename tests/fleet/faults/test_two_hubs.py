@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ GIVEN_UP = 40.0
 
 
 @pytest.fixture
-def other(zygote: Zygote, fleet: Fleet, tmp_path: Path) -> AsyncIterator[FaultyHub]:
+def other(zygote: Zygote, fleet: Fleet, tmp_path: Path) -> Iterator[FaultyHub]:
     hub = FaultyHub(zygote, fleet, tmp_path, "other")
     try:
         yield hub
