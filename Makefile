@@ -26,6 +26,7 @@ lint: venv       ## style, types, layers, and what is generated is fresh
 	$(PYTHON) -m atoll.api.crds --check
 	$(PYTHON) -m atoll.api.reference --check
 	$(PYTHON) -m atoll.cli.reference --check
+	$(PYTHON) -m atoll.install.manifests --check
 
 test: lint binaries  ## lint, then every test; ARGS="-k name" for some
 	$(PYTHON) -m pytest $(ARGS)
@@ -34,6 +35,7 @@ crds: venv       ## write what is generated from the API's types and the command
 	$(PYTHON) -m atoll.api.crds
 	$(PYTHON) -m atoll.api.reference
 	$(PYTHON) -m atoll.cli.reference
+	$(PYTHON) -m atoll.install.manifests
 
 docs: venv       ## docs/_build/index.html
 	.venv/bin/sphinx-build -q -W -b html docs docs/_build

@@ -66,7 +66,8 @@ def explain(error: Exception) -> CommandError:
             return CommandError("; ".join(f"{c.field}: {c.message}" for c in error.causes))
         case errors.NotFound() if "page not found" in message or "could not find the requested resource" in message:
             return CommandError(
-                "this cluster does not know Atoll's kinds", "choose the hub with --context, or make a fleet: atoll up"
+                "this cluster does not know Atoll's kinds",
+                "choose the hub with --context, or make it one: atoll install",
             )
         case errors.KubeError():
             return CommandError(message)

@@ -314,7 +314,7 @@ def talking_to(whom: str) -> Iterator[None]:
         raise JoinError(f"{whom} can't be reached: {error}", hint) from error
     except (NotFound, KindNotServed) as error:
         raise JoinError(
-            f"{whom} lacks what Atoll needs: {error}", "on the hub, `atoll hub` installs Atoll's kinds"
+            f"{whom} lacks what Atoll needs: {error}", "on the hub's cluster, `atoll install` brings Atoll's kinds"
         ) from error
     except Invalid as error:
         raise JoinError(f"{whom} refuses it: {error}") from error
