@@ -18,6 +18,7 @@ from atoll.kube.client import Client
 from atoll.kube.errors import KubeError, NotFound
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import CONFIGMAPS, NAMESPACES
+from atoll.runtime.supervise import keep
 from atoll.runtime.watchset import WatchSet
 
 Json = dict[str, Any]
@@ -134,7 +135,7 @@ class Site:
         async with WatchSet(self.client, labels, index, namespaces=namespaces) as watches:
             self.watches = watches
             member = Member(self.name, "uid", "v1", self.client, self.hub, watches)
-            task = asyncio.create_task(self.deliverer.engage(member))
+            task = asyncio.create_task(keep("deliver", lambda: self.deliverer.engage(member)))
             try:
                 yield
             finally:

@@ -110,10 +110,8 @@ async def test_another_hubs_object_is_never_taken(site: Site, fleet: Any) -> Non
 async def test_a_newer_revision_is_never_replaced(site: Site) -> None:
     app = site.app(ns := site.namespace())
     await app.deliver(configmap("one", ns, a="new"), epoch=2, sequence=1)
-    await app.deliver(configmap("one", ns, a="old"), epoch=1, sequence=9, state="Conflict")
-    trouble = app.trouble("one")
-    assert trouble
-    assert trouble.reason == "NewerRevision"
+    outcome = await app.deliver(configmap("one", ns, a="old"), epoch=1, sequence=9, state="Conflict")
+    assert {o.reason for o in outcome.objects} == {"NewerRevision"}
     assert (await site.live(CONFIGMAPS, "one", ns)).body()["data"] == {"a": "new"}
     await app.deliver(configmap("two", ns), epoch=1, sequence=10, state="Conflict")
     live = await site.live(CONFIGMAPS, "one", ns)

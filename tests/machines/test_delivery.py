@@ -11,9 +11,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.delivering import App, Site, configmap, eventually
+from tests.machines.effort import effort
 
 from atoll.api.delivery import Removal
 from atoll.api.names import LABEL_APP, LABEL_HUB
@@ -25,20 +26,17 @@ from atoll.testing.fakeapi import Delay, FakeApi, Refuse, Reset, Rule
 NAMES = ("a", "b", "c", "d")
 NAMESPACE = "demo"
 WANTED = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(("1", "2")), min_size=1)
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("submit"), st.integers(0, 1), WANTED),
-        st.tuples(st.just("remove"), st.integers(0, 1), st.booleans()),
-        st.tuples(st.just("edit"), st.sampled_from(NAMES)),
-        st.tuples(st.just("delete"), st.sampled_from(NAMES)),
-        st.tuples(st.just("unmark"), st.sampled_from(NAMES)),
-        st.tuples(st.just("reconnect")),
-        st.tuples(st.just("faults"), st.integers(0, 3)),
-        st.tuples(st.just("heal")),
-        st.tuples(st.just("pause"), st.sampled_from((0.0, 0.005, 0.05))),
-    ),
-    max_size=25,
+SUBMIT = st.tuples(st.just("submit"), st.integers(0, 1), WANTED)
+MEDDLE = st.tuples(st.sampled_from(("edit", "delete", "unmark")), st.sampled_from(NAMES))
+OTHER = st.one_of(
+    st.tuples(st.just("remove"), st.integers(0, 1), st.booleans()),
+    st.tuples(st.just("reconnect")),
+    st.tuples(st.just("faults"), st.integers(0, 3)),
+    st.tuples(st.just("heal")),
 )
+PAUSE = st.sampled_from((0.0, 0.0, 0.005, 0.03))
+STEPS = st.lists(st.tuples(st.one_of(SUBMIT, MEDDLE, MEDDLE, OTHER), PAUSE), min_size=8, max_size=25)
+"""What happens, and the seconds until the next."""
 FAULTS = (
     Rule(Refuse(500, "InternalError"), rate=0.3),
     Rule(Reset(after=True), rate=0.2),
@@ -82,8 +80,6 @@ class World:
                 self.api.faults.rules.append(FAULTS[number])
             case ("heal",):
                 self.api.faults.heal()
-            case ("pause", seconds):
-                await asyncio.sleep(seconds)
             case (what, name):
                 with suppress(KubeError):
                     await self._meddle(what, f"0{name}")
@@ -119,19 +115,22 @@ async def worlds() -> AsyncIterator[World]:
             await world.disconnect()
 
 
-async def run(steps: list[tuple[Any, ...]]) -> None:
+async def run(steps: list[tuple[tuple[Any, ...], float]]) -> None:
     async with worlds() as world:
         bystander = await world.site.plain.create(CONFIGMAPS, configmap("bystander", "default", v="mine"))
-        for step in steps:
+        for step, pause in steps:
             await world.do(step)
+            await asyncio.sleep(pause)
         world.api.faults.heal()
         await eventually(world.settled, 30)
         assert await world.site.plain.get(CONFIGMAPS, "bystander", "default") == bystander
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@effort(40)
 @given(STEPS)
-def test_the_member_comes_to_hold_what_is_wanted_and_bystanders_stay(steps: list[tuple[Any, ...]]) -> None:
+def test_the_member_comes_to_hold_what_is_wanted_and_bystanders_stay(
+    steps: list[tuple[tuple[Any, ...], float]],
+) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         asyncio.run(run(steps))

@@ -12,6 +12,9 @@ from atoll.kube.objects import Object
 from atoll.runtime.informer import Change
 from atoll.runtime.watchset import WatchSet
 
+PATIENCE = 5.0
+"""Seconds in which the watch brings what we wrote."""
+
 
 class Record:
     """One object. `version` is the resourceVersion at which it was last found, or made, as it should be."""
@@ -105,8 +108,10 @@ class Ledger:
         """Workloads that autoscalers of this very delivery scale."""
         self.defines: dict[GroupKind, ObjectId] = {}
         """The CRDs of this very delivery, by the kinds that they define."""
-        self.behind: dict[ObjectId, Object] = {}
-        """Answers to our own writes that the watch has not brought yet."""
+        self.behind: dict[ObjectId, tuple[Object, float]] = {}
+        """Answers to our own writes that the watch has not brought yet, and when they came."""
+        self.vanished: dict[ObjectId, str] = {}
+        """Objects that left the watch: the last resourceVersion that it had of each."""
         self.compiled: Delivery | None = None
         self.reported: Outcome | None = None
         self.began = 0.0
@@ -117,6 +122,7 @@ class Ledger:
         self.target = target
         self.all_dirty = self.strays = True
         self.began = 0.0
+        self.sent_away.clear()  # what was let go may be taken again, and the same object let go again
         for record in self.records.values():
             record.failures, record.due = 0, 0.0
 
@@ -140,16 +146,17 @@ class Ledger:
         record.outcome, record.digest, record.failures, record.due = None, item.digest, 0, 0.0
         record.retained = item.retained
         record.version, record.uid = live.resource_version, live.uid
-        if written:
-            self.behind[item.id] = live
-        else:
-            self.behind.pop(item.id, None)
+        self.behind.pop(item.id, None)
+        self.sent_away.pop(item.id, None)
+        vanished = self.vanished.pop(item.id, "")
+        if written and (not vanished or older(vanished, live.resource_version)):
+            self.behind[item.id] = live, time.monotonic()
 
     def current(self, key: ObjectId, cached: Object | None) -> Object | None:
         """The newest known state: the watch's, or the answer to our write while the watch is behind."""
-        written = self.behind.get(key)
-        if written is None:
+        if key not in self.behind:
             return cached
+        written, _ = self.behind[key]
         if cached is not None and not older(cached.resource_version, written.resource_version):
             del self.behind[key]
             return cached
@@ -162,6 +169,21 @@ class Ledger:
             if (live := self.current(key, watches.get(key))) is not None:
                 found[key] = live
         return list(found.values())
+
+    def _vanished(self, key: ObjectId, last: Object | None) -> None:
+        """The watch has nothing of the object any more; the answer to our write may come after this, or came before."""
+        if last is not None:
+            self.vanished[key] = last.resource_version
+            written, _ = self.behind.get(key, (None, 0.0))
+            if written is not None and written.uid == last.uid:
+                del self.behind[key]
+
+    def overdue(self) -> None:
+        """Look again at what the watch should have brought by now: somebody may have taken it away meanwhile."""
+        now = time.monotonic()
+        for key in [key for key, (_, since) in self.behind.items() if now - since >= PATIENCE]:
+            del self.behind[key]
+            self.dirty.add(key)
 
     @property
     def leaving(self) -> bool:
@@ -199,9 +221,7 @@ class Ledger:
             return self.strays or key in self.kept
         record = self.record(key)
         if new is None:
-            written = self.behind.get(key)
-            if written is not None and change.old is not None and written.uid == change.old.uid:
-                del self.behind[key]
+            self._vanished(key, change.old)
         elif new.resource_version == record.version:
             self.behind.pop(key, None)
             return False

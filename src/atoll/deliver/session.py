@@ -14,7 +14,7 @@ from atoll.deliver.carrying import Carrying
 from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, established
-from atoll.deliver.ledger import Ledger
+from atoll.deliver.ledger import PATIENCE, Ledger
 from atoll.deliver.marks import newer_text, revision_of
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.order import CRD
@@ -171,6 +171,7 @@ class Session:
             return Done()
         if not delivery.objects and not delivery.allow_empty:
             return self._empty(ledger, delivery)
+        ledger.overdue()
         try:
             await self._carrying.carry(ledger, delivery)
         except KubeError as error:
@@ -273,6 +274,8 @@ def _next(ledger: Ledger) -> Decision:
     waits = [record.due - now for _, record in ledger.waiting()]
     if ledger.strays or ledger.leaving:
         waits.append(LOOK_AGAIN)
+    if ledger.behind:
+        waits.append(PATIENCE)
     return Wait(max(0.001, min(waits))) if waits else Done()
 
 
