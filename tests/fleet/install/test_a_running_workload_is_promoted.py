@@ -237,7 +237,7 @@ async def test_pods_live_on_and_edits_arrive(running: Installed) -> None:
         assert (await member.get(CONFIGMAPS, "settings", NAMESPACE)).body()["data"] == {"LOG_LEVEL": "debug"}
 
         async def arrived() -> bool:
-            return (await member.get(SECRETS, "database", NAMESPACE)).body()["data"]["PASSWORD"] == "c3RhcGxl"
+            return bool((await member.get(SECRETS, "database", NAMESPACE)).body()["data"]["PASSWORD"] == "c3RhcGxl")
 
         await eventually(arrived, 15)
 

@@ -57,7 +57,7 @@ async def test_a_namespace_is_opened_by_its_admins(hub: Installed) -> None:
         await client.patch(SECRETS, "key", "opened", {"stringData": {"k": "new"}}, type="merge")
 
         async def arrived() -> bool:
-            return (await member.get(SECRETS, "key", "opened")).body()["data"]["k"] == "bmV3"
+            return bool((await member.get(SECRETS, "key", "opened")).body()["data"]["k"] == "bmV3")
 
         await eventually(arrived, 15)
         assert (await condition(client, "closed", "app", "Accepted"))["status"] == "False"
