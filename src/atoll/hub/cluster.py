@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 LOAD_EVERY = 30.0
 """Seconds between status writes that only follow the load (requested resources)."""
 ROTATION_RETRY = 60.0
+SECRET_GRACE = 5.0
 
 
 class ClusterController:
@@ -68,6 +69,7 @@ class ClusterController:
         self._replan = replan
         self.capacities: dict[str, Capacity] = {}
         self._load_written: dict[str, float] = {}
+        self._bereft: dict[str, float] = {}
 
     async def reconcile(self, name: str) -> Decision:
         live = self._clusters.get(cluster_id(name))
@@ -76,7 +78,7 @@ class ClusterController:
         try:
             if live.deleting:
                 self._planned_no_longer(name)
-                if CLUSTER_FINALIZER in live.finalizers:
+                if CLUSTER_FINALIZER in live.finalizers and self._fleet.member(name) is None:
                     self._reach(live.read(Cluster))  # a hub that has just started hasn't yet
                 return await self._departure.step(live)
             if CLUSTER_FINALIZER not in live.finalizers:
@@ -88,6 +90,8 @@ class ClusterController:
     async def _work(self, live: Object) -> Decision:
         cluster = live.read(Cluster)
         metrics.expect_cluster(cluster.metadata.name)
+        if grace := self._grace(cluster):
+            return Wait(grace)
         credential = self._reach(cluster)  # 1 how it is reached
         self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
         facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
@@ -102,10 +106,9 @@ class ClusterController:
         """Hand the connection to the fleet; with credentials that can't be used it isn't tried."""
         name = cluster.metadata.name
         try:
-            wanted = secret_name(cluster)
-            secret = self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, wanted))
+            secret = self._secret(cluster)
             if secret is None:
-                raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{wanted} does not exist")
+                raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{secret_name(cluster)} does not exist")
             config, fingerprint = read_secret(secret)
             credential = credentials.read(secret, config)
             namespaces = credential.namespaces
@@ -116,6 +119,20 @@ class ClusterController:
             fingerprint = credentials.fingerprint(config)
         self._fleet.join(Target(name, config, fingerprint, cluster.status.uid or credential.cluster_uid, namespaces))
         return credential
+
+    def _secret(self, cluster: Cluster) -> Object | None:
+        return self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, secret_name(cluster)))
+
+    def _grace(self, cluster: Cluster) -> float:
+        """Seconds for which a cluster that has just lost its Secret stays connected: 0 for any other.
+
+        Who deletes both wants it to leave, and to be cleaned up first.
+        """
+        name, now = cluster.metadata.name, time.monotonic()
+        if self._fleet.member(name) is None or cluster.spec.connection.direct is None or self._secret(cluster):
+            self._bereft.pop(name, None)
+            return 0.0
+        return max(0.0, self._bereft.setdefault(name, now) + SECRET_GRACE - now)
 
     def _settle_debts(self, name: str) -> None:
         member = self._fleet.member(name)
@@ -135,7 +152,7 @@ class ClusterController:
         member, now = self._fleet.member(name), time.time()
         if now < due:
             return due - now
-        secret = self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, secret_name(cluster)))
+        secret = self._secret(cluster)
         if member is None or secret is None:
             return ROTATION_RETRY
         try:

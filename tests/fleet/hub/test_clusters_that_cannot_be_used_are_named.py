@@ -71,9 +71,10 @@ class Newcomer:
 
         await self.world.eventually(check, 20)
 
-    async def gone(self) -> None:
+    async def gone(self, *, secret_first: bool = False) -> None:
         """Delete both, and wait for the Cluster to go."""
-        for resource, namespace in ((CLUSTERS, ""), (SECRETS, SYSTEM_NAMESPACE)):
+        both = ((CLUSTERS, ""), (SECRETS, SYSTEM_NAMESPACE))
+        for resource, namespace in reversed(both) if secret_first else both:
             with contextlib.suppress(NotFound):
                 await self.world.hub.delete(resource, self.name, namespace)
 
@@ -117,7 +118,7 @@ EXEC = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/b
 PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n").decode()
 
 UNUSABLE: dict[str, tuple[Callable[[World], str], tuple[str, ...]]] = {
-    "no YAML": (lambda _: "apiVersion: [v1", ("line 1",)),
+    "no YAML": (lambda _: "apiVersion: [v1", ("not YAML", "line ")),
     "no kubeconfig": (lambda _: "hello: world", ("context",)),
     "no such context": (
         lambda w: with_user(w, {"token": "t"}).replace('"current-context": "x"', '"current-context": "y"'),
@@ -234,6 +235,13 @@ async def test_another_cluster_under_an_old_name_is_refused(world: World, newcom
     newcomer.apply(admin(world, "hub").to_kubeconfig())
     await newcomer.ready()
     assert (await newcomer.status())["uid"] == uid
+
+
+@pytest.mark.parametrize("secret_first", [False, True])
+async def test_a_cluster_goes_with_its_secret(world: World, newcomer: Newcomer, secret_first: bool) -> None:
+    newcomer.apply(admin(world, "hub").to_kubeconfig())
+    await newcomer.ready()
+    await newcomer.gone(secret_first=secret_first)
 
 
 async def hub_id(world: World) -> str:
