@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-import pytest
 from tests.fleet.hub.world import CONFIGMAPS, DEPLOYMENTS, World, configmap, deployment
 
 from atoll.kube.errors import ApiError, KubeError, NotFound
@@ -249,17 +248,16 @@ async def test_of_two_applications_the_first_has_the_object_and_the_second_is_to
 
 
 @asynccontextmanager
-async def replicas_seen(world: World, member: str, name: str) -> AsyncIterator[list[int]]:
-    """Every value of the Deployment's spec.replicas from now on, by a watch."""
-    client, seen = world.clients[member], list[int]()
+async def replicas_seen(world: World, member: str) -> AsyncIterator[dict[str, list[int]]]:
+    """Every value of each Deployment's spec.replicas from now on, by a watch."""
+    client, seen = world.clients[member], dict[str, list[int]]()
     listing = await client.list(DEPLOYMENTS, world.namespace)
 
     async def watch() -> None:
-        stream = client.watch(DEPLOYMENTS, listing.resource_version, world.namespace, fields=f"metadata.name={name}")
-        async with aclosing(stream) as events:
+        async with aclosing(client.watch(DEPLOYMENTS, listing.resource_version, world.namespace)) as events:
             async for event in events:
                 if event.type in {"ADDED", "MODIFIED"}:
-                    seen.append(event.object.body()["spec"]["replicas"])
+                    seen.setdefault(event.object.name, []).append(event.object.body()["spec"]["replicas"])
 
     task = asyncio.create_task(watch())
     try:
@@ -270,48 +268,43 @@ async def replicas_seen(world: World, member: str, name: str) -> AsyncIterator[l
             await task
 
 
-def autoscaler(least: int) -> Json:
+def autoscaler(name: str, least: int) -> Json:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "web"},
+        "metadata": {"name": name},
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "minReplicas": least,
             "maxReplicas": 20,
         },
     }
 
 
-@pytest.mark.parametrize("whose", ["in the application", "somebody's on the member"])
-async def test_an_autoscaler_that_comes_later_never_makes_replicas_fall(world: World, whose: str) -> None:
+async def test_an_autoscaler_that_comes_later_never_makes_replicas_fall(world: World) -> None:
+    """Be it the Application's own, or somebody's on the member."""
     first = world.members[0]
-    await world.deploy("app", [deployment("web", replicas=10)], [first])
+    names = ("own", "others")
+    await world.deploy("app", [deployment(name, replicas=10) for name in names], [first])
     await world.ready("app", 40)
-    async with replicas_seen(world, first, "web") as seen:
-        scaler = autoscaler(12)
-        if whose == "in the application":
-            await world.patch("app", {"manifests": [deployment("web", replicas=10), scaler]})
-        else:
-            scaler["metadata"]["namespace"] = world.namespace
-            await world.clients[first].create(HPAS, scaler)
+    own, others = (autoscaler(name, 12) for name in names)
+    others["metadata"]["namespace"] = world.namespace
+    async with replicas_seen(world, first) as seen:
+        await world.clients[first].create(HPAS, others)
+        await world.patch("app", {"manifests": [own, *(deployment(name, replicas=10) for name in names)]})
 
         async def scaled() -> bool:
-            return 12 in seen
+            return all(12 in seen.get(name, ()) for name in names)
 
         await world.eventually(scaled, 40)  # the autoscaler's controller looks every 15 s
         # the next delivery leaves them to it
-        manifests = [deployment("web", image="nginx:1.29", replicas=10)]
-        await world.patch("app", {"manifests": manifests + ([scaler] if whose == "in the application" else [])})
-
-        async def changed() -> bool:
-            found = await world.find(first, DEPLOYMENTS, "web")
-            image = found["spec"]["template"]["spec"]["containers"][0]["image"] if found else ""
-            return bool(image == "nginx:1.29")
-
-        await world.eventually(changed)
+        changed = [deployment(name, image="nginx:1.29", replicas=10) for name in names]
+        await world.patch("app", {"manifests": [own, *changed]})
         await world.ready("app", 40)
-        assert seen == sorted(seen), f"replicas fell: {seen}"
-        assert seen[0] >= 10
-        assert seen[-1] == 12
+        for name in names:
+            found = await world.find(first, DEPLOYMENTS, name)
+            assert found is not None
+            assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx:1.29"
+            assert seen[name] == sorted(seen[name]), f"replicas of {name} fell: {seen}"
+            assert (seen[name][0] >= 10, seen[name][-1]) == (True, 12)
     assert (await world.row("app", first))["state"] == "Applied", "there is no fight"
