@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
-from tests.fleet.conftest import Fleet
 
 from atoll.kube.client import Client
 from atoll.kube.errors import Expired, KindNotServed, NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, PODS
+from tests.fleet.conftest import Fleet
 
 
 @pytest.fixture

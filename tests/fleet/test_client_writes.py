@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.fleet.conftest import Fleet
 
 from atoll.kube.client import Client
 from atoll.kube.errors import (
@@ -22,6 +21,7 @@ from atoll.kube.errors import (
 )
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, SECRETS
+from tests.fleet.conftest import Fleet
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.delivering import Site, configmap, deployment, eventually, sites
 
 from atoll.api.names import APPLYSET_GROUP_KINDS, APPLYSET_LABEL_ID, SYSTEM_NAMESPACE, applyset_parent
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, SECRETS
+from tests.delivering import Site, configmap, deployment, eventually, sites
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.delivering import Json, Site, configmap, deployment, eventually, sites
 
 from atoll.api.application import Retain, Target
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS
+from tests.delivering import Json, Site, configmap, deployment, eventually, sites
 
 HPAS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 REPLICAS = Retain(Target(kind="Deployment"), "/spec/replicas")

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.delivering import Json, Site, configmap, deployment, eventually, object_id, sites
 
 from atoll.kube.errors import NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS, JOBS, NAMESPACES
+from tests.delivering import Json, Site, configmap, deployment, eventually, object_id, sites
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from tests.delivering import Json, Site, configmap, eventually, sites
 
 from atoll.kube.errors import KubeError, NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS, SECRETS
+from tests.delivering import Json, Site, configmap, eventually, sites
 
 GROUP = "admissionregistration.k8s.io"
 

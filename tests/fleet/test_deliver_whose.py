@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.delivering import Site, configmap, deployment, eventually, sites
 
 from atoll.api.intent import Revision
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES
+from tests.delivering import Site, configmap, deployment, eventually, sites
 
 
 @pytest.fixture

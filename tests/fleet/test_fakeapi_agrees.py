@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.fleet.conftest import Fleet
 
 from atoll.api.objects import Json
 from atoll.kube.client import Client
@@ -13,6 +12,7 @@ from atoll.kube.errors import ApiError, FieldConflict
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES
 from atoll.testing.fakeapi import FakeApi
+from tests.fleet.conftest import Fleet
 
 MANAGERS = ("one", "two", "three")
 

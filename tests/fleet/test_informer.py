@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.fleet.conftest import Fleet
 
 from atoll.kube.client import Client
 from atoll.kube.config import load_kubeconfig
@@ -18,6 +17,7 @@ from atoll.runtime.changes import Change
 from atoll.runtime.informer import Informer
 from atoll.runtime.ratelimit import Backoff
 from atoll.testing.faultproxy import Cut, Expire, FaultProxy, to
+from tests.fleet.conftest import Fleet
 
 State = str | None
 

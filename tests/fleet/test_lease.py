@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.fleet.conftest import Fleet
 
 from atoll.kube.client import Client
 from atoll.kube.config import load_kubeconfig
 from atoll.kube.resources import LEASES, NAMESPACES
 from atoll.runtime.lease import LeaderElection
 from atoll.testing.faultproxy import FaultProxy, Rule
+from tests.fleet.conftest import Fleet
 
 
 class Candidate:

@@ -8,12 +8,12 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.fleet.conftest import Fleet
 
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import DEPLOYMENTS, EVENTS, JOBS, NAMESPACES, NODES, PODS, SERVICES
+from tests.fleet.conftest import Fleet
 
 Body = dict[str, Any]
 

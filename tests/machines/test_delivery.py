@@ -13,8 +13,6 @@ from typing import Any
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.delivering import App, Site, configmap, eventually
-from tests.machines.effort import effort
 
 from atoll.api.delivery import Removal
 from atoll.api.names import LABEL_APP, LABEL_HUB
@@ -22,6 +20,8 @@ from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.resources import CONFIGMAPS
 from atoll.testing.fakeapi import Delay, FakeApi, Refuse, Reset, Rule
+from tests.delivering import App, Site, configmap, eventually
+from tests.machines.effort import effort
 
 NAMES = ("a", "b", "c", "d")
 NAMESPACE = "demo"

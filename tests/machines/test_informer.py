@@ -12,7 +12,6 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from structlog.testing import capture_logs
-from tests.machines.effort import effort
 
 from atoll.kube.client import Client
 from atoll.kube.objects import Object, of_body
@@ -36,6 +35,7 @@ from atoll.testing.fakeapi import (
     Rule,
     SlowBody,
 )
+from tests.machines.effort import effort
 
 NAMES = st.sampled_from("abc")
 APPS = st.sampled_from(["ours", "theirs"])

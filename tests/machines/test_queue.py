@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.machines.effort import effort
 
 from atoll.runtime.queue import FairQueue, QueueShutDown
+from tests.machines.effort import effort
 
 KEYS = st.builds("{}{}".format, st.sampled_from("abc"), st.integers(1, 2))
 SECONDS = st.integers(-4, 400).map(lambda quarters: quarters / 4)

@@ -74,7 +74,7 @@ class Hub:
         self._scopes = Scopes()
         self._tombstones = Tombstones(client)
         self._recorder = Recorder(client)
-        self._deliverer = Deliverer(self._delivered, leads=leads)
+        self._deliverer = Deliverer(self._delivered, count=metrics.applied, leads=leads)
         self._collector = Collector(self._observed)
 
     async def run(self) -> None:

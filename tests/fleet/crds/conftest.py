@@ -6,12 +6,12 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.fleet.conftest import Fleet
 
 from atoll.api.crds import crds
 from atoll.kube.client import Client
 from atoll.kube.resources import CRDS, NAMESPACES
 from atoll.testing.binaries import Binaries
+from tests.fleet.conftest import Fleet
 
 Kubectl = Callable[..., str]
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.spec.api.spoilt import LIST_KEYS
 
 from atoll.api.objects import identify, split_api_version
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError
+from tests.spec.api.spoilt import LIST_KEYS
 
 
 @pytest.mark.parametrize(("body", "message"), LIST_KEYS, ids=[message for _, message in LIST_KEYS])

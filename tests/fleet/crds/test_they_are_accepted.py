@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.fleet.crds.conftest import Kubectl, established
-from tests.spec.api.shop import APPLICATION, application, difference
-from tests.spec.api.spoilt import NULLS, SHAPE
 
 from atoll.api.crds import DEFINITIONS, root_schema
 from atoll.api.manifests import dump
 from atoll.kube.client import Client
 from atoll.kube.errors import BadRequest, Conflict, Invalid
 from atoll.kube.resources import APPLICATIONS, CLUSTERPROFILES, CLUSTERS
+from tests.fleet.crds.conftest import Kubectl, established
+from tests.spec.api.shop import APPLICATION, application, difference
+from tests.spec.api.spoilt import NULLS, SHAPE
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)

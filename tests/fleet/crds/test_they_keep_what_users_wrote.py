@@ -3,12 +3,12 @@
 from typing import Any
 
 import msgspec
-from tests.fleet.crds.conftest import Kubectl
 
 from atoll.api.application import Application
 from atoll.api.manifests import dump
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS
+from tests.fleet.crds.conftest import Kubectl
 
 SPEC: dict[str, Any] = {
     "manifests": [

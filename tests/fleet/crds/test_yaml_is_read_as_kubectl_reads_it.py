@@ -1,9 +1,8 @@
 """The table of tests/spec/api, asked of the real kubectl."""
 
+from atoll.api.yamltext import read
 from tests.fleet.crds.conftest import Kubectl
 from tests.spec.api.test_yaml_reads_as_kubectl import SCALARS
-
-from atoll.api.yamltext import read
 
 
 def test_every_scalar(kubectl: Kubectl) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import anyio
 import pytest
-from tests.fleet.conftest import Fleet
-from tests.fleet.faults.hubs import FaultyHub, Trial, Zygote
-from tests.fleet.hub.world import prepare
 
 from atoll.fleet.identity import HubIdentity, hub_identity
 from atoll.testing.binaries import Binaries
 from atoll.testing.localfleet import FleetShape, LocalFleet
 from atoll.testing.progress import Lines
+from tests.fleet.conftest import Fleet
+from tests.fleet.faults.hubs import FaultyHub, Trial, Zygote
+from tests.fleet.hub.world import prepare
 
 SHAPE = FleetShape(members=2, nodes=1, audit=True)
 

@@ -11,15 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.delivering import eventually
-from tests.fleet.conftest import Fleet
-from tests.fleet.hub.world import HubProcess, World
-
 from atoll.fleet.identity import HubIdentity
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, NAMESPACES
 from atoll.runtime.failpoints import HITS, VARIABLE
 from atoll.testing.oracle import Dump, dump, touched, wanted_of, wrong
+from tests.delivering import eventually
+from tests.fleet.conftest import Fleet
+from tests.fleet.hub.world import HubProcess, World
 
 Json = dict[str, Any]
 
@@ -96,8 +95,10 @@ class FaultyHub(HubProcess):
         self.until(lambda: not self.alive, "dead", 10, may_die=True)
 
     def stop(self) -> None:
+        """As a user would: what it holds, such as its Lease, it gives back."""
         self.signal(signal.SIGCONT)
-        self.kill()
+        self.signal(signal.SIGTERM)
+        self.until(lambda: not self.alive, "stopped", 20, may_die=True)
 
 
 class Trial(World):

@@ -11,12 +11,11 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from tests.fleet.faults.hubs import Trial
-from tests.fleet.hub.world import configmap
-
 from atoll.api.names import SYSTEM_NAMESPACE, tombstones
 from atoll.fleet.rights import account_name
 from atoll.kube.resources import CONFIGMAPS
+from tests.fleet.faults.hubs import Trial
+from tests.fleet.hub.world import configmap
 
 PROBES = int(os.environ.get("ATOLL_PROBES", "20"))
 STOPPED = 40.0

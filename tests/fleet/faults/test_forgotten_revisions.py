@@ -1,10 +1,10 @@
 """The status is written after the members were. What a hub didn't live to write down doesn't bind its successors."""
 
 import pytest
-from tests.fleet.faults.hubs import Trial
-from tests.fleet.hub.world import configmap
 
 from atoll.kube.resources import CONFIGMAPS
+from tests.fleet.faults.hubs import Trial
+from tests.fleet.hub.world import configmap
 
 
 async def killed_before_telling(trial: Trial, value: str) -> None:

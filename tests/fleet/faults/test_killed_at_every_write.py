@@ -1,10 +1,12 @@
 """kill -9 before and after each kind of write, while an Application is made, changed, thinned out and deleted."""
 
+from collections.abc import Awaitable
+
 import pytest
-from tests.fleet.faults.hubs import Trial
-from tests.fleet.hub.world import configmap, deployment
 
 from atoll.kube.resources import CONFIGMAPS
+from tests.fleet.faults.hubs import Trial
+from tests.fleet.hub.world import configmap, deployment
 
 LIVES = [
     # create                      update                   prune                    delete
@@ -12,67 +14,53 @@ LIVES = [
     ("hub.finalizer.after",       "deliver.apply.after",   "deliver.delete.after",  "deliver.delete.after"),
     ("deliver.namespace.before",  "hub.status.before",     "hub.status.before",     "hub.release.before"),
     ("deliver.namespace.after",   "hub.status.after",      "hub.status.after",      "hub.release.after"),
-    ("deliver.applyset.before",   "",                      "deliver.apply.before",  ""),
-    ("deliver.applyset.after",    "",                      "deliver.apply.after",   ""),
+    ("deliver.applyset.before",   "",                      "deliver.apply.before",  "deliver.unmark.before"),
+    ("deliver.applyset.after",    "",                      "deliver.apply.after",   "deliver.unmark.after"),
     ("deliver.apply.before",      "",                      "",                      ""),
     ("deliver.apply.after",       "",                      "",                      ""),
-    ("hub.status.before",         "",                      "",                      "deliver.unmark.before"),
-    ("hub.status.after",          "",                      "",                      "deliver.unmark.after"),
+    ("hub.status.before",         "",                      "",                      ""),
+    ("hub.status.after",          "",                      "",                      ""),
 ]  # fmt: skip
 
 
-async def dies(trial: Trial, point: str, *, at_once: bool = False) -> None:
+async def killed_at(trial: Trial, point: str, change: Awaitable[object], *, last: bool = False) -> None:
     """The hub that waits for `point` meets it; then another one comes, and all is right.
 
-    `at_once`: as soon as the Application has gone, since it goes last.
+    `last`: as soon as the Application has gone, since it goes last.
     """
-    if point:
-        trial.machine.until(lambda: False, f"killed at {point}", 20, may_die=True)
-        assert trial.machine.hits(point) == 1
-        trial.machine.start()
-    if at_once:
+    if trial.machine.alive:
+        trial.machine.kill()
+    trial.machine.start(failpoints=f"{point}=kill", elect=True)  # under its own name it leads again at once
+    await change
+    trial.machine.until(lambda: False, f"killed at {point}", 20, may_die=True)
+    assert trial.machine.hits(point) == 1
+    trial.machine.start(elect=True)
+    if last:
         await trial.eventually(trial.no_applications, 30)
         assert not await trial.wrongs()
-    await trial.all_right()
-
-
-def arm(trial: Trial, point: str) -> None:
-    if trial.machine.alive:
-        if not point:
-            return
-        trial.machine.kill()
-    trial.machine.start(failpoints=f"{point}=kill" if point else "")
+    else:
+        await trial.ready("app")
+        await trial.all_right()
 
 
 @pytest.mark.parametrize(("create", "update", "prune", "delete"), LIVES, ids=[life[0] for life in LIVES])
 async def test_killed_at_every_write(trial: Trial, create: str, update: str, prune: str, delete: str) -> None:
     first, second = trial.members
-    orphan = "unmark" in delete
-
-    arm(trial, create)
     manifests = [configmap("one", v="1"), configmap("two", v="1"), deployment("web", replicas=0)]
-    await trial.deploy("app", manifests)
-    await dies(trial, create)
-    await trial.ready("app")
-
-    arm(trial, update)
-    await trial.patch("app", {"manifests": [configmap("one", v="2"), *manifests[1:]]})
-    await dies(trial, update)
-    await trial.ready("app")
-
-    arm(trial, prune)
-    await trial.patch("app", {"manifests": [configmap("one", v="3")], "placement": {"clusters": [first]}})
-    await dies(trial, prune)
-    await trial.ready("app")
-    assert await trial.find(second, CONFIGMAPS, "one") is None
-    assert await trial.find(first, CONFIGMAPS, "two") is None
-
-    if orphan:
-        await trial.patch("app", {"deletion": "orphan"})
+    await killed_at(trial, create, trial.deploy("app", manifests))
+    if update:
+        changed = {"manifests": [configmap("one", v="2"), *manifests[1:]]}
+        await killed_at(trial, update, trial.patch("app", changed))
+    if prune:
+        less = {"manifests": [configmap("one", v="3")], "placement": {"clusters": [first]}}
+        await killed_at(trial, prune, trial.patch("app", less))
+        assert await trial.find(second, CONFIGMAPS, "one") is None
+        assert await trial.find(first, CONFIGMAPS, "two") is None
+    if delete:
+        orphan = "unmark" in delete
+        await trial.patch("app", {"deletion": "orphan" if orphan else "delete"})
         await trial.ready("app")
-    arm(trial, delete)
-    await trial.delete("app")
-    await dies(trial, delete, at_once=True)
-    kept = await trial.find(first, CONFIGMAPS, "one")
-    assert (kept is not None) is orphan
-    assert not kept or not any("atoll" in key for key in kept["metadata"].get("labels", ()))
+        await killed_at(trial, delete, trial.delete("app"), last=True)
+        kept = await trial.find(first, CONFIGMAPS, "one")
+        assert (kept is not None) is orphan
+        assert not kept or not any("atoll" in key for key in kept["metadata"].get("labels", ()))

@@ -8,13 +8,23 @@ import os
 import random
 
 import pytest
+
+from atoll.kube.resources import CONFIGMAPS
 from tests.fleet.faults.hubs import Trial
 from tests.fleet.hub.world import configmap, deployment
 
-from atoll.kube.resources import CONFIGMAPS
-
 MOMENTS = int(os.environ.get("ATOLL_MOMENTS", "12"))
 SEED = int(os.environ.get("ATOLL_SEED", "1"))
+LOST = (
+    "",
+    "deliver.apply.after=error@2",
+    "deliver.delete.after=error@1",
+    "deliver.applyset.after=error@1",
+    "hub.status.after=error@1",
+    "hub.finalizer.after=error@1",
+    "hub.release.before=error@1",
+)
+"""Answers that never come: the write was done, and the hub hears of an error."""
 EACH = 6
 """Moments in one life of a namespace."""
 
@@ -88,7 +98,8 @@ async def one_moment(trial: Trial, users: Users, chance: random.Random) -> None:
         trial.machine.kill()
     at_a_write = chance.random() < 0.6
     number = chance.randint(1, 40)
-    trial.machine.start(failpoints=f"*=kill@{number}" if at_a_write else "")
+    lost = chance.choice(LOST)
+    trial.machine.start(failpoints="; ".join(filter(None, (f"*=kill@{number}" if at_a_write else "", lost))))
     for _ in range(chance.randint(1, 4)):
         await users.act()
         await asyncio.sleep(chance.choice((0.0, 0.01, 0.05, 0.3)))

@@ -4,15 +4,15 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.fleet.conftest import Fleet
-from tests.fleet.faults.conftest import SHAPE
-from tests.fleet.faults.hubs import FaultyHub, Trial
-from tests.fleet.hub.world import configmap, prepare
 
 from atoll.api.names import SYSTEM_NAMESPACE, tombstones
 from atoll.fleet.leave import leave
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS, SECRETS
+from tests.fleet.conftest import Fleet
+from tests.fleet.faults.conftest import SHAPE
+from tests.fleet.faults.hubs import FaultyHub, Trial
+from tests.fleet.hub.world import configmap, prepare
 
 
 def killed(machine: FaultyHub, point: str) -> None:

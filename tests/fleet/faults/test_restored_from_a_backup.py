@@ -10,10 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.fleet.conftest import Fleet
-from tests.fleet.faults.conftest import SHAPE
-from tests.fleet.faults.hubs import Trial
-from tests.fleet.hub.world import configmap
 
 from atoll.api.names import HUB_CONFIGMAP, SYSTEM_NAMESPACE
 from atoll.kube.errors import KubeError
@@ -22,6 +18,10 @@ from atoll.testing.localfleet import LocalFleet
 from atoll.testing.localfleet.components import ENVIRONMENT
 from atoll.testing.localfleet.ports import choose
 from atoll.testing.oracle import dump, touched
+from tests.fleet.conftest import Fleet
+from tests.fleet.faults.conftest import SHAPE
+from tests.fleet.faults.hubs import Trial
+from tests.fleet.hub.world import configmap
 
 SERVER, MANAGER, RESTORED = "hub/kube-apiserver", "hub/kube-controller-manager", "etcd-restored"
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+
 from tests.fleet.conftest import Fleet
 from tests.fleet.hub.world import HubProcess, World, prepare
 

@@ -1,10 +1,10 @@
 """Taking a cluster out of the fleet takes nothing down unless that is said, and leaves nothing of Atoll behind."""
 
 import pytest
-from tests.fleet.hub.world import World, configmap
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.kube.resources import CLUSTERPROFILES, CLUSTERS, CONFIGMAPS, NAMESPACES, SECRETS
+from tests.fleet.hub.world import World, configmap
 
 
 async def rejoin(world: World, member: str) -> None:

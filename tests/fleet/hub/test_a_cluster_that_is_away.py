@@ -127,5 +127,3 @@ async def test_objects_of_no_application_are_counted_and_kept(world: World) -> N
         return not await counted()
 
     await world.eventually(no_longer)
-
-

@@ -6,12 +6,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.fleet.hub.world import CONFIGMAPS, World, condition_of, configmap
-
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.connect import read_secret
 from atoll.kube.resources import CLUSTERS, SECRETS
 from atoll.testing.faultproxy import Answer, FaultProxy, Stall, to
+from tests.fleet.hub.world import CONFIGMAPS, World, condition_of, configmap
 
 
 @asynccontextmanager

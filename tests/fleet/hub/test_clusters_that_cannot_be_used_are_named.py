@@ -13,13 +13,13 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
-from tests.fleet.hub.world import CONFIGMAPS, World, condition_of, configmap
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.rights import account_name
 from atoll.kube.config import Config, load_kubeconfig
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CLUSTERROLES, CLUSTERS, SECRETS
+from tests.fleet.hub.world import CONFIGMAPS, World, condition_of, configmap
 
 Json = dict[str, Any]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fleet.hub.dumps import Dump, changes, dump
-from tests.fleet.hub.world import CONFIGMAPS, DEPLOYMENTS, World, condition_of, configmap, deployment
 
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import APPLICATIONS, NAMESPACES
 from atoll.testing.binaries import Binaries
+from tests.fleet.hub.dumps import Dump, changes, dump
+from tests.fleet.hub.world import CONFIGMAPS, DEPLOYMENTS, World, condition_of, configmap, deployment
 
 Json = dict[str, Any]
 

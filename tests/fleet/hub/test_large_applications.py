@@ -3,9 +3,8 @@
 import asyncio
 import time
 
-from tests.fleet.hub.world import CONFIGMAPS, World, configmap
-
 from atoll.kube.resources import APPLICATIONS
+from tests.fleet.hub.world import CONFIGMAPS, World, configmap
 
 MANY = 5000
 AT_ONCE = 32

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from tests.fleet.hub.world import CONFIGMAPS, DEPLOYMENTS, World, configmap, deployment
-
 from atoll.kube.errors import ApiError, KubeError, NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CRDS, NAMESPACES
+from tests.fleet.hub.world import CONFIGMAPS, DEPLOYMENTS, World, configmap, deployment
 
 Json = dict[str, Any]
 

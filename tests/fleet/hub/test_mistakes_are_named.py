@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.fleet.hub.world import CONFIGMAPS, HubProcess, World, configmap, deployment
 
 from atoll.kube.errors import ApiError, Invalid, NotFound, TooLarge
 from atoll.kube.resources import APPLICATIONS, CLUSTERROLES, NAMESPACES
+from tests.fleet.hub.world import CONFIGMAPS, HubProcess, World, configmap, deployment
 
 Json = dict[str, Any]
 

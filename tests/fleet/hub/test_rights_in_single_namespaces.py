@@ -13,9 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.delivering import eventually
-from tests.fleet.conftest import Fleet
-from tests.fleet.hub.world import HubProcess, condition_of, configmap, deployment
 
 from atoll.api.crds import crds
 from atoll.api.names import SYSTEM_NAMESPACE
@@ -26,6 +23,9 @@ from atoll.fleet.leave import leave
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import APPLICATIONS, CLUSTERS, CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, SECRETS
+from tests.delivering import eventually
+from tests.fleet.conftest import Fleet
+from tests.fleet.hub.world import HubProcess, condition_of, configmap, deployment
 
 Json = dict[str, Any]
 CLUSTER_ROLE: Json = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}

@@ -4,6 +4,14 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+
+from atoll.api.names import SYSTEM_NAMESPACE
+from atoll.api.objects import Json
+from atoll.fleet.join import join
+from atoll.kube.config import load_kubeconfig
+from atoll.kube.resources import CLUSTERROLES, CLUSTERS, PODS
+from atoll.testing.binaries import Binaries
+from atoll.testing.localfleet import FleetShape, LocalFleet
 from tests.fleet.conftest import Fleet
 from tests.fleet.hub.world import (
     CONFIGMAPS,
@@ -15,14 +23,6 @@ from tests.fleet.hub.world import (
     deployment,
     prepare,
 )
-
-from atoll.api.names import SYSTEM_NAMESPACE
-from atoll.api.objects import Json
-from atoll.fleet.join import join
-from atoll.kube.config import load_kubeconfig
-from atoll.kube.resources import CLUSTERROLES, CLUSTERS, PODS
-from atoll.testing.binaries import Binaries
-from atoll.testing.localfleet import FleetShape, LocalFleet
 
 HOST = "host"
 """The hub's own cluster, by its name in the fleet."""

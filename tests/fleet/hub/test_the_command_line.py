@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.fleet.hub.world import World, configmap, deployment
 
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, DEPLOYMENTS, SECRETS
+from tests.fleet.hub.world import World, configmap, deployment
 
 
 class Ran(NamedTuple):

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.delivering import eventually
-from tests.fleet.conftest import Fleet
-
 from atoll.api.crds import crds
 from atoll.fleet.join import join
 from atoll.kube.client import Client
@@ -21,6 +18,8 @@ from atoll.kube.config import load_kubeconfig
 from atoll.kube.errors import KubeError, NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES
+from tests.delivering import eventually
+from tests.fleet.conftest import Fleet
 
 Json = dict[str, Any]
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.fleet.install.installed import Installed, fleet_folder
 
 from atoll.testing.binaries import Binaries
 from atoll.testing.localfleet import FleetShape, LocalFleet
 from atoll.testing.progress import Lines
+from tests.fleet.install.installed import Installed, fleet_folder
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.delivering import eventually
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.install.layout import HUB
@@ -33,6 +32,7 @@ from atoll.kube.errors import NotFound
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import APPLICATIONS, DEPLOYMENTS, LEASES, NAMESPACES
 from atoll.testing.localfleet import LocalFleet
+from tests.delivering import eventually
 
 Json = dict[str, Any]
 ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.delivering import eventually
-from tests.fleet.install.installed import Installed, exists, make_namespace, ready
 
 from atoll.api.manifests import dump, load
 from atoll.kube.client import Client
@@ -22,6 +20,8 @@ from atoll.kube.resources import (
     STATEFULSETS,
 )
 from atoll.testing.binaries import Binaries
+from tests.delivering import eventually
+from tests.fleet.install.installed import Installed, exists, make_namespace, ready
 
 Json = dict[str, Any]
 NAMESPACE = "running"

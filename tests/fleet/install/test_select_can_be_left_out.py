@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.delivering import eventually
-from tests.fleet.install.installed import Installed, condition, deploy, exists, make_namespace, ready
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.kube.errors import Forbidden
 from atoll.kube.resources import CLUSTERROLEBINDINGS, CONFIGMAPS, ROLEBINDINGS, SECRETS
+from tests.delivering import eventually
+from tests.fleet.install.installed import Installed, condition, deploy, exists, make_namespace, ready
 
 KEY = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"k": "v"}}
 

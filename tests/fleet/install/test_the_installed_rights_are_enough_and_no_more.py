@@ -9,16 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.delivering import eventually
-from tests.fleet.install.installed import (
-    FORBIDDEN,
-    Installed,
-    deploy,
-    exists,
-    make_namespace,
-    ready,
-    wait,
-)
 
 from atoll.api.manifests import load
 from atoll.api.names import SYSTEM_NAMESPACE, tombstones
@@ -34,6 +24,16 @@ from atoll.kube.resources import (
     DEPLOYMENTS,
     SECRETS,
     VALIDATINGWEBHOOKS,
+)
+from tests.delivering import eventually
+from tests.fleet.install.installed import (
+    FORBIDDEN,
+    Installed,
+    deploy,
+    exists,
+    make_namespace,
+    ready,
+    wait,
 )
 
 EXAMPLE = Path(__file__).parents[3] / "examples/01-first-application/app.yaml"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.fleet.install.installed import Installed, deploy, exists, make_namespace, ready
 
 from atoll.api.names import LABEL_APP, SYSTEM_NAMESPACE
 from atoll.kube.client import Client
@@ -21,6 +20,7 @@ from atoll.kube.resources import (
     SERVICEACCOUNTS,
     VALIDATINGWEBHOOKS,
 )
+from tests.fleet.install.installed import Installed, deploy, exists, make_namespace, ready
 
 CONFIGMAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}, "data": {"a": "1"}}
 

@@ -5,6 +5,7 @@
 from typing import Any
 
 import pytest
+
 from tests.spec.api.shop import (
     APPLICATION,
     DEPLOYMENT,

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.spec.api.shop import APPLICATION
 
 from atoll.api.application import Application
 from atoll.api.validate import validate
+from tests.spec.api.shop import APPLICATION
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

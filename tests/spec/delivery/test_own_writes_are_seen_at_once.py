@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.delivering import App, Site, configmap, deployment, eventually, object_id
 
 from atoll.fleet.member import Member
 from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS
 from atoll.observe.collector import Collector
 from atoll.testing.fakeapi import FakeApi, HangWatch, Rule
+from tests.delivering import App, Site, configmap, deployment, eventually, object_id
 
 WEB = object_id(deployment("web", "demo"))
 

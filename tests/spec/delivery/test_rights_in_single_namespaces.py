@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.delivering import Json, Site, configmap, eventually
 
 from atoll.api.names import APPLYSET_GROUP_KINDS, APPLYSET_NAMESPACES, SYSTEM_NAMESPACE, applyset_parent
 from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS, NAMESPACES
 from atoll.testing.fakeapi import FakeApi, Refuse, Rule
+from tests.delivering import Json, Site, configmap, eventually
 
 ROLE: Json = {
     "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.delivering import Site, configmap, eventually
 
 from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS
 from atoll.testing.fakeapi import FakeApi, Refuse, Reset, Rule
+from tests.delivering import Site, configmap, eventually
 
 
 @asynccontextmanager

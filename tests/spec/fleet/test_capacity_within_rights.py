@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.delivering import eventually
 
 from atoll.api.cluster import Resources
 from atoll.fleet.capacity import Capacity, CapacityCount
@@ -15,6 +14,7 @@ from atoll.kube.client import Client
 from atoll.kube.resources import NODES
 from atoll.runtime.watchset import WatchSet
 from atoll.testing.fakeapi import FakeApi, Refuse, Rule
+from tests.delivering import eventually
 
 
 @asynccontextmanager

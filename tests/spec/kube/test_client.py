@@ -7,7 +7,6 @@ from contextlib import aclosing
 import msgspec
 import pytest
 from aiohttp import web
-from tests.spec.kube.conftest import Connect, Handler, Listen, Serve, answer, configmap, failure
 
 from atoll.kube.bodies import Body
 from atoll.kube.config import Config
@@ -23,6 +22,7 @@ from atoll.kube.errors import (
     Unreachable,
 )
 from atoll.kube.resources import CONFIGMAPS, NAMESPACES
+from tests.spec.kube.conftest import Connect, Handler, Listen, Serve, answer, configmap, failure
 
 BODY = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}, "data": {"k": "v"}}
 PATH = "/api/v1/namespaces/demo/configmaps"

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiohttp import web
-from tests.spec.kube.conftest import Authority, Connect, Serve, answer, failure
 
 from atoll.kube.config import Config, ExecPlugin, Impersonation
 from atoll.kube.credentials import credentials_for
 from atoll.kube.errors import CredentialError, Unauthorized
+from tests.spec.kube.conftest import Authority, Connect, Serve, answer, failure
 
 V1 = "client.authentication.k8s.io/v1"
 

@@ -5,13 +5,13 @@ import asyncio
 import msgspec
 import pytest
 from aiohttp import web
-from tests.spec.kube.conftest import Connect, Serve, answer, failure
 
 from atoll.kube import discovery
 from atoll.kube.discovery import DiscoveryIncomplete
 from atoll.kube.errors import KindNotServed, NotFound, Unavailable
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS
+from tests.spec.kube.conftest import Connect, Serve, answer, failure
 
 VERBS = ["get", "list"]
 

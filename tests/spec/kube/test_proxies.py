@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from tests.spec.kube.conftest import Authority, Connect, Listen, Serve, answer
 
 from atoll.kube.config import Config
 from atoll.kube.errors import Unreachable
 from atoll.kube.proxies import proxy_for
+from tests.spec.kube.conftest import Authority, Connect, Listen, Serve, answer
 
 
 @pytest.mark.parametrize(

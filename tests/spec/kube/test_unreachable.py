@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.spec.kube.conftest import Authority, Connect, Listen, Serve, answer
 
 from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.kube.errors import ConfigError, Unreachable
 from atoll.kube.resources import CONFIGMAPS
 from atoll.kube.tls import context_for
+from tests.spec.kube.conftest import Authority, Connect, Listen, Serve, answer
 
 
 async def fine(_: web.BaseRequest) -> web.StreamResponse:

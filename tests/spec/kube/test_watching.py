@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.spec.kube.conftest import configmap
 
 from atoll.kube.errors import Expired, InternalError, Unreachable
 from atoll.kube.resources import CONFIGMAPS
 from atoll.kube.watching import Lines, WatchDecoder
+from tests.spec.kube.conftest import configmap
 
 
 def line(kind: str, body: object) -> bytes:

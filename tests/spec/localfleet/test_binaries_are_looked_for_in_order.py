@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.spec.localfleet.conftest import VERSIONS, Install, Journal, Site
 
 from atoll.testing.binaries import PROGRAMS, Binaries, MissingBinaryError, catalog, finder
 from atoll.testing.binaries.build import BuildError
 from atoll.testing.binaries.catalog import Sums, architecture, parse_version, release
 from atoll.testing.binaries.download import published
+from tests.spec.localfleet.conftest import VERSIONS, Install, Journal, Site
 
 SERVERS = [program.name for program in PROGRAMS.values() if program.server]
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.spec.localfleet.conftest import Install, Journal
 
 from atoll.testing.binaries import Binaries, MissingBinaryError, build
+from tests.spec.localfleet.conftest import Install, Journal
 
 GO = """#!/bin/sh
 echo "$@" >> {log}

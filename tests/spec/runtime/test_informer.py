@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
-from tests.spec.runtime.conftest import Server, until
 
 from atoll.api.objects import ObjectId
 from atoll.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unreachable
@@ -18,6 +17,7 @@ from atoll.runtime.informer import Change, Informer
 from atoll.runtime.ratelimit import Backoff
 from atoll.telemetry import Metrics
 from atoll.testing.fakeapi import BreakWatch, EndWatch, Fault, Gone, HangWatch, Refuse, Repeat, Reset, Rule, SlowBody
+from tests.spec.runtime.conftest import Server, until
 
 Seen = list[tuple[str, str | None, str | None]]
 Start = Callable[..., AbstractAsyncContextManager["Following"]]

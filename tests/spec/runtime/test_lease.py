@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.spec.runtime.conftest import until
 
 from atoll.kube.client import Client
 from atoll.kube.resources import LEASES
 from atoll.runtime.lease import LeaderElection
 from atoll.testing.fakeapi import FakeApi, Refuse, Reset, Rule, SlowBody
+from tests.spec.runtime.conftest import until
 
 TIMES = {"duration": 0.6, "renew": 0.4, "retry": 0.05}
 

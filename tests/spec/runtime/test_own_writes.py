@@ -3,8 +3,6 @@
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.machines.effort import effort
-from tests.spec.runtime.conftest import Server, until
 
 from atoll.api.objects import ObjectId
 from atoll.kube.client import Listing
@@ -15,6 +13,8 @@ from atoll.runtime.changes import Change
 from atoll.runtime.mirror import Mirror, WentBackError
 from atoll.runtime.watchset import WatchSet
 from atoll.testing.fakeapi import HangWatch, Rule
+from tests.machines.effort import effort
+from tests.spec.runtime.conftest import Server, until
 
 A = ObjectId("", "ConfigMap", "default", "a")
 LABELS = {"ours": "yes"}

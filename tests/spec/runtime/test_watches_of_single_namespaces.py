@@ -1,7 +1,6 @@
 """A WatchSet that may read some namespaces only."""
 
 import pytest
-from tests.spec.runtime.conftest import Server, until
 
 from atoll.api.objects import ObjectId
 from atoll.kube.errors import Forbidden, KubeError
@@ -9,6 +8,7 @@ from atoll.kube.objects import Resource
 from atoll.kube.resources import CLUSTERROLES, CONFIGMAPS, NAMESPACES
 from atoll.runtime.watchset import WatchSet
 from atoll.testing.fakeapi import HangWatch, Refuse, Rule
+from tests.spec.runtime.conftest import Server, until
 
 MAP = CONFIGMAPS.group_kind
 

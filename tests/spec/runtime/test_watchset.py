@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-from tests.spec.runtime.conftest import Server, until
 
 from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.kube.errors import Forbidden, KindNotServed, KubeError, TooManyRequests
@@ -13,6 +12,7 @@ from atoll.kube.resources import CONFIGMAPS, SECRETS
 from atoll.runtime.changes import Change
 from atoll.runtime.watchset import WatchSet
 from atoll.testing.fakeapi import FakeCluster, Kind, Refuse, Rule
+from tests.spec.runtime.conftest import Server, until
 
 CRD: Json = {
     "metadata": {"name": "things.example.org"},
