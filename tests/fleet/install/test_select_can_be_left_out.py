@@ -36,7 +36,7 @@ async def test_a_namespace_is_opened_by_its_admins(hub: Installed) -> None:
     async with hub.client() as client, hub.client("member1") as member:
         for namespace in ("opened", "closed"):
             await make_namespace(client, namespace)
-            await client.apply(SECRETS, KEY, name="key", namespace=namespace, manager="test")
+            await client.apply(SECRETS, KEY, name="key", namespace=namespace, manager="test", force=True)
             await deploy(client, namespace, "app", select=[{"apiVersion": "v1", "kind": "Secret", "name": "key"}])
 
             async def told(namespace: str = namespace) -> bool:

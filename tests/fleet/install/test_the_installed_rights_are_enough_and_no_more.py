@@ -66,9 +66,9 @@ async def test_the_example_is_ready_on_a_joined_member(hub: Installed) -> None:
 async def test_selected_objects_reach_the_member(hub: Installed) -> None:
     async with hub.client() as client, hub.client("member1") as member:
         await make_namespace(client, "rights")
-        await client.apply(CONFIGMAPS, CONFIGMAP, name="settings", namespace="rights", manager="test")
+        await client.apply(CONFIGMAPS, CONFIGMAP, name="settings", namespace="rights", manager="test", force=True)
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"k": "v"}}
-        await client.apply(SECRETS, secret, name="key", namespace="rights", manager="test")
+        await client.apply(SECRETS, secret, name="key", namespace="rights", manager="test", force=True)
         named = (("ConfigMap", "settings"), ("Secret", "key"))
         select = [{"apiVersion": "v1", "kind": kind, "name": name} for kind, name in named]
         await deploy(client, "rights", "selecting", select=select)
