@@ -110,7 +110,7 @@ async def test_a_member_that_hangs(trial: Trial) -> None:
     middle, hung = statistics.median(before), statistics.median(during)
     figures = f"noticed after {noticed:.1f} s, back after {back:.1f} s; p50 {middle * 1e3:.0f} ms, {hung * 1e3:.0f} ms"
     sys.stdout.write(figures)
-    assert hung < middle * float(os.environ.get("ATOLL_LATENCY_FACTOR", "2")), figures
+    assert hung < middle * float(os.environ.get("ATOLL_LATENCY_FACTOR", "3")), figures
 
 
 async def ended(trial: Trial, name: str) -> bool:
