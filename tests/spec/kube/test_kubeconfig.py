@@ -1,17 +1,16 @@
 """Kubeconfigs are read as kubectl reads them; what is wrong is named with file, context, field, and what to do."""
 
 import base64
-import io
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import ryaml
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
+from atoll.api.yamltext import read
 from atoll.kube.config import Config, Impersonation, in_cluster, load_kubeconfig
 from atoll.kube.errors import ConfigError
 
@@ -299,13 +298,11 @@ def test_a_config_comes_back_from_its_kubeconfig(config: Config) -> None:
     """Also through readers of YAML 1.1, for which a bare `yes` or `0777` is no string."""
     text = config.to_kubeconfig()
     assert load_kubeconfig(text) == config
-    old = YAML(typ="safe", pure=True)
-    old.version = (1, 1)
-    assert old.load(text) == ryaml.load(io.StringIO(text.decode()))
+    assert read(text.decode()) == [yaml.safe_load(text)]
 
 
 def test_the_context_may_be_named() -> None:
-    document = ryaml.load(io.StringIO(FULL.to_kubeconfig("eu-1").decode()))
+    document = read(FULL.to_kubeconfig("eu-1").decode())[0]
     assert document["current-context"] == "eu-1"
     assert document["contexts"][0]["context"] == {"cluster": "eu-1", "user": "eu-1", "namespace": "no"}
 
