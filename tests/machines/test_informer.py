@@ -190,7 +190,7 @@ class InformerMachine(RuleBasedStateMachine):
         self.loop.run_until_complete(self.catch_up())
 
     async def catch_up(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while self.copy() != self.truth() or not self.informer.synced:  # noqa: ASYNC110  it is the server we wait for
                 await asyncio.sleep(0.001)
 
