@@ -143,7 +143,7 @@ async def _deploy_example(hub: "Client", progress: "Progress", *, patience: floa
 def _readiness(application: "Json") -> tuple[bool, str]:
     """Whether the hub has seen this generation and calls it Ready, and what it says."""
     status = application.get("status") or {}
-    for condition in status.get("conditions", []):
+    for condition in status.get("conditions") or []:
         if condition["type"] == "Ready":
             fresh = condition.get("observedGeneration", 0) >= application["metadata"]["generation"]
             return fresh and condition["status"] == "True", condition.get("message", "")

@@ -29,8 +29,8 @@ async def hub(fleet: Fleet) -> AsyncIterator[Client]:
 async def established(client: Client, name: str) -> dict[str, Any]:
     with anyio.fail_after(20):
         while True:
-            status: dict[str, Any] = (await client.get(CRDS, name)).body().get("status", {})
-            conditions = {c["type"]: c for c in status.get("conditions", ())}
+            status: dict[str, Any] = (await client.get(CRDS, name)).body().get("status") or {}
+            conditions = {c["type"]: c for c in status.get("conditions") or ()}
             if conditions.get("Established", {}).get("status") == "True":
                 return conditions
             await anyio.sleep(0.05)
