@@ -1,5 +1,6 @@
 """A hub with Atoll's definitions, a namespace of the test's own, and kubectl."""
 
+import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from atoll.api.crds import crds
 from atoll.kube.client import Client
+from atoll.kube.errors import NotFound
 from atoll.kube.resources import CRDS, NAMESPACES
 from atoll.testing.binaries import Binaries
 from tests.fleet.conftest import Fleet
@@ -23,6 +25,7 @@ async def hub(fleet: Fleet) -> AsyncIterator[Client]:
             await client.apply(CRDS, crd, name=crd["metadata"]["name"], manager="atoll", force=True)
         for crd in crds():
             await established(client, crd["metadata"]["name"])
+            await explained(client, crd)
         yield client
 
 
@@ -34,6 +37,18 @@ async def established(client: Client, name: str) -> dict[str, Any]:
             if conditions.get("Established", {}).get("status") == "True":
                 return conditions
             await anyio.sleep(0.05)
+
+
+async def explained(client: Client, crd: dict[str, Any]) -> None:
+    """The server publishes the schemas of new kinds a little later."""
+    spec = crd["spec"]
+    path = f"/openapi/v3/apis/{spec['group']}/{spec['versions'][0]['name']}"
+    with anyio.fail_after(60):
+        while True:
+            with contextlib.suppress(NotFound):
+                if f'"kind":"{spec["names"]["kind"]}"' in await client.text(path):
+                    return
+            await anyio.sleep(0.1)
 
 
 @pytest.fixture

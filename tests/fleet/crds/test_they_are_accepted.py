@@ -31,7 +31,8 @@ def fields(schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
-def test_kubectl_explains_every_field(kubectl: Kubectl, definition: Any) -> None:
+@pytest.mark.usefixtures("hub")
+async def test_kubectl_explains_every_field(kubectl: Kubectl, definition: Any) -> None:
     told = " ".join(kubectl("explain", f"{definition.plural}.{definition.group}", "--recursive").split())
     spec = root_schema(definition.struct)["properties"]["spec"]
     for path, _ in fields(spec, "spec"):
@@ -40,7 +41,8 @@ def test_kubectl_explains_every_field(kubectl: Kubectl, definition: Any) -> None
     assert first[1] in " ".join(kubectl("explain", f"{definition.plural}.{definition.group}.{first[0]}").split())
 
 
-def test_kubectl_knows_short_names_and_the_category(kubectl: Kubectl) -> None:
+@pytest.mark.usefixtures("hub")
+async def test_kubectl_knows_short_names_and_the_category(kubectl: Kubectl) -> None:
     listed = kubectl("api-resources", "--categories", "atoll", "--no-headers")
     assert "atapp" in listed
     assert "atcl" in listed
