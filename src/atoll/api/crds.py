@@ -129,7 +129,7 @@ def crd(definition: Definition) -> AnyJson:
         "name": definition.version,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": root_schema(definition.struct)},
+        "schema": {"openAPIV3Schema": _schema(definition)},
         "subresources": {"status": {}},
     }
     if definition.columns:
@@ -150,6 +150,19 @@ def crd(definition: Definition) -> AnyJson:
         "metadata": {"name": definition.name},
         "spec": {"group": definition.group, "names": names, "scope": definition.scope, "versions": [version]},
     }
+
+
+def _schema(definition: Definition) -> Schema:
+    """A status of ours has one writer, which writes all of it: it is one value to the API server.
+
+    The server would else record who owns which of its fields, which is longer than the status itself and a third of
+    what a write costs.
+    """
+    schema = root_schema(definition.struct)
+    if definition.group == GROUP:
+        properties = schema["properties"]
+        properties["status"] = properties["status"] | {"x-kubernetes-map-type": "atomic"}
+    return schema
 
 
 def root_schema(struct: type[Base]) -> Schema:
