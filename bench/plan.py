@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from atoll.api.application import Difference, ImageRule, Placement, Replicas
 from atoll.api.common import LabelSelector
+from atoll.api.differences import Difference, ImageRule
 from atoll.api.intent import Intent, Revision
 from atoll.api.objects import Key
+from atoll.api.placement import Placement
+from atoll.api.replicas import Replicas
 from atoll.plan.model import Snapshot
 from atoll.plan.planner import plan
 from atoll.testing.worlds import cluster, deployment, fleet, intent

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from atoll.api.application import Retain, Target
+from atoll.api.application import Retain
+from atoll.api.differences import Target
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS
 from tests.delivering import Json, Site, configmap, deployment, eventually, sites

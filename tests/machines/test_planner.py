@@ -7,11 +7,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from atoll.api.application import Difference, ImageRule, Placement, Replicas
 from atoll.api.cluster import Taint
 from atoll.api.common import LabelSelector
+from atoll.api.differences import Difference, ImageRule
 from atoll.api.intent import Intent
 from atoll.api.objects import Key
+from atoll.api.placement import Placement
+from atoll.api.replicas import Replicas
 from atoll.plan.model import ClusterFacts, Plan, Snapshot
 from atoll.plan.planner import plan
 from atoll.plan.scalable import own_replicas

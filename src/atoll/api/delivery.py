@@ -4,9 +4,10 @@ from typing import Literal
 
 import msgspec
 
-from atoll.api.application import ClusterState, Retain
+from atoll.api.application import Retain
 from atoll.api.intent import Revision
 from atoll.api.objects import Key, Manifest, ObjectId
+from atoll.api.status import ClusterState
 
 
 class Delivery(msgspec.Struct, frozen=True):

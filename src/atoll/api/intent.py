@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from atoll.api.application import Difference, HealthRule, Placement, Replicas, Retain, Toleration
+from atoll.api.application import HealthRule, Retain
+from atoll.api.differences import Difference
 from atoll.api.objects import Key, Manifest, ObjectId
+from atoll.api.placement import Placement, Toleration
+from atoll.api.replicas import Replicas
 
 
 class Revision(NamedTuple):

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from atoll.api.application import Health
 from atoll.api.objects import Key, ObjectId
+from atoll.api.status import Health
 
 
 class Problem(msgspec.Struct, frozen=True):

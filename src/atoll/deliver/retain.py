@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from atoll.api.application import Retain, Target
+from atoll.api.application import Retain
+from atoll.api.differences import Target
 from atoll.api.names import FIELD_MANAGER, HANDOVER_MANAGER
 from atoll.api.objects import Json, Manifest
 from atoll.deliver.ownership import Entry

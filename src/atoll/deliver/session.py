@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from atoll.api.application import ClusterState
 from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
 from atoll.api.intent import Revision
 from atoll.api.objects import GroupKind, Key, ObjectId
+from atoll.api.status import ClusterState
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.carrying import Carrying
 from atoll.deliver.departures import Departures

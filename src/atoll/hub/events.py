@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from atoll.api.application import ApplicationStatus
 from atoll.api.common import Condition
+from atoll.api.status import ApplicationStatus
 from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object

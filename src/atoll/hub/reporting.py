@@ -4,8 +4,8 @@ import time
 
 import msgspec
 
-from atoll.api.application import ApplicationStatus
 from atoll.api.objects import Key
+from atoll.api.status import ApplicationStatus
 from atoll.fleet.fleet import Fleet
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.events import Recorder

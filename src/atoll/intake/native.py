@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from atoll.api.application import Application, Placement
+from atoll.api.application import Application
 from atoll.api.intent import Intent, Revision
 from atoll.api.objects import Json, Key, identify, manifest
+from atoll.api.placement import Placement
 from atoll.api.scopes import Scopes
 from atoll.intake import allocated, serverset
 from atoll.intake.lists import flatten

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from atoll.api.application import ApplicationStatus, ClusterRow, PlacedCluster
+from atoll.api.status import ApplicationStatus, ClusterRow, PlacedCluster
 from atoll.observe.reduce import SEVERITY
 
 FEW = 100

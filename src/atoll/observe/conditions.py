@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from atoll.api.application import ClusterRow
 from atoll.api.common import Condition
+from atoll.api.status import ClusterRow
 from atoll.observe.wording import clean
 
 Truth = Literal["True", "False", "Unknown"]

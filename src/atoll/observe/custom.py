@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
-from atoll.api.application import Health, HealthRule
+from atoll.api.application import HealthRule
 from atoll.api.expressions import Expression, ExpressionError
 from atoll.api.objects import GroupKind, Json, split_api_version
 from atoll.api.observation import ObjectHealth
+from atoll.api.status import Health
 from atoll.observe.wording import clean
 
 REASON = "HealthRule"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from atoll.api.application import Health
 from atoll.api.objects import Json
 from atoll.api.observation import ObjectHealth
+from atoll.api.status import Health
 
 STALE = "StaleGeneration"
 

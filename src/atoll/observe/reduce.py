@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from atoll.api.application import Health
 from atoll.api.objects import GroupKind, ObjectId
 from atoll.api.observation import ObjectHealth, Problem
+from atoll.api.status import Health
 from atoll.observe.problems import GRAVE, MOST, PATIENT
 
 ORDER: tuple[Health, ...] = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown")

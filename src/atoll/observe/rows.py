@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from atoll.api.application import ClusterRow, ClusterState, ProblemStatus
 from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.observation import Observation
+from atoll.api.status import ClusterRow, ClusterState, ProblemStatus
 from atoll.observe.inputs import Reachability
 from atoll.observe.problems import MOST
 from atoll.observe.wording import clean, conceal, format_time

@@ -6,9 +6,10 @@ just started repeats what it finds written until it knows better.
 
 from collections.abc import Collection, Iterable, Mapping
 
-from atoll.api.application import Application, ApplicationStatus, ClusterRow, PlacedCluster, Summary
+from atoll.api.application import Application
 from atoll.api.delivery import Outcome
 from atoll.api.observation import Observation
+from atoll.api.status import ApplicationStatus, ClusterRow, PlacedCluster, Summary
 from atoll.observe.bounds import bounded
 from atoll.observe.conditions import MOVING, Verdict, conditions, dated
 from atoll.observe.inputs import Finding, Planned, Reachability

@@ -7,7 +7,7 @@ very same `Manifest` everywhere: a thousand clusters cost little more than the f
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from atoll.api.application import Difference
+from atoll.api.differences import Difference
 from atoll.api.objects import Manifest
 from atoll.plan.commands import with_args, with_command
 from atoll.plan.env import with_env

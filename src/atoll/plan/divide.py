@@ -8,8 +8,8 @@ extra replica already keeps it, so that nothing moves without need; then the nam
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from atoll.api.application import Replicas, Share
 from atoll.api.objects import Manifest
+from atoll.api.replicas import Replicas, Share
 from atoll.plan.model import Numbers, RefusedError
 from atoll.plan.scalable import own_replicas
 

@@ -7,8 +7,8 @@ moves it.
 
 from collections.abc import Callable, Iterable
 
-from atoll.api.application import ClusterTarget
 from atoll.api.intent import Intent
+from atoll.api.placement import ClusterTarget
 from atoll.plan.model import ClusterFacts, Snapshot, Verdict
 from atoll.plan.taints import in_words as taint_in_words
 from atoll.plan.taints import untolerated

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from atoll.api.application import ImageRule
+from atoll.api.differences import ImageRule
 from atoll.api.objects import Json, Manifest
 from atoll.plan.model import RefusedError
 from atoll.plan.podspecs import edit_containers

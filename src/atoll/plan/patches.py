@@ -6,7 +6,7 @@ import jsonpatch
 from jsonpointer import JsonPointerException
 from msgspec import UNSET
 
-from atoll.api.application import Patch, Target
+from atoll.api.differences import Patch, Target
 from atoll.api.editing import with_body
 from atoll.api.objects import Manifest, identify
 from atoll.plan.model import RefusedError

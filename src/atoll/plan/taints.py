@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from atoll.api.application import Toleration
 from atoll.api.cluster import Taint
+from atoll.api.placement import Toleration
 
 
 def untolerated(taints: Iterable[Taint], tolerations: tuple[Toleration, ...]) -> list[Taint]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from atoll.api.application import ClusterTarget
 from atoll.api.expressions import ExpressionError
+from atoll.api.placement import ClusterTarget
 from atoll.api.selectors import mismatch
 from atoll.plan.model import ClusterFacts
 from atoll.plan.where import Question, question

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from atoll.api.application import Difference, Placement
+from atoll.api.differences import Difference
 from atoll.api.intent import Intent, Revision
 from atoll.api.objects import Json, Key, Manifest, manifest
+from atoll.api.placement import Placement
 from atoll.plan.model import ClusterFacts, Snapshot
 
 SHOP = Key("demo", "shop")

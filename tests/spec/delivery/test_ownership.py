@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from atoll.api.application import Retain, Target
+from atoll.api.application import Retain
+from atoll.api.differences import Target
 from atoll.api.objects import Key, manifest
 from atoll.deliver.ownership import Entry, adopted, entries, last_writer, managers, released
 from atoll.deliver.retain import handover, holding, lookup, omit, pointers_for, split, steps

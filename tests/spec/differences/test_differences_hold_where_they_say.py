@@ -4,8 +4,8 @@ from copy import deepcopy
 
 import pytest
 
-from atoll.api.application import Difference, ImageRule, Patch, Target
 from atoll.api.common import LabelSelector
+from atoll.api.differences import Difference, ImageRule, Patch, Target
 from atoll.api.editing import found
 from atoll.api.objects import manifest
 from atoll.plan.planner import plan

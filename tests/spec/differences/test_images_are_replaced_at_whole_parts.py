@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from atoll.api.application import ImageRule
+from atoll.api.differences import ImageRule
 from atoll.api.editing import found
 from atoll.api.objects import Json, manifest
 from atoll.plan.images import replaced

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from atoll.api.application import Difference
+from atoll.api.differences import Difference
 from atoll.api.editing import found
 from atoll.api.objects import Json, manifest
 from atoll.plan.planner import plan

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from atoll.api.application import Difference, Patch, Target
+from atoll.api.differences import Difference, Patch, Target
 from atoll.api.editing import found
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan

@@ -6,9 +6,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.api.application import Difference, Placement, Replicas
+from atoll.api.differences import Difference
 from atoll.api.intent import Revision
 from atoll.api.objects import Key, manifest
+from atoll.api.placement import Placement
+from atoll.api.replicas import Replicas
 from atoll.intake.native import intent_digest
 from atoll.testing.worlds import body, deployment, intent
 

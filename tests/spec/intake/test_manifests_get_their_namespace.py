@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from atoll.api.application import Application, ApplicationMeta, ApplicationSpec, Placement
+from atoll.api.application import Application, ApplicationMeta, ApplicationSpec
 from atoll.api.intent import Intent, Revision
 from atoll.api.objects import GroupKind, Json, Key
+from atoll.api.placement import Placement
 from atoll.intake.native import translate
 
 SCOPES = {

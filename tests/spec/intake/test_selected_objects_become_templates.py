@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from atoll.api.application import Application, ApplicationMeta, ApplicationSpec, Placement, Select
+from atoll.api.application import Application, ApplicationMeta, ApplicationSpec, Select
 from atoll.api.common import LabelSelector
 from atoll.api.intent import Intent, Revision
 from atoll.api.objects import Json, ObjectId
+from atoll.api.placement import Placement
 from atoll.intake.native import template, translate
 
 

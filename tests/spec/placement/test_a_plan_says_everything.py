@@ -2,7 +2,8 @@
 
 import pytest
 
-from atoll.api.application import Retain, Target
+from atoll.api.application import Retain
+from atoll.api.differences import Target
 from atoll.api.objects import ObjectId
 from atoll.plan.planner import plan
 from atoll.plan.render import NotRenderedError, render, render_all

@@ -2,8 +2,8 @@
 
 import pytest
 
-from atoll.api.application import Placement
 from atoll.api.common import LabelSelector, SelectorRequirement
+from atoll.api.placement import Placement
 from atoll.plan.planner import plan
 from atoll.testing.worlds import cluster, fleet, intent
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from atoll.api.application import Toleration
 from atoll.api.cluster import Taint
+from atoll.api.placement import Toleration
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan
 from atoll.plan.taints import tolerates

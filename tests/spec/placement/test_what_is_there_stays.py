@@ -2,7 +2,7 @@
 
 import pytest
 
-from atoll.api.application import Placement
+from atoll.api.placement import Placement
 from atoll.plan.planner import plan
 from atoll.testing.worlds import cluster, fleet, intent
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from atoll.api.application import Difference, Replicas, Share
+from atoll.api.differences import Difference
 from atoll.api.editing import found
 from atoll.api.objects import Json, manifest
+from atoll.api.replicas import Replicas, Share
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan
 from atoll.plan.scalable import own_replicas

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from atoll.api.application import ApplicationStatus
 from atoll.api.delivery import ObjectOutcome
+from atoll.api.status import ApplicationStatus
 from atoll.observe.status import settled
 from atoll.observe.wording import format_time
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from atoll.api.application import ApplicationStatus, ClusterRow, ProblemStatus
 from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.objects import ObjectId
 from atoll.api.observation import Observation, Problem
+from atoll.api.status import ApplicationStatus, ClusterRow, ProblemStatus
 from atoll.observe.bounds import MOST_BYTES, fit, size
 
 from .worlds import observed, outcome, planned, status, trouble

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 
-from atoll.api.application import Application, ApplicationMeta, ApplicationSpec, ApplicationStatus, ClusterRow
+from atoll.api.application import Application, ApplicationMeta, ApplicationSpec
 from atoll.api.delivery import Delivery, ObjectOutcome, Outcome
 from atoll.api.intent import Revision
 from atoll.api.objects import Key, ObjectId
 from atoll.api.observation import Observation, Problem
+from atoll.api.status import ApplicationStatus, ClusterRow
 from atoll.observe.status import build_status
 from atoll.plan.model import ClusterShare, Plan, Refusal, Verdict
 

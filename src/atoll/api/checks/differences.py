@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from atoll.api.application import ClusterTarget
 from atoll.api.checks.case import Case
 from atoll.api.checks.manifests import reserved
 from atoll.api.checks.placement import label
 from atoll.api.issues import Issue, warning
+from atoll.api.placement import ClusterTarget
 
 _TARGET_FIELDS = frozenset(ClusterTarget.__struct_fields__)
 

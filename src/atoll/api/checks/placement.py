@@ -5,11 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from atoll.api.application import ClusterTarget, Share
 from atoll.api.checks.case import Case
 from atoll.api.common import LabelSelector
 from atoll.api.expressions import Expression, ExpressionError
 from atoll.api.issues import Issue, warning
+from atoll.api.placement import ClusterTarget
+from atoll.api.replicas import Share
 
 EVERY_OTHER = "*"
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
-from atoll.api.application import Target
 from atoll.api.checks.case import Case, Placed
+from atoll.api.differences import Target
 from atoll.api.issues import Issue, warning
 from atoll.api.podspec import pod_spec
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from atoll.api.application import ApplicationStatus
 from atoll.api.common import Condition
 from atoll.api.objects import Json
+from atoll.api.status import ApplicationStatus
 from atoll.kube.objects import Object
 
 
