@@ -35,6 +35,7 @@ from bench.result import median, percentile, result
 
 AT_A_TIME = 48
 PATIENCE = 300.0
+SETTLE = 1.5
 BENCH = "propagation"
 
 
@@ -138,6 +139,7 @@ class Bench:
         )  # fmt: skip
         try:
             await until_ready(port)
+            await asyncio.sleep(SETTLE)  # what it says at admission holds at once; the API server takes a second
             yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)

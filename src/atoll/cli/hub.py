@@ -36,6 +36,13 @@ async def hub(
             help="Reach it through this Service, not by --webhook-host; then standbys answer, too.",
         ),
     ] = "",
+    admission_policy: Annotated[
+        bool,
+        typer.Option(
+            "--admission-policy/--no-admission-policy",
+            help="The API server puts the finalizer on new Applications, which saves a write of each (from 1.36 on).",
+        ),
+    ] = True,
     identity: Annotated[
         str, typer.Option(metavar="NAME", help="This process among several; else host and process.")
     ] = "",
@@ -77,6 +84,7 @@ async def hub(
             webhook_address=webhook_address,
             webhook_host=webhook_host,
             webhook_service=service if webhook_service else None,
+            hold_from_birth=admission_policy,
             elect=leader_elect,
         )
     )

@@ -11,6 +11,7 @@ from atoll.api.names import LEASE_HUB, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, Key
 from atoll.api.validate import Issue
 from atoll.fleet.identity import hub_identity
+from atoll.hub.birth import held_from_birth, hold_no_longer
 from atoll.hub.hub import Hub
 from atoll.hub.server import STANDBY, serve_health
 from atoll.hub.shared_webhook import serve_shared_webhook
@@ -27,7 +28,8 @@ class Options(msgspec.Struct, frozen=True):
     """How a hub runs. Addresses are host:port, port 0 a free one; `webhook_address` "" is no webhook.
 
     `webhook_host` is the name by which the API server reaches the webhook; with `webhook_service` it goes through that
-    Service instead, and every process answers, whether it leads or not. `identity` is this process among several.
+    Service instead, and every process answers, whether it leads or not. `hold_from_birth`: see `birth`. `identity` is
+    this process among several.
     """
 
     config: Config
@@ -36,6 +38,7 @@ class Options(msgspec.Struct, frozen=True):
     webhook_address: str = "127.0.0.1:9443"
     webhook_host: str = "127.0.0.1"
     webhook_service: Key | None = None
+    hold_from_birth: bool = True
     elect: bool = True
 
 
@@ -80,6 +83,10 @@ async def _serve(options: Options) -> None:
             hub = Hub(client, await hub_identity(client), leads)  # read anew: the epoch may have been raised meanwhile
             try:
                 async with AsyncExitStack() as parts:
+                    if options.hold_from_birth:
+                        await parts.enter_async_context(held_from_birth(client, leads))
+                    else:
+                        await hold_no_longer(client)
                     if options.webhook_address and options.webhook_service is None:
                         await parts.enter_async_context(
                             serve_webhook(client, options.webhook_address, options.webhook_host, hub.judge)

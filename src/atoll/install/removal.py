@@ -15,6 +15,8 @@ from atoll.api.names import FINALIZER, HUB_CONFIGMAP, LEASE_HUB, SYSTEM_NAMESPAC
 from atoll.api.objects import Json
 from atoll.fleet.credentials import LABEL_MANAGED
 from atoll.fleet.leave import CLUSTER_FINALIZER
+from atoll.hub.birth import NAME as POLICY
+from atoll.hub.birth import RESOURCES as POLICIES
 from atoll.hub.profiles import MANAGER, MANAGER_LABEL
 from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
 from atoll.hub.tombstones import LABEL as LABEL_TOMBSTONES
@@ -81,6 +83,9 @@ async def uninstall(
             await _let_go(client, CLUSTERS, cluster, CLUSTER_FINALIZER, {})
     if await _gone(client, VALIDATINGWEBHOOKS, WEBHOOK, dry_run=dry_run):
         tell("validatingwebhookconfiguration", WEBHOOK, "removed")
+    for resource in reversed(POLICIES):  # one that was killed left it behind
+        if await _gone(client, resource, POLICY, dry_run=dry_run):
+            tell(resource.kind.lower(), POLICY, "removed")
     for body in reversed(objects(layout)):  # 3 its rights, its Service
         if body["kind"] != "Namespace" and await remove(client, body, dry_run=dry_run):
             tell(str(body["kind"]).lower(), body["metadata"]["name"], "removed")

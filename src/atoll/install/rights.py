@@ -1,13 +1,15 @@
 """What the hub may do on its own cluster: exactly what its code does there, and a test that walks the audit log.
 
 Three parts. `atoll-hub`, ClusterRole: Atoll's own kinds, namespaces to look at, Events to write, one webhook
-configuration. `atoll-hub`, Role in `atoll-system`: what the hub keeps there. `atoll-select`, ClusterRole of its own:
-the objects that Applications select may be of any kind, Secrets among them, so whoever shares the cluster with others
-binds it in chosen namespaces only. It has no `get`: on all kinds that would be `nodes/proxy` and `pods/exec`, too.
+configuration and one admission policy. `atoll-hub`, Role in `atoll-system`: what the hub keeps there. `atoll-select`,
+ClusterRole of its own: the objects that Applications select may be of any kind, Secrets among them, so whoever shares
+the cluster with others binds it in chosen namespaces only. It has no `get`: on all kinds that would be `nodes/proxy`
+and `pods/exec`, too.
 """
 
 from atoll.api.names import GROUP, HUB_CONFIGMAP, LEASE_HUB, SYSTEM_NAMESPACE
 from atoll.api.objects import Json
+from atoll.hub.birth import NAME as POLICY
 from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
 from atoll.hub.webhook import NAME as WEBHOOK
 from atoll.install.layout import HUB, SELECT, Layout, meta
@@ -26,6 +28,12 @@ CLUSTER_RULES = (
     rule("", "namespaces", "get list watch"),
     rule("", "events", "create"),
     rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get create patch", WEBHOOK),
+    rule(
+        "admissionregistration.k8s.io",
+        "mutatingadmissionpolicies mutatingadmissionpolicybindings",
+        "create patch delete",
+        POLICY,
+    ),
 )
 SYSTEM_RULES = (
     rule("", "secrets", "get list watch update delete"),  # members' credentials: renewed, and gone with their cluster

@@ -41,6 +41,22 @@ VALIDATINGWEBHOOKS = Resource(
     namespaced=False,
     verbs=_ALL,
 )
+MUTATINGPOLICIES = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingAdmissionPolicy",
+    "mutatingadmissionpolicies",
+    namespaced=False,
+    verbs=_ALL,
+)
+MUTATINGPOLICYBINDINGS = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingAdmissionPolicyBinding",
+    "mutatingadmissionpolicybindings",
+    namespaced=False,
+    verbs=_ALL,
+)
 TOKENREVIEWS = Resource("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False, verbs=_CREATE)
 SELFSUBJECTREVIEWS = Resource(
     "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False, verbs=_CREATE

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from atoll.kube.resources import CONFIGMAPS
+from atoll.kube.resources import APPLICATIONS, CONFIGMAPS
 from tests.fleet.faults.hubs import Trial
 from tests.fleet.hub.world import configmap, deployment
 
@@ -30,7 +30,10 @@ async def killed_at(trial: Trial, point: str, change: Awaitable[object], *, last
     """
     if trial.machine.alive:
         trial.machine.kill()
-    trial.machine.start(failpoints=f"{point}=kill", elect=True)  # under its own name it leads again at once
+    flags = ["--no-admission-policy"] if "finalizer" in point else []
+    trial.machine.start(*flags, failpoints=f"{point}=kill", elect=True)  # under its own name it leads again at once
+    if flags:
+        await trial.eventually(lambda: not_held_from_birth(trial))
     await change
     trial.machine.until(lambda: False, f"killed at {point}", 20, may_die=True)
     assert trial.machine.hits(point) == 1
@@ -41,6 +44,17 @@ async def killed_at(trial: Trial, point: str, change: Awaitable[object], *, last
     else:
         await trial.ready("app")
         await trial.all_right()
+
+
+async def not_held_from_birth(trial: Trial) -> bool:
+    """The API server leaves the finalizer to the hub: it takes a moment to notice that the policy has gone."""
+    body = {
+        "apiVersion": "atoll.dev/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "trial", "namespace": trial.namespace},
+        "spec": {"manifests": [configmap("one")], "placement": {"clusters": list(trial.members)}},
+    }
+    return not (await trial.hub.create(APPLICATIONS, body, dry_run=True)).finalizers
 
 
 @pytest.mark.parametrize(("create", "update", "prune", "delete"), LIVES, ids=[life[0] for life in LIVES])
