@@ -244,7 +244,8 @@ class Session:
             self._report(outcome)
 
     def _log(self, outcome: Outcome) -> None:
-        log.info(
+        passing = outcome.state == "Applying" and not outcome.objects
+        (log.debug if passing else log.info)(
             "delivery",
             cluster=outcome.cluster,
             application=str(outcome.key),

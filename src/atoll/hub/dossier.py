@@ -35,6 +35,8 @@ class Dossier:
     """By cluster that it is being removed from: what was handed to delivery."""
     gone: set[str] = field(default_factory=set)
     """While it is being deleted: clusters with nothing of it left, or a tombstone instead."""
+    released: bool = False
+    """While it is being deleted: our finalizer is being taken away."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     observations: dict[str, Observation] = field(default_factory=dict)
 
@@ -52,7 +54,7 @@ class Dossier:
     @property
     def ended(self) -> bool:
         """It is being deleted, and no longer waits for us: there is nobody to tell."""
-        return self.live.deleting and FINALIZER not in self.live.finalizers
+        return self.live.deleting and (self.released or FINALIZER not in self.live.finalizers)
 
     @property
     def placed(self) -> frozenset[str]:

@@ -89,12 +89,16 @@ class Ending:
     async def _release(self, dossier: Dossier) -> Decision:
         rest = [f for f in dossier.live.finalizers if f != FINALIZER]
         patch = {"metadata": {"finalizers": rest, "resourceVersion": dossier.live.resource_version}}
+        dossier.released = True
         try:
             dossier.saw(
                 await self._client.patch(APPLICATIONS, dossier.key.name, dossier.key.namespace, patch, type="merge")
             )
         except NotFound:
             return Done()
-        except Conflict as error:
-            return Retry(error)
+        except BaseException as error:
+            dossier.released = False
+            if isinstance(error, Conflict):
+                return Retry(error)
+            raise
         return Done()

@@ -74,7 +74,7 @@ class Hub:
         self._scopes = Scopes()
         self._tombstones = Tombstones(client)
         self._recorder = Recorder(client)
-        self._deliverer = Deliverer(self._delivered, count=metrics.applied, leads=leads)
+        self._deliverer = Deliverer(self._delivered, count=self._worked, leads=leads)
         self._collector = Collector(self._observed)
 
     async def run(self) -> None:
@@ -240,6 +240,11 @@ class Hub:
             ):
                 return
         self._application_queue.add(key)
+
+    def _worked(self, cluster: str, result: str, seconds: float) -> None:
+        metrics.applied(cluster, result, seconds)
+        if result in {"applied", "deleted"}:
+            self._reporter.wrote()
 
     def _delivered(self, outcome: Outcome) -> None:
         if outcome.gone:

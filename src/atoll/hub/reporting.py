@@ -1,4 +1,7 @@
-"""Status: what the dossiers say, written once when it is settled, else after 1, 5 and 15 seconds."""
+"""Status: what the dossiers say, written once when it is settled, else after 1, 5 and 15 seconds.
+
+What is wrong is told at once; that all is well waits while many objects are being delivered.
+"""
 
 import time
 
@@ -7,6 +10,7 @@ import msgspec
 from atoll.api.objects import Key
 from atoll.api.status import ApplicationStatus
 from atoll.fleet.fleet import Fleet
+from atoll.hub.bustle import Bustle
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.events import Recorder
 from atoll.kube.client import Client
@@ -39,9 +43,28 @@ class Reporter:
         self._recorder = recorder
         self._unsettled: dict[Key, tuple[float, int]] = {}
         self._written: dict[str, ApplicationStatus] = {}
+        self._bustle: Bustle[Key] = Bustle(self.queue.add)
+
+    def wrote(self) -> None:
+        """Something was written to a member."""
+        self._bustle.wrote()
 
     def touch(self, key: Key) -> None:
+        urgent = self._urgent(key)
+        if not urgent and (key in self._bustle or self._bustle.on):
+            self._bustle.hold(key)
+            return
+        self._bustle.drop(key)
         self.queue.add_after(key, AT_ONCE)
+
+    def _urgent(self, key: Key) -> bool:
+        """Whether something is wrong."""
+        dossier = self._dossiers.get(key)
+        return dossier is not None and (
+            bool(dossier.issues or dossier.held)
+            or any(outcome.state in {"Failed", "Conflict"} for outcome in dossier.outcomes.values())
+            or any(observation.health == "Degraded" for observation in dossier.observations.values())
+        )
 
     async def reconcile(self, key: Key) -> Decision:
         dossier = self._dossiers.get(key)
@@ -84,9 +107,10 @@ class Reporter:
         return dossier.app.status if dossier.app else ApplicationStatus()
 
     def _too_early(self, key: Key, *, ending: bool) -> float:
-        """Seconds until an interim write is due; 0 when it is now. Most endings are over before the second one is."""
+        """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""
         now = time.monotonic()
-        since, told = self._unsettled.setdefault(key, (now, 1 if ending else 0))
+        first = (2 if self._bustle.on else 1) if ending else 0
+        since, told = self._unsettled.setdefault(key, (now, first))
         due = INTERIM[told] if told < len(INTERIM) else INTERIM[-1] * (told - len(INTERIM) + 2)
         if now - since >= due:
             self._unsettled[key] = since, told + 1
