@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from atoll.api.delivery import Delivery, Outcome, Removal
 from atoll.api.names import LABEL_APP
+from atoll.deliver.compiled import Compiler
 from atoll.deliver.session import Session
 from atoll.deliver.stamp import Stamper
 from atoll.fleet.member import Member
@@ -31,7 +32,7 @@ class Deliverer:
         self._leads = leads
         self._targets: dict[str, dict[str, Delivery | Removal]] = {}
         self._sessions: dict[str, Session] = {}
-        self._stampers: dict[str, Stamper] = {}
+        self._compilers: dict[str, Compiler] = {}
         self._alive: Callable[[str], bool] | None = None
 
     def submit(self, delivery: Delivery) -> None:
@@ -65,12 +66,12 @@ class Deliverer:
 
     async def engage(self, member: Member) -> None:
         """Work on `member` until cancelled. Raises KubeError when it can't even be learnt what is there."""
-        stamper = self._stampers.setdefault(member.hub.id, Stamper(member.hub.id))
+        compiler = self._compilers.setdefault(member.hub.id, Compiler(Stamper(member.hub.id)))
         targets = self._targets.setdefault(member.name, {})
         session = Session(
             member,
             targets,
-            stamper,
+            compiler,
             self._report,
             lambda uid: self._claimed(uid, member.name),
             self._count,

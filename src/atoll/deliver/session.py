@@ -11,6 +11,7 @@ from atoll.api.objects import GroupKind, Key, ObjectId
 from atoll.api.status import ClusterState
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.carrying import Carrying
+from atoll.deliver.compiled import Compiler
 from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, established
@@ -20,7 +21,6 @@ from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.order import CRD
 from atoll.deliver.prune import Pruning
 from atoll.deliver.refusals import refusal
-from atoll.deliver.stamp import Stamper
 from atoll.deliver.together import together
 from atoll.deliver.writer import Writer
 from atoll.fleet.member import Member
@@ -48,7 +48,7 @@ class Session:
         self,
         member: Member,
         targets: Targets,
-        stamper: Stamper,
+        compiler: Compiler,
         report: Callable[[Outcome], None],
         claimed: Callable[[str], bool],
         count: Callable[[str, str, float], None],
@@ -70,7 +70,7 @@ class Session:
             count(member.name, result, seconds)
 
         writer = Writer(client, gate, namespaces, hub, claimed, watches.saw)
-        self._carrying = Carrying(stamper, self._kinds, self._applyset, watches, writer, counted)
+        self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, counted)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
         self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
 
@@ -185,7 +185,10 @@ class Session:
             await self._pruning.prune(ledger, delivery)
         if ledger.target is delivery:
             self._tell(ledger, delivery, _state(ledger))
-        return _next(ledger)
+        decision = _next(ledger)
+        if isinstance(decision, Done):
+            ledger.rest()
+        return decision
 
     def _newer(self, ledger: Ledger, revision: Revision) -> Revision | None:
         """The newest revision on the member, when that is newer than `revision`: then nothing is touched here."""
