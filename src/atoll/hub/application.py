@@ -1,13 +1,13 @@
 """One Application, from what the user wrote to deliveries in every cluster's queue. Level-triggered: keys only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from atoll.api.delivery import Removal
+from atoll.api.delivery import Delivery, Removal
 from atoll.api.intent import Intent, Revision
 from atoll.api.names import FINALIZER
-from atoll.api.objects import Key
+from atoll.api.objects import Key, ObjectId
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
@@ -76,6 +76,7 @@ class ApplicationController:
             return Done()
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
         planned = plan(intent, self._snapshots.now(key, dossier.history))  # 3 who gets what
+        planned = as_submitted(dossier.submitted, planned)
         dossier.plan, dossier.held = planned, held(dossier, intent, planned)
         if not dossier.held:
             dossier.history = {name: share.common for name, share in planned.shares.items()}
@@ -135,18 +136,16 @@ class ApplicationController:
         )
 
     def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
+        ids: dict[int, frozenset[ObjectId]] = {}  # clusters with the same objects share the set of their names
         for cluster, delivery in planned.deliveries.items():
             dossier.leaving.pop(cluster, None)
             dossier.gone.discard(cluster)
-            if dossier.submitted.get(cluster) != delivery:
+            if dossier.submitted.get(cluster) is not delivery:
                 dossier.submitted[cluster] = delivery
-                self._collector.expect(
-                    cluster,
-                    dossier.key,
-                    dossier.uid,
-                    frozenset(m.id for m in delivery.objects) - delivery.protected,
-                    intent.health,
-                )
+                names = ids.setdefault(id(delivery.objects), frozenset(m.id for m in delivery.objects))
+                if delivery.protected:
+                    names -= delivery.protected
+                self._collector.expect(cluster, dossier.key, dossier.uid, names, intent.health)
                 self._deliverer.submit(delivery)
         known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
@@ -172,6 +171,15 @@ class ApplicationController:
             dossier.drop(removal.cluster)
             dossier.leaving[removal.cluster] = removal
             self._deliverer.remove(removal)
+
+
+def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:
+    """`planned`, with the very deliveries that were submitted before where they say the same: nothing is kept twice."""
+    deliveries = {
+        name: before if (before := submitted.get(name)) == delivery else delivery
+        for name, delivery in planned.deliveries.items()
+    }
+    return msgspec.structs.replace(planned, deliveries=deliveries)
 
 
 def held(dossier: Dossier, intent: Intent, planned: Plan) -> str:

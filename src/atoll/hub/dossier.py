@@ -42,7 +42,7 @@ class Dossier:
 
     def saw(self, live: Object) -> None:
         """Take `live` if it is newer than what is known (an own write's answer may be ahead of the watch)."""
-        if int(live.resource_version) >= int(self.live.resource_version):
+        if int(live.resource_version) > int(self.live.resource_version):
             self.live = live
 
     def drop(self, cluster: str) -> None:

@@ -223,7 +223,7 @@ class Hub:
     # What wakes whom.
 
     def _application_changed(self, change: Change[Object]) -> None:
-        """The status is ours: a change of nothing else wakes nobody."""
+        """The status is ours: a change of nothing else wakes nobody, nor does the echo of what we wrote ourselves."""
         key, old, new = Key(change.id.namespace, change.id.name), change.old, change.new
         if new is None or (old is not None and old.uid != new.uid):
             self._uids.discard(old.uid if old is not None else "")
@@ -231,6 +231,9 @@ class Hub:
             self._uids.add(new.uid)
         if old is not None and new is not None:
             if (dossier := self._dossiers.get(key, new.uid)) is not None:
+                if dossier.live.resource_version == new.resource_version:
+                    dossier.live = new  # the informer's own: it is not held twice
+                    return
                 dossier.saw(new)
             if (old.uid, old.generation, old.deleting, old.finalizers) == (
                 new.uid,

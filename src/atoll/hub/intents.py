@@ -21,7 +21,10 @@ MAY_NOT_SEE = "binding ClusterRole atoll-select in this namespace gives the hub 
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What an Application says. Without `intent`, `issues` hold an error; `app` is None when it isn't even one."""
+    """What an Application says. Without `intent`, `issues` hold an error; `app` is None when it isn't even one.
+
+    With `intent`, its manifests are there only.
+    """
 
     app: Application | None
     issues: tuple[Issue, ...]
@@ -68,7 +71,7 @@ class Intents:
         if any(i.severity == "error" for i in issues):
             return Reading(app, issues)
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
-        return Reading(app, issues, intent)
+        return Reading(without_manifests(app), issues, intent)
 
     def _reaches(self, namespace: str) -> bool:
         found = self._namespace(namespace)
@@ -104,6 +107,10 @@ def kinds_of(body: Json) -> frozenset[GroupKind]:
     return frozenset(identify(m).group_kind for m in manifests) | frozenset(
         GroupKind(split_api_version(str(s.get("apiVersion", "")))[0], str(s.get("kind", ""))) for s in selects
     )
+
+
+def without_manifests(app: Application) -> Application:
+    return msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, manifests=()))
 
 
 def lenient(live: Object) -> Application | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Intent
+from atoll.api.objects import ObjectId
 from atoll.plan.differ import Renderer, Rendering, differing
 from atoll.plan.divide import EVERY_OTHER, Part, divide
 from atoll.plan.eligible import NO_SUCH_CLUSTER, eligible
@@ -102,10 +103,13 @@ def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapsh
             allow_empty=intent.allow_empty,
             recreate=intent.recreate,
             retain=intent.retain,
-            protected=intent.templates if fleet.hub and fleet.clusters[name].uid == fleet.hub else frozenset(),
+            protected=intent.templates if fleet.hub and fleet.clusters[name].uid == fleet.hub else NOTHING,
         )
         for name, rendering in rendered.items()
     }
+
+
+NOTHING: frozenset[ObjectId] = frozenset()
 
 
 def _unknown_clusters(intent: Intent, fleet: Snapshot) -> list[str]:
