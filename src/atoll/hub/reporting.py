@@ -16,6 +16,7 @@ from atoll.hub.events import Recorder
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, Invalid, NotFound
 from atoll.kube.resources import APPLICATIONS
+from atoll.observe.bounds import room
 from atoll.observe.collector import Collector
 from atoll.observe.status import build_status, settled
 from atoll.runtime import failpoints
@@ -89,6 +90,7 @@ class Reporter:
             leaving=dossier.leaving,
             previous=before,
             now=time.time(),
+            most=room(dossier.live.raw),
         )
         if status == before:
             if settled(status):

@@ -10,7 +10,7 @@ from atoll.api.application import Application
 from atoll.api.delivery import Outcome
 from atoll.api.observation import Observation
 from atoll.api.status import ApplicationStatus, ClusterRow, PlacedCluster, Summary
-from atoll.observe.bounds import bounded
+from atoll.observe.bounds import MOST_BYTES, bounded
 from atoll.observe.conditions import MOVING, Verdict, conditions, dated
 from atoll.observe.inputs import Finding, Planned, Reachability
 from atoll.observe.rows import Facts, row
@@ -33,8 +33,9 @@ def build_status(
     previous: ApplicationStatus,
     now: float,
     leaving: Collection[str] | None = None,
+    most: int = MOST_BYTES,
 ) -> ApplicationStatus:
-    """The status to write.
+    """The status to write, of `most` bytes at most.
 
     `app` is None while it can't even be read. `plan` is None until it has been planned. `leaving`: clusters that it is
     being removed from; not given, those whose outcome says so, and those in `reach` that the plan leaves out and that
@@ -95,7 +96,8 @@ def build_status(
             placement=_placement(current) if current is not None else previous.placement,
             clusters=tuple(rows),
             summary=_summary(rows, observations, previous if same else None),
-        )
+        ),
+        most,
     )
 
 
