@@ -9,6 +9,8 @@ from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Link, Reach, Target
 from atoll.fleet.member import Member
 from atoll.fleet.provider import Aware
+from atoll.kube.client import Client
+from atoll.kube.config import Config
 from atoll.runtime.supervise import keep
 
 
@@ -17,6 +19,7 @@ class Fleet:
 
     `changed(name)` is called when a cluster became reachable, was lost, or left. `owner(name, uid)` is the name of the
     cluster with this identity, which is `name` itself when no other has it: one cluster is worked on under one name.
+    `connect(config)` makes a cluster's client.
     """
 
     def __init__(
@@ -25,7 +28,9 @@ class Fleet:
         awares: Sequence[Aware],
         changed: Callable[[str], None],
         owner: Callable[[str, str], str],
+        connect: Callable[[Config], Client] = Client,
     ) -> None:
+        self._connect = connect
         self._hub = hub
         self._awares = awares
         self._changed = changed
@@ -51,7 +56,7 @@ class Fleet:
             if link.renew(target):
                 return
             task.cancel()
-        link = Link(target, self._hub, self._awares, self._changed, self._owner)
+        link = Link(target, self._hub, self._awares, self._changed, self._owner, self._connect)
         self._links[target.name] = (
             link,
             self._scope.create_task(keep(f"cluster {target.name}", link.run), name=f"cluster {target.name}"),

@@ -34,6 +34,7 @@ from atoll.hub.selected import SelectedObjects
 from atoll.hub.snapshots import Snapshots, cluster_facts
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
+from atoll.kube.config import Config
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
@@ -54,11 +55,19 @@ class Hub:
     """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet.
 
     `leads()` is asked before each write to a member: a process that was stopped and goes on finds out there first.
+    `connect(config)` makes the client of a member.
     """
 
-    def __init__(self, client: Client, identity: HubIdentity, leads: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        client: Client,
+        identity: HubIdentity,
+        leads: Callable[[], bool] = lambda: True,
+        connect: Callable[[Config], Client] = Client,
+    ) -> None:
         self._client = client
         self._identity = identity
+        self._connect = connect
         self.unready = "starting"
         self._applications: Informer[Object] = Informer(client, APPLICATIONS, meter=metrics)
         self._clusters: Informer[Object] = Informer(client, CLUSTERS, meter=metrics)
@@ -83,7 +92,7 @@ class Hub:
         awares = (self._deliverer, self._collector, counting, Inventory(self._found))
         async with (
             asyncio.TaskGroup() as scope,
-            Fleet(self._identity, awares, self._cluster_queue.add, self._owner) as fleet,
+            Fleet(self._identity, awares, self._cluster_queue.add, self._owner, self._connect) as fleet,
         ):
             self._wire(scope, fleet)
             for informer in self._informers:
