@@ -93,7 +93,7 @@ class ClusterController:
         if grace := self._grace(cluster):
             return Wait(grace)
         credential = self._reach(cluster)  # 1 how it is reached
-        self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
+        await self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
         facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
         if self._snapshots.set(facts):  # 3 what planning may know
             self._replan()
@@ -134,7 +134,8 @@ class ClusterController:
             return 0.0
         return max(0.0, self._bereft.setdefault(name, now) + SECRET_GRACE - now)
 
-    def _settle_debts(self, name: str) -> None:
+    async def _settle_debts(self, name: str) -> None:
+        await self._tombstones.clear(name)
         member = self._fleet.member(name)
         if member is not None:
             for removal in self._tombstones.removals(name, member.uid):

@@ -277,8 +277,7 @@ class Hub:
     def _fleet_gone(self, outcome: Outcome) -> None:
         self._departure.gone(outcome.cluster, outcome.uid)
         self._deliverer.forget(outcome.cluster, outcome.uid)
-        if outcome.uid in self._tombstones.uids(outcome.cluster):
-            asyncio.get_running_loop().create_task(self._tombstones.lift(outcome.cluster, outcome.uid))
+        self._tombstones.paid(outcome.cluster, outcome.uid)
         self._cluster_queue.add(outcome.cluster)
 
     def _observed(self, observation: Observation) -> None:
