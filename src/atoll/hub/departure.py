@@ -1,5 +1,7 @@
 """How a cluster departs: its applications are withdrawn, what the hub placed for itself goes, then the Cluster does."""
 
+import time
+
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Removal
 from atoll.api.names import LABEL_APP
@@ -52,6 +54,8 @@ class Departure:
         self._recorder = recorder
         self._collector = collector
         self._asked: dict[str, set[str]] = {}
+        self._gone: dict[tuple[str, str], float] = {}
+        """By cluster and application UID: when nothing was left, on the monotonic clock."""
 
     async def step(self, live: Object) -> Decision:
         """One step; Wait while the member still holds something, or can't be reached and isn't forced."""
@@ -95,25 +99,33 @@ class Departure:
 
     def _withdraw(self, member: Member, *, orphan: bool) -> bool:
         """Withdraw every application from the member; whether any is still there."""
-        cluster = member.name
+        cluster, now, watch_is_behind = member.name, time.monotonic(), False
         there = {o.labels.get(LABEL_APP, "") for o in member.watches.all()}
         asked = self._asked.setdefault(cluster, set())
         for dossier in self._dossiers:
-            if dossier.uid in asked or not (dossier.uid in there or cluster in dossier.placed):
+            placed = cluster in dossier.placed and cluster not in dossier.gone  # a status may tell of the past
+            if dossier.uid in asked or not (dossier.uid in there or placed):
+                continue
+            if now - self._gone.get((cluster, dossier.uid), -LOOK_AGAIN) < LOOK_AGAIN:
+                watch_is_behind = True
                 continue
             asked.add(dossier.uid)
             dossier.drop(cluster)
             self._collector.forget(cluster, dossier.uid)
             self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
-        return bool(asked)
+        return bool(asked) or watch_is_behind
 
     def gone(self, cluster: str, uid: str) -> None:
         """Nothing of application `uid` is left on `cluster`."""
-        self._asked.get(cluster, set()).discard(uid)
+        asked = self._asked.get(cluster)
+        if asked is not None and uid in asked:
+            asked.discard(uid)
+            self._gone[cluster, uid] = time.monotonic()
 
     async def _release(self, live: Object) -> Decision:
         self._fleet.leave(live.name)
         self._asked.pop(live.name, None)
+        self._gone = {key: when for key, when in self._gone.items() if key[0] != live.name}
         await self._profiles.drop(live.name)
         await self._tombstones.drop(live.name)
         await clean_hub(self._client, live.name)
