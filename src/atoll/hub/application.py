@@ -77,7 +77,7 @@ class ApplicationController:
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
         planned = plan(intent, self._snapshots.now(key, dossier.history))  # 3 who gets what
         planned = as_submitted(dossier.submitted, planned)
-        dossier.plan, dossier.held = planned, held(dossier, intent, planned)
+        dossier.plan, dossier.held = planned, self._held(dossier, intent, planned)
         if not dossier.held:
             dossier.history = {name: share.common for name, share in planned.shares.items()}
             try:
@@ -156,13 +156,23 @@ class ApplicationController:
 
     def _leavers(self, dossier: Dossier, planned: Plan) -> Iterable[str]:
         """Where it was, or still is by the members' own labels, and is planned no longer."""
-        holding = (c for c in self._fleet.names() if self._holds(c, dossier.uid))
         stays = planned.deliveries.keys() | planned.refusals.keys()
-        return sorted(((dossier.placed - dossier.gone) | set(holding) | dossier.leaving.keys()) - stays)
+        was = (dossier.placed - dossier.gone) | self._holding(dossier.uid) | dossier.leaving.keys()
+        return sorted(was - stays)
 
-    def _holds(self, cluster: str, uid: str) -> bool:
-        member = self._fleet.member(cluster)
-        return member is not None and any(True for _ in member.watches.of(uid))
+    def _held(self, dossier: Dossier, intent: Intent, planned: Plan) -> str:
+        """Why `planned` must not be carried out; "" when it may.
+
+        What the members hold counts: a hub that was killed may not have written down yet where the application is.
+        """
+        if planned.deliveries or planned.refusals or intent.allow_empty:
+            return ""
+        return EMPTIES if dossier.placed or self._holding(dossier.uid) else ""
+
+    def _holding(self, uid: str) -> frozenset[str]:
+        """The clusters on which something is labelled as this application's."""
+        members = (self._fleet.member(name) for name in self._fleet.names())
+        return frozenset(m.name for m in members if m is not None and m.watches.of(uid))
 
     def _withdraw(self, dossier: Dossier, removal: Removal) -> None:
         """Remove the application from a cluster; the deliverer remembers it while the cluster is away."""
@@ -173,6 +183,7 @@ class ApplicationController:
             self._deliverer.remove(removal)
 
 
+
 def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:
     """`planned`, with the very deliveries that were submitted before where they say the same: nothing is kept twice."""
     deliveries = {
@@ -180,9 +191,3 @@ def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:
         for name, delivery in planned.deliveries.items()
     }
     return msgspec.structs.replace(planned, deliveries=deliveries)
-
-
-def held(dossier: Dossier, intent: Intent, planned: Plan) -> str:
-    """Why `planned` must not be carried out; "" when it may."""
-    would_empty = not planned.deliveries and not planned.refusals
-    return EMPTIES if would_empty and dossier.placed and not intent.allow_empty else ""
