@@ -232,7 +232,7 @@ class Ledger:
             return list(self.items)
         now = time.monotonic()
         dirty |= {key for key, record in self.waiting() if record.due <= now} | self.held
-        return [key for key in dirty if key in self.items]
+        return sorted(key for key in dirty if key in self.items)
 
     def waiting(self) -> Iterable[tuple[ObjectId, Record]]:
         """Those with a time at which they are to be looked at again."""

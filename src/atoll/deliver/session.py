@@ -77,7 +77,7 @@ class Session:
     async def run(self) -> None:
         """Until cancelled. First everything of ours on the member is known; then work begins."""
         await self._applyset.read()
-        await together(self._applyset.kinds, self._account)
+        await together(sorted(self._applyset.kinds), self._account)
         for live in self.member.watches.all():
             self._namespaces.seen(live.namespace)
         unsubscribe = self.member.watches.subscribe(self._changed)
@@ -116,7 +116,7 @@ class Session:
     def _changed(self, change: Change[Object]) -> None:
         if change.id.group_kind == CRD:
             self._definition(change)
-        for uid in {self._application(change.old), self._application(change.new)}:
+        for uid in dict.fromkeys((self._application(change.old), self._application(change.new))):
             ledger = self._ledgers.get(uid)
             if ledger is not None and ledger.seen(change):
                 self._queue.add(uid)

@@ -158,7 +158,7 @@ def _no_cluster(plan: Planned | None) -> str:
 def _placement(plan: Planned) -> tuple[PlacedCluster, ...]:
     whys = {v.cluster: v.why for v in plan.verdicts if v.chosen}
     placed = []
-    for name in plan.deliveries.keys() | plan.refusals.keys():
+    for name in sorted(plan.deliveries.keys() | plan.refusals.keys()):
         share = plan.shares.get(name)
         why = (share.why if share is not None else "") or whys.get(name, "")
         placed.append(PlacedCluster(name, share.common if share is not None else None, clean(why)))
