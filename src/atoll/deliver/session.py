@@ -1,5 +1,6 @@
 """Delivery to one member, for as long as it can be reached."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 
@@ -30,12 +31,15 @@ from atoll.runtime.controller import Controller
 from atoll.runtime.decisions import Decision, Done, Wait
 from atoll.runtime.informer import Change
 from atoll.runtime.queue import FairQueue
+from atoll.runtime.ratelimit import Backoff
 
 log = structlog.get_logger(__name__)
 
 Targets = Mapping[str, Delivery | Removal]
 """By application UID: what is wanted on one member, latest word only."""
 WORKERS = 8
+ACCOUNT_AGAIN = 0.5, 60.0
+"""First and longest pause, in seconds, before kinds that could not be listed are listed again."""
 LOOK_AGAIN = 2.0
 """Seconds after which a removal, or a prune that could not be finished, is looked at again without an event."""
 APPLICATION = GroupKind("atoll.dev", "Application")
@@ -77,7 +81,13 @@ class Session:
     async def run(self) -> None:
         """Until cancelled. First everything of ours on the member is known; then work begins."""
         await self._applyset.read()
-        await together(sorted(self._applyset.kinds), self._account)
+        unknown: list[GroupKind] = []
+
+        async def account(kind: GroupKind) -> None:
+            if await self._kinds.accounted(kind):
+                unknown.append(kind)
+
+        await together(sorted(self._applyset.kinds), account)
         for live in self.member.watches.all():
             self._namespaces.seen(live.namespace)
         unsubscribe = self.member.watches.subscribe(self._changed)
@@ -85,16 +95,23 @@ class Session:
             self._open = True
             for uid in list(self._targets):
                 self.retarget(uid)
-            await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
+            async with asyncio.TaskGroup() as scope:
+                scope.create_task(self._account(unknown))
+                await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
             self._open = False
             unsubscribe()
             self._queue.shutdown()
             self._gate.close()
 
-    async def _account(self, kind: GroupKind) -> None:
-        """Watch a kind that is on record. One that can't be listed now is tried again when it matters."""
-        await self._kinds.accounted(kind)
+    async def _account(self, unknown: list[GroupKind]) -> None:
+        """Watch the kinds on record that couldn't be listed at first: what is left out may be of one that nobody asks
+        for any more.
+        """
+        backoff = Backoff(*ACCOUNT_AGAIN)
+        while unknown:
+            await asyncio.sleep(backoff.next())
+            unknown = [kind for kind in unknown if await self._kinds.accounted(kind)]
 
     def retarget(self, uid: str) -> None:
         """Something else is wanted of application `uid`, or nothing."""
