@@ -130,9 +130,10 @@ def _problems(facts: Facts, state: ClusterState) -> Iterator[ProblemStatus]:
 
 
 def _troubles(facts: Facts) -> Iterable[ObjectOutcome]:
+    """The worst first, then by name: in which order they came to light is chance, and no news."""
     if facts.outcome is None or facts.suspended:
         return ()
-    return sorted((o for o in facts.outcome.objects if o.state in TROUBLES), key=lambda o: _URGENCY[o.state])
+    return sorted((o for o in facts.outcome.objects if o.state in TROUBLES), key=lambda o: (_URGENCY[o.state], o.id))
 
 
 _URGENCY = {"Failed": 0, "Conflict": 1, "Waiting": 2}
