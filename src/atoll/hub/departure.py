@@ -102,6 +102,10 @@ class Departure:
         cluster, now, watch_is_behind = member.name, time.monotonic(), False
         there = {o.labels.get(LABEL_APP, "") for o in member.watches.all()}
         asked = self._asked.setdefault(cluster, set())
+        asked.intersection_update([dossier.uid for dossier in self._dossiers])
+        debts = self._tombstones.removals(cluster, member.uid)  # of those that ended while it was away, since then too
+        for removal in debts:
+            self._deliverer.remove(removal)
         for dossier in self._dossiers:
             placed = cluster in dossier.placed and cluster not in dossier.gone  # a status may tell of the past
             if dossier.uid in asked or not (dossier.uid in there or placed):
@@ -113,7 +117,7 @@ class Departure:
             dossier.drop(cluster)
             self._collector.forget(cluster, dossier.uid)
             self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
-        return bool(asked) or watch_is_behind
+        return bool(asked or debts) or watch_is_behind
 
     def gone(self, cluster: str, uid: str) -> None:
         """Nothing of application `uid` is left on `cluster`."""
