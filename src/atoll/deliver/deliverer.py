@@ -49,6 +49,10 @@ class Deliverer:
         if targets.pop(uid, None) is not None and (session := self._sessions.get(cluster)):
             session.retarget(uid)
 
+    def forget_cluster(self, cluster: str) -> None:
+        """The cluster is no longer managed: should it come back, nothing is wanted there until somebody says so."""
+        self._targets.get(cluster, {}).clear()
+
     def claims_complete(self, alive: Callable[[str], bool]) -> None:
         """All applications have been loaded; `alive(uid)` says whether there is one of that UID.
 

@@ -39,7 +39,9 @@ SECRET_GRACE = 5.0
 
 
 class ClusterController:
-    """Reconciles Clusters. `replan()` is called when planning could decide otherwise for what it found."""
+    """Reconciles Clusters. `replan()` is called when planning could decide otherwise for what it found,
+    `gone(name)` when a Cluster is no more.
+    """
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class ClusterController:
         profiles: Profiles,
         hub_id: str,
         replan: Callable[[], None],
+        gone: Callable[[str], None],
     ) -> None:
         self._client = client
         self._clusters = clusters
@@ -67,6 +70,7 @@ class ClusterController:
         self._profiles = profiles
         self._hub_id = hub_id
         self._replan = replan
+        self._forget = gone
         self.capacities: dict[str, Capacity] = {}
         self._load_written: dict[str, float] = {}
         self._bereft: dict[str, float] = {}
@@ -210,6 +214,7 @@ class ClusterController:
     async def _gone(self, name: str) -> Decision:
         self._planned_no_longer(name)
         self._fleet.leave(name)
+        self._forget(name)
         self.capacities.pop(name, None)
         metrics.cluster_left(name)
         return Done()

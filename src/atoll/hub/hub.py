@@ -169,6 +169,7 @@ class Hub:
             profiles=profiles,
             hub_id=self._identity.id,
             replan=self._replan,
+            gone=self._cluster_gone,
         )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
@@ -279,6 +280,14 @@ class Hub:
         self._deliverer.forget(outcome.cluster, outcome.uid)
         self._tombstones.paid(outcome.cluster, outcome.uid)
         self._cluster_queue.add(outcome.cluster)
+
+    def _cluster_gone(self, name: str) -> None:
+        """What was wanted, done and seen there is of the past: the cluster may come back as another."""
+        for dossier in self._dossiers:
+            dossier.drop(name)
+            dossier.outcomes.pop(name, None)
+        self._collector.forget_cluster(name)
+        self._deliverer.forget_cluster(name)
 
     def _observed(self, observation: Observation) -> None:
         dossier = self._dossiers.get(observation.key, observation.uid)
