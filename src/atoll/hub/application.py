@@ -147,6 +147,12 @@ class ApplicationController:
                     names -= delivery.protected
                 self._collector.expect(cluster, dossier.key, dossier.uid, names, intent.health)
                 self._deliverer.submit(delivery)
+        if intent.suspend:  # nothing is written to any member: who leaves, does so when it goes on
+            for cluster in tuple(dossier.leaving):
+                del dossier.leaving[cluster]
+                dossier.outcomes.pop(cluster, None)
+                self._deliverer.forget(cluster, dossier.uid)
+            return
         known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
             if cluster in known:
