@@ -189,7 +189,6 @@ class ApplicationController:
             self._deliverer.remove(removal)
 
 
-
 def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:
     """`planned`, with the very deliveries that were submitted before where they say the same: nothing is kept twice."""
     deliveries = {

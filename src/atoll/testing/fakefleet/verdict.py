@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from atoll.api.application import Application, ApplicationStatus
+from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.intent import Intent, Revision
 from atoll.api.names import ANNOTATION_PRUNE, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB
 from atoll.api.objects import Json, identify
 from atoll.api.scopes import known_scope
+from atoll.api.status import ApplicationStatus
 from atoll.deliver.compare import differences
 from atoll.deliver.stamp import Item, Stamper
 from atoll.fleet.link import Reach
