@@ -23,6 +23,7 @@ from atoll.hub.profiles import Profiles
 from atoll.hub.snapshots import Snapshots, cluster_facts
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
+from atoll.kube.config import Config
 from atoll.kube.errors import ConfigError, Conflict, Invalid, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
@@ -72,6 +73,8 @@ class ClusterController:
         self._replan = replan
         self._forget = gone
         self.capacities: dict[str, Capacity] = {}
+        self._opened: dict[str, tuple[str, tuple[Config, str, Credential]]] = {}
+        """By cluster: its Secret's version, and what that one says."""
         self._load_written: dict[str, float] = {}
         self._bereft: dict[str, float] = {}
 
@@ -113,8 +116,7 @@ class ClusterController:
             secret = self._secret(cluster)
             if secret is None:
                 raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{secret_name(cluster)} does not exist")
-            config, fingerprint = read_secret(secret)
-            credential = credentials.read(secret, config)
+            config, fingerprint, credential = self._open(name, secret)
             namespaces = credential.namespaces
         except ConfigError as error:
             self._fleet.refuse(name, CREDENTIALS_UNUSABLE, str(error))
@@ -123,6 +125,19 @@ class ClusterController:
             fingerprint = credentials.fingerprint(config)
         self._fleet.join(Target(name, config, fingerprint, cluster.status.uid or credential.cluster_uid, namespaces))
         return credential
+
+    def _open(self, name: str, secret: Object) -> tuple[Config, str, Credential]:
+        """What cluster `name`'s Secret says, read once for each version: a kubeconfig takes milliseconds.
+
+        Raises ConfigError.
+        """
+        version = f"{secret.uid} {secret.resource_version}"
+        before, known = self._opened.get(name, ("", None))
+        if known is None or before != version:
+            config, fingerprint = read_secret(secret)
+            known = config, fingerprint, credentials.read(secret, config)
+            self._opened[name] = version, known
+        return known
 
     def _secret(self, cluster: Cluster) -> Object | None:
         return self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, secret_name(cluster)))
@@ -216,6 +231,7 @@ class ClusterController:
         self._fleet.leave(name)
         self._forget(name)
         self.capacities.pop(name, None)
+        self._opened.pop(name, None)
         metrics.cluster_left(name)
         return Done()
 

@@ -19,7 +19,7 @@ from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
 from atoll.hub.application import ApplicationController
-from atoll.hub.cluster import ClusterController
+from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
@@ -278,8 +278,10 @@ class Hub:
     def _fleet_gone(self, outcome: Outcome) -> None:
         self._departure.gone(outcome.cluster, outcome.uid)
         self._deliverer.forget(outcome.cluster, outcome.uid)
-        self._tombstones.paid(outcome.cluster, outcome.uid)
-        self._cluster_queue.add(outcome.cluster)
+        cluster = self._clusters.get(cluster_id(outcome.cluster))
+        leaving = cluster is not None and cluster.deleting
+        waited_for = self._tombstones.paid(outcome.cluster, outcome.uid) or leaving
+        self._cluster_queue.add_after(outcome.cluster, 0.0 if waited_for else RECOUNT)
 
     def _cluster_gone(self, name: str) -> None:
         """What was wanted, done and seen there is of the past: the cluster may come back as another."""

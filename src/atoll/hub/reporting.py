@@ -28,6 +28,8 @@ AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
 INTERIM = (0.3, 1.0, 5.0, 15.0)
 """Seconds after the first news at which an unsettled status is written; then every 15."""
+BUSY = 2
+"""The step of INTERIM that is the first where nothing is wrong and many objects are being delivered."""
 
 
 class Reporter:
@@ -111,9 +113,9 @@ class Reporter:
     def _too_early(self, key: Key, *, ending: bool) -> float:
         """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""
         now = time.monotonic()
-        first = (2 if self._bustle.on else 1) if ending else 0
-        since, told = self._unsettled.setdefault(key, (now, first))
-        due = INTERIM[told] if told < len(INTERIM) else INTERIM[-1] * (told - len(INTERIM) + 2)
+        since, told = self._unsettled.setdefault(key, (now, 1 if ending else 0))
+        step = max(told, BUSY) if self._bustle.on and not self._urgent(key) else told
+        due = INTERIM[step] if step < len(INTERIM) else INTERIM[-1] * (step - len(INTERIM) + 2)
         if now - since >= due:
             self._unsettled[key] = since, told + 1
             return 0.0

@@ -67,10 +67,12 @@ class Tombstones:
                 await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
                 known[removal.uid] = stone
 
-    def paid(self, cluster: str, uid: str) -> None:
-        """Nothing of application `uid` is left on `cluster`: if there is a tombstone, `clear` lifts it."""
-        if uid in self._by_cluster.get(cluster, {}):
+    def paid(self, cluster: str, uid: str) -> bool:
+        """Nothing of application `uid` is left on `cluster`: if there is a tombstone (the answer), `clear` lifts it."""
+        there = uid in self._by_cluster.get(cluster, {})
+        if there:
             self._paid[cluster].add(uid)
+        return there
 
     async def clear(self, cluster: str) -> None:
         """Lift the tombstones of what was paid. Raises KubeError; what is left then is tried again next time."""
