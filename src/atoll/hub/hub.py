@@ -10,7 +10,7 @@ import structlog
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Outcome
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
-from atoll.api.objects import Json, Key, ObjectId
+from atoll.api.objects import GroupKind, Json, Key, ObjectId
 from atoll.api.observation import Observation
 from atoll.api.validate import Issue, validate
 from atoll.deliver.deliverer import Deliverer
@@ -18,6 +18,7 @@ from atoll.fleet.capacity import Capacity, CapacityCount
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
+from atoll.fleet.served import ServedKinds
 from atoll.hub.application import ApplicationController
 from atoll.hub.cluster import ClusterController
 from atoll.hub.cluster_status import Identity
@@ -31,7 +32,8 @@ from atoll.hub.profiles import Profiles
 from atoll.hub.reporting import Reporter
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
-from atoll.hub.snapshots import Snapshots, cluster_facts
+from atoll.hub.snapshots import News, Snapshots, cluster_facts
+from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.kube.config import Config
@@ -80,6 +82,8 @@ class Hub:
         self._uids: set[str] = set()
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
+        self._capacities: dict[str, Capacity] = {}
+        self._surroundings = Surroundings(self._dossiers, self._snapshots, self._capacities)
         self._scopes = Scopes()
         self._tombstones = Tombstones(client)
         self._recorder = Recorder(client)
@@ -89,7 +93,8 @@ class Hub:
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
         counting = CapacityCount(self._counted)
-        awares = (self._deliverer, self._collector, counting, Inventory(self._found))
+        serving = ServedKinds(self._serves)
+        awares = (self._deliverer, self._collector, counting, serving, Inventory(self._found))
         async with (
             asyncio.TaskGroup() as scope,
             Fleet(self._identity, awares, self._cluster_queue.add, self._owner, self._connect) as fleet,
@@ -144,7 +149,9 @@ class Hub:
             deliverer=self._deliverer,
             collector=self._collector,
             ending=ending,
+            surroundings=self._surroundings,
             touch=self._reporter.touch,
+            wake=self._application_queue.add,
         )
         self._departure = Departure(
             client=self._client,
@@ -168,6 +175,7 @@ class Hub:
             departure=self._departure,
             profiles=profiles,
             hub_id=self._identity.id,
+            capacities=self._capacities,
             replan=self._replan,
             gone=self._cluster_gone,
         )
@@ -294,6 +302,8 @@ class Hub:
         if dossier is not None and observation.cluster not in dossier.leaving:
             dossier.observations[observation.cluster] = observation
             self._reporter.touch(observation.key)
+            if self._surroundings.observed(dossier, observation.cluster):
+                self._application_queue.add(observation.key)
 
     def _found(self, cluster: str, uid: str) -> None:
         """An application that is there unplanned has to leave; what belongs to none is counted."""
@@ -305,12 +315,28 @@ class Hub:
             self._application_queue.add(dossier.key)
 
     def _counted(self, cluster: str, capacity: Capacity) -> None:
-        self._cluster_controller.capacities[cluster] = capacity
+        for key in self._surroundings.counted(cluster, capacity):
+            self._application_queue.add(key)
         self._cluster_queue.add(cluster)
 
-    def _replan(self) -> None:
-        for application in self._applications.values():
-            self._application_queue.add(Key(application.namespace, application.name))
+    def _serves(self, cluster: str, kinds: frozenset[GroupKind]) -> None:
+        self._cluster_controller.kinds[cluster] = kinds
+        self._cluster_queue.add(cluster)
+
+    def _replan(self, cluster: str, news: News) -> None:
+        """A cluster changed: wake those that may be planned otherwise for it, and nobody else."""
+        match news:
+            case "none":
+                return
+            case "load":
+                for key in self._surroundings.short:
+                    self._application_queue.add_after(key, RECOUNT)
+            case "worse":
+                for key in self._surroundings.concerned(cluster):
+                    self._application_queue.add(key)
+            case "other":
+                for application in self._applications.values():
+                    self._application_queue.add(Key(application.namespace, application.name))
 
     def _selected_changed(self, namespace: str) -> None:
         for dossier in self._dossiers:
