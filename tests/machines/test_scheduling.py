@@ -142,7 +142,8 @@ def test_limits_hold_and_the_total_is_met_where_there_is_room(
     if not found or planned.refusals:
         return
     limits = {name: share.limits.get(name, share.limits.get("*", ReplicaLimits())) for name in clusters}
-    assert all(n <= (limits[name].max if limits[name].max is not None else n) for name, n in found.items())
+    mosts = {name: bounds.max for name, bounds in limits.items() if bounds.max is not None}
+    assert all(number <= mosts.get(name, number) for name, number in found.items())
     assert sum(found.values()) <= total
     by_room = share.divide in ("capacity", "packed")
     if by_room:
