@@ -9,8 +9,11 @@ import msgspec
 
 from atoll.api.cluster import Cluster, ClusterStatus, Resources
 from atoll.api.objects import GroupKind, Key
+from atoll.api.rooms import Room, Rooms
+from atoll.api.status import ApplicationStatus, ClusterRow, PlacedCluster
 from atoll.fleet.capacity import Capacity
 from atoll.fleet.link import Reach
+from atoll.kube.podrequests import CPU
 from atoll.plan.model import ClusterFacts, Neighbour, Snapshot, Standing
 
 News = Literal["none", "load", "worse", "other"]
@@ -139,3 +142,36 @@ def _is_worse(before: ClusterFacts, now: ClusterFacts) -> bool:
         and bool(now.lost_since) >= bool(before.lost_since)
         and now.cordoned >= before.cordoned
     )
+
+
+def recalled(key: Key, status: ApplicationStatus, clusters: dict[str, ClusterFacts], now: float) -> Snapshot:
+    """The fleet for planning an application of which only its status is known: for whoever isn't the hub."""
+    rows = {row.name: row for row in status.clusters}
+    return Snapshot(
+        clusters=clusters,
+        now=now,
+        previous={key: {placed.cluster: placed.replicas for placed in status.placement}},
+        standing={key: {placed.cluster: _stood(placed, rows.get(placed.cluster), now) for placed in status.placement}},
+        avoided={key: {avoided.cluster: avoided.why for avoided in status.avoided}},
+    )
+
+
+def _stood(placed: PlacedCluster, row: ClusterRow | None, now: float) -> Standing:
+    ready = row.ready.partition("/")[0] if row is not None else ""
+    return Standing(
+        ready=int(ready) if ready.isdecimal() else None,
+        healthy=row is not None and row.health in {"Healthy", "Suspended"},
+        workloads=placed.workloads,
+        most=placed.most if now < epoch(placed.until) else None,
+        degraded_since=epoch(row.degraded_since) if row is not None and row.degraded_since else 0.0,
+        leaving=placed.leaving,
+    )
+
+
+def summary_of_room(status: ClusterStatus) -> Rooms | None:
+    """What is free in all, as if it were one node: all that a Cluster's status says of its room."""
+    if status.allocatable is None or status.requested is None:
+        return None
+    free, taken = status.allocatable, status.requested
+    left = {CPU: max(0, round((free.cpu - taken.cpu) * 1000)), "memory": max(0, free.memory - taken.memory)}
+    return (Room(left, max(0, free.pods - taken.pods)),)

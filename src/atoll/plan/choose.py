@@ -20,12 +20,14 @@ class Chosen(NamedTuple):
     """Where the application goes, by name; where it is and has to leave, and why; and what a person should know.
 
     displaced: clusters where it is, which may have it and were not taken.
+    staying: clusters that it would leave if it could, and why it can't.
     """
 
     verdicts: dict[str, Verdict]
     clusters: list[str]
     leaving: dict[str, str]
     displaced: dict[str, str]
+    staying: dict[str, str] = {}
     warnings: tuple[str, ...] = ()
     short: str = ""
     brake: str = ""
@@ -55,6 +57,7 @@ def choose(intent: Intent, able: Eligible, fleet: Snapshot) -> Chosen:
         clusters=clusters,
         leaving={name: why for name, why in leaving.items() if name in before},
         displaced=displaced,
+        staying=staying,
         warnings=(f"spec.placement.{unmet}",) if unmet and clusters else (),
         short=unmet if not clusters else "",
         brake=evicted.brake,

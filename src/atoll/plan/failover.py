@@ -13,6 +13,7 @@ from atoll.api.failover import Failover
 from atoll.api.intent import Intent
 from atoll.plan.model import Snapshot, Standing
 
+NOWHERE = "there is nowhere else to go"
 BACK = "it came back, and the Application stays where it went (return: stay)"
 DRAINED = "drained"
 LOST = "not ready for "
@@ -84,7 +85,7 @@ def able_to_leave(
     staying: dict[str, str] = {}
     for name, why in leaving.items():
         if not rest:
-            staying[name] = f"{why}, but there is nowhere else to go"
+            staying[name] = f"{why}, but {NOWHERE}"
         elif why == DRAINED or taken_over or standing.get(name, Standing()).leaving:
             going[name] = why
         else:

@@ -31,7 +31,7 @@ def plan(intent: Intent, fleet: Snapshot) -> Plan:
     return Plan(
         key=intent.key,
         verdicts=tuple(_verdicts(chosen, division, held).values()),
-        shares=_shares(placed, held, rendered),
+        shares=_shares(placed, chosen.staying, held, rendered),
         deliveries=_deliveries(intent, rendered, fleet),
         refusals={n: Refusal(n, refused[n].path, refused[n].message) for n in sorted(refused) if n in placed},
         warnings=(*able.warnings, *chosen.warnings, *_unknown_clusters(intent, fleet), *_without_effect(renderer)),
@@ -94,7 +94,9 @@ def _render(
 NOTHING_LEFT = RefusedError("spec", "no object is left: all would be deleted; allowEmpty: true says that this is meant")
 
 
-def _shares(placed: Iterable[str], held: Held, rendered: Mapping[str, Rendering]) -> dict[str, ClusterShare]:
+def _shares(
+    placed: Iterable[str], staying: Mapping[str, str], held: Held, rendered: Mapping[str, Rendering]
+) -> dict[str, ClusterShare]:
     """Replicas as the objects have them in the end: a difference may have said otherwise than the division."""
     shares: dict[str, ClusterShare] = {}
     for name in placed:
@@ -102,7 +104,8 @@ def _shares(placed: Iterable[str], held: Held, rendered: Mapping[str, Rendering]
         if rendering is None or part is None:
             shares[name] = ClusterShare(name, {}, part.why if part else "", leaving)
         else:
-            why = f"{rendering.overridden} says so" if rendering.overridden else part.why
+            words = (f"{rendering.overridden} says so" if rendering.overridden else part.why, staying.get(name, ""))
+            why = "; ".join(word for word in words if word)
             shares[name] = ClusterShare(name, rendering.replicas, why, leaving, part.most)
     return shares
 

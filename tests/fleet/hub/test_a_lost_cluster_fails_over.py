@@ -83,7 +83,7 @@ async def test_replicas_are_elsewhere_in_time_and_nothing_else_moves(world: Worl
             assert await replicas(world, name, first) == there
         assert await replicas(world, "elsewhere", first) == 2
     await keeps_enough_until(world, "moves", {first: 2, second: 2, third: 2})
-    await world.ready("moves")
+    await world.ready("moves", 90)
     assert "leaving" not in (await placement(world, "moves"))[third]
 
 
@@ -98,7 +98,7 @@ async def leaving(world: World, name: str, member: str) -> str:
 
 async def keeps_enough_until(world: World, name: str, wanted: dict[str, int], total: int = 6) -> None:
     """Never fewer than `total` are ready in all, until each member runs so many."""
-    end = time.monotonic() + 40
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         have = {m: (await replicas(world, name, m), await ready_replicas(world, name, m)) for m in wanted}
         assert sum(number for _, number in have.values()) >= total, have
@@ -111,7 +111,7 @@ async def keeps_enough_until(world: World, name: str, wanted: dict[str, int], to
 async def test_with_return_stay_the_surplus_is_withdrawn_when_it_is_back(world: World) -> None:
     first, second, third = world.members[:3]
     await world.deploy("stays", [deployment("stays")], replicas={"total": 6}, failover={**AFTER, "return": "stay"})
-    await world.ready("stays")
+    await world.ready("stays", 90)
     async with without(world, third):
         await runs(world, "stays", {first: 3, second: 3})
     await world.gone(third, DEPLOYMENTS, "stays", 30)
@@ -123,7 +123,7 @@ async def test_with_return_stay_the_surplus_is_withdrawn_when_it_is_back(world: 
 async def test_the_time_runs_on_while_the_hub_is_down(world: World) -> None:
     first, second, third = world.members[:3]
     await world.deploy("moves", [deployment("moves")], replicas={"total": 6}, failover={"after": "12s"})
-    await world.ready("moves")
+    await world.ready("moves", 90)
     async with without(world, third):
         lost = await ready(world, third, "False")
         world.process.kill()
@@ -139,8 +139,8 @@ async def test_the_time_runs_on_while_the_hub_is_down(world: World) -> None:
 
 async def test_a_hub_that_lost_sight_of_most_moves_nothing(world: World) -> None:
     first, *others = world.members
-    await world.deploy("moves", [deployment("moves")], replicas={"total": 6}, failover=AFTER)
-    await world.ready("moves")
+    await world.deploy("moves", [deployment("moves")], replicas={"total": 6}, failover={"after": "20s"})
+    await world.ready("moves", 90)
     before = await replicas(world, "moves", first)
     async with without(world, *others):
         for member in others:
@@ -150,7 +150,7 @@ async def test_a_hub_that_lost_sight_of_most_moves_nothing(world: World) -> None
             found = await world.condition("moves", "FailoverHeld")
             return found if found.get("status") == "True" else None
 
-        condition = await world.eventually(braked, 20)
+        condition = await world.eventually(braked, 60)
         assert f"{len(others)} of {len(world.members)} clusters are not ready" in condition["message"]
         await asyncio.sleep(4)
         assert await replicas(world, "moves", first) == before
@@ -163,3 +163,20 @@ async def test_a_hub_that_lost_sight_of_most_moves_nothing(world: World) -> None
 
 async def gone(world: World) -> bool:
     return not await world.condition("moves", "FailoverHeld")
+
+
+async def test_a_cluster_is_drained_make_before_break_and_filled_again(world: World) -> None:
+    first, second, third = world.members[:3]
+    await world.deploy("moves", [deployment("moves")], replicas={"total": 6})
+    await world.deploy("rooted", [deployment("rooted")], [third], replicas={"total": 1})
+    for name in ("moves", "rooted"):
+        await world.ready(name, 90)
+    drained = asyncio.create_task(asyncio.to_thread(world.atoll, "cluster", "drain", third, namespace=""))
+    try:
+        await keeps_enough_until(world, "moves", {first: 3, second: 3})
+        await world.gone(third, DEPLOYMENTS, "moves", 60)
+        assert "drained, but" in await drained
+        assert await replicas(world, "rooted", third) == 1  # it has nowhere else to go
+    finally:
+        world.atoll("cluster", "uncordon", third, namespace="")
+    await keeps_enough_until(world, "moves", {first: 2, second: 2, third: 2})

@@ -9,18 +9,17 @@ from atoll.api.cluster import Cluster
 from atoll.api.intent import Intent, Revision
 from atoll.api.objects import Json, split_api_version
 from atoll.cli.application.checking import check
-from atoll.cli.application.view import read_view
 from atoll.cli.exits import CommandError
 from atoll.fleet.link import Reach
 from atoll.hub.intents import kinds_of
 from atoll.hub.scopes import Scopes
-from atoll.hub.snapshots import cluster_facts
+from atoll.hub.snapshots import cluster_facts, recalled, summary_of_room
 from atoll.intake.native import translate
 from atoll.kube.client import Client
 from atoll.kube.errors import KindNotServed, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES
-from atoll.plan.model import ClusterFacts, Plan, Snapshot
+from atoll.plan.model import ClusterFacts, Plan
 from atoll.plan.planner import plan
 
 
@@ -61,15 +60,15 @@ async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     intent = translate(
         app, selected=await _selected(hub, app), scopes=scopes, revision=Revision(0, app.metadata.uid, sequence)
     )
-    placed = {p.cluster: p.replicas for p in read_view(live).status.placement} if live else {}
     facts = {c.metadata.name: _facts(c) for c in clusters}
-    return Rendered(app, intent, plan(intent, Snapshot(facts, time.time(), {intent.key: placed})), live)
+    return Rendered(app, intent, plan(intent, recalled(intent.key, app.status, facts, time.time())), live)
 
 
 def _facts(cluster: Cluster) -> ClusterFacts:
     reached = {c.type: c.status for c in cluster.status.conditions}.get("Reachable")
     reach = Reach(reachable=None if reached is None else reached == "True", uid=cluster.status.uid)
-    return cluster_facts(cluster, reach, None)
+    facts = cluster_facts(cluster, reach, None)
+    return msgspec.structs.replace(facts, rooms=summary_of_room(cluster.status))
 
 
 async def _reach(hub: Client, namespace: str) -> bool:
