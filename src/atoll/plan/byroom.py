@@ -16,15 +16,17 @@ def by_room(total: int, has: Counts, least: Counts, most: Counts) -> dict[str, i
 
     `has`, by cluster, is what is placed; `most` bounds each, and `least` comes first.
     """
-    shares = {name: max(least.get(name, 0), min(has.get(name, 0), bound)) for name, bound in most.items()}
+    shares = {name: min(has.get(name, 0), bound) for name, bound in most.items()}
+    for name, bound in least.items():
+        shares[name] = max(shares[name], bound)
     missing = total - sum(shares.values())
-    free = {name: max(0, most[name] - share) for name, share in shares.items()}
-    if missing > 0 and any(free.values()):
+    if missing > 0:
+        free = {name: most[name] - share for name, share in shares.items() if most[name] > share}
         for name, more in apportion_within(missing, free, {}, free, {}).items():
             shares[name] += more
     elif missing < 0:
-        spare = {name: max(0, share - least.get(name, 0)) for name, share in shares.items()}
-        for name, fewer in (apportion_within(-missing, spare, {}, spare, {}) if any(spare.values()) else {}).items():
+        spare = {name: share - least.get(name, 0) for name, share in shares.items() if share > least.get(name, 0)}
+        for name, fewer in apportion_within(-missing, spare, {}, spare, {}).items():
             shares[name] -= fewer
     return shares
 

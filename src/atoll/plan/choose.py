@@ -76,7 +76,12 @@ def _by_tier(intent: Intent, may: Sequence[str], able: Eligible, fleet: Snapshot
     for tier in tiers:
         group = [c for c in pool if able.tiers.get(c.name, 0) <= tier]
         choice = _with_room(intent, group, fleet, spare=tier < in_use)
-        if choice.chosen and not choice.unmet and _carries(intent, choice, fleet, spare=tier < in_use):
+        if (
+            tier != tiers[-1]
+            and choice.chosen
+            and not choice.unmet
+            and _carries(intent, choice, fleet, spare=tier < in_use)
+        ):
             later = [c.name for c in pool if able.tiers.get(c.name, 0) > tier]
             return choice._replace(refused=choice.refused | dict.fromkeys(later, "fallback: not needed"))
     return choice
@@ -119,9 +124,12 @@ def _rooms(intent: Intent, names: Sequence[str], fleet: Snapshot) -> dict[str, i
     alike = [m for m in intent.manifests if m.id.name not in intent.replicas.workloads]
     shapes = [shape for m in alike if (shape := shape_of(m)) is not None]
     before = ground.previous([m.id.name for m in alike], names)
+    room = ground.rooms(names, shapes)
+    if not share.limits:
+        return {name: (before.get(name) or 0) + room[name] for name in names}
     found = {}
     for name in names:
         limit = share.limits.get(name, share.limits.get("*"))
         most = MOST_PODS if limit is None or limit.max is None else limit.max
-        found[name] = min(most, (before.get(name) or 0) + ground.room(name, shapes))
+        found[name] = min(most, (before.get(name) or 0) + room[name])
     return found

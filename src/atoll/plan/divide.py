@@ -8,7 +8,7 @@ from atoll.api.replicas import ReplicaLimits, Replicas, Share
 from atoll.plan import kubefed
 from atoll.plan.apportion import apportion_within
 from atoll.plan.byroom import by_room, packed
-from atoll.plan.fit import MOST_PODS, shape_of
+from atoll.plan.fit import shape_of
 from atoll.plan.ground import Ground
 from atoll.plan.model import Numbers, RefusedError
 from atoll.plan.scalable import completions, own_replicas
@@ -166,11 +166,14 @@ def _by_room(one: Workloads, total: int, clusters: Sequence[str], ground: Ground
     least, most = _bounds(share, clusters)
     found = _found_most(share, clusters, before, ground)
     shapes = [shape for m in one.manifests if (shape := shape_of(m)) is not None]
-    has = {name: max(0, (before.get(name) or 0) - ground.stuck(name) * share.rebalance) for name in clusters}
-    room = {
-        name: min(has[name] + ground.room(name, shapes), most.get(name, MOST_PODS), found.get(name, MOST_PODS))
-        for name in clusters
-    }
+    has = {name: number or 0 for name, number in before.items()}
+    if share.rebalance:
+        has = {name: max(0, number - ground.stuck(name)) for name, number in has.items()}
+    room = ground.rooms(clusters, shapes)
+    for name, number in has.items():
+        room[name] += number
+    for name, bound in (*most.items(), *found.items()):
+        room[name] = min(room[name], bound)
     least = {name: min(bound, room[name]) for name, bound in least.items()}
     if share.divide == "packed":
         numbers, words = packed(total, has, least, room, list(clusters)), "packed"

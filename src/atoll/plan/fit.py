@@ -61,22 +61,22 @@ def shape_of(manifest: Manifest) -> PodShape | None:
     )
 
 
-def fits(rooms: Rooms, shapes: Sequence[PodShape], most: int = MOST_PODS) -> int:
-    """How many times one Pod of each of `shapes` fits at once; at most `most`.
+def fits(rooms: Rooms, shapes: tuple[PodShape, ...]) -> int:
+    """How many times one Pod of each of `shapes` fits at once.
 
     One shape is counted node by node. Several are packed, largest first, each on the node with the least room that
     suffices: a good guess at what a scheduler reaches, never more than fits.
     """
     if not shapes:
-        return most
-    key = (id(rooms), tuple(shapes))
+        return MOST_PODS
+    key = (id(rooms), shapes)
     known = _REMEMBERED.get(key)
     if known is None or known[0] is not rooms:
         number = _count(rooms, shapes[0]) if len(shapes) == 1 else _together(rooms, shapes)
         _REMEMBERED[key] = known = (rooms, number)
         if len(_REMEMBERED) > MOST_REMEMBERED:
             _REMEMBERED.popitem(last=False)
-    return min(most, known[1])
+    return known[1]
 
 
 _REMEMBERED: OrderedDict[tuple[int, tuple[PodShape, ...]], tuple[Rooms, int]] = OrderedDict()

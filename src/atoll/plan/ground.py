@@ -1,6 +1,6 @@
 """What dividing may know of each cluster: what it has of a workload, and how much more it has room for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 
 from atoll.api.cluster import Resources
@@ -23,13 +23,10 @@ class Ground:
 
     def previous(self, workloads: Sequence[str], clusters: Sequence[str]) -> Mapping[str, int | None]:
         """Replicas that each cluster had last of workloads that are divided alike; None or absent when unknown."""
-        found: dict[str, int | None] = {}
-        for name in clusters:
-            number = self._before.get(name)
-            if number is None and (apart := self._standing.get(name, _NO_STANDING).workloads):
-                number = next((apart[w] for w in workloads if w in apart), None)
-            if number is not None:
-                found[name] = number
+        found = {name: self._before[name] for name in clusters if name in self._before}
+        for name in [name for name, number in found.items() if number is None]:
+            apart = self._standing.get(name, _NO_STANDING).workloads
+            found[name] = next((apart[w] for w in workloads if w in apart), None)
         return found
 
     def holds(self, cluster: str) -> bool:
@@ -47,14 +44,17 @@ class Ground:
         """More replicas than this did not fit, lately."""
         return self._standing.get(cluster, _NO_STANDING).most
 
-    def room(self, cluster: str, shapes: Sequence[PodShape]) -> int:
-        """How many more sets of these Pods fit beside what is promised to others; 0 when that isn't known."""
-        facts = self._fleet.clusters[cluster]
-        if facts.rooms is None or not facts.ready:
-            return 0
-        free = fits(facts.rooms, shapes)
-        promised = self._fleet.reserved.get(cluster)
-        return max(0, free - _in_sets(promised, shapes)) if promised is not None else free
+    def rooms(self, clusters: Iterable[str], shapes: Sequence[PodShape]) -> dict[str, int]:
+        """How many more sets of these Pods fit on each beside what is promised to others; 0 when that isn't known."""
+        kinds, reserved = tuple(shapes), self._fleet.reserved
+        found: dict[str, int] = {}
+        for name in clusters:
+            facts = self._fleet.clusters[name]
+            free = fits(facts.rooms, kinds) if facts.rooms and facts.ready else 0
+            if reserved and (promised := reserved.get(name)) is not None:
+                free = max(0, free - _in_sets(promised, shapes))
+            found[name] = free
+        return found
 
 
 def _in_sets(promised: Resources, shapes: Sequence[PodShape]) -> int:

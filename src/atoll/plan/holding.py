@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from atoll.api.intent import Intent
-from atoll.api.objects import Manifest
+from atoll.api.replicas import Share
 from atoll.plan.choose import Chosen
 from atoll.plan.divide import Division, Part, share_of
 from atoll.plan.failover import BACK, DEGRADED
@@ -83,9 +83,13 @@ def _fewer(
     """Clusters that would get fewer than they have, with what they have; none where nobody gets more."""
     standing = fleet.standing.get(intent.key, {})
     fewer: dict[str, Numbers] = {}
+    divided = [share is not None for share in _given(intent)]
     for name, part in parts.items():
+        common = before.get(name)
+        if common is not None and all(common <= (n or 0) for n, one in zip(part.numbers, divided, strict=True) if one):
+            continue  # nobody gets fewer
         if name in before:
-            had = _as_before(intent, name, before[name], standing)
+            had = _as_before(intent, name, common, standing)
             numbers = tuple(_larger(old, new) for old, new in zip(had, part.numbers, strict=True))
             if numbers != part.numbers:
                 fewer[name] = numbers
@@ -99,11 +103,15 @@ def _larger(old: int | None, new: int | None) -> int | None:
 def _as_before(intent: Intent, name: str, common: int | None, standing: Mapping[str, Standing]) -> Numbers:
     """What the cluster has of each workload whose number is given; None: as the manifest says."""
     apart = standing.get(name, _UNKNOWN).workloads
-    return tuple(_had(intent, manifest, common, apart) for manifest in intent.manifests)
+    return tuple(
+        None if share is None else apart.get(manifest.id.name, apart.get(str(manifest.id), common))
+        for manifest, share in zip(intent.manifests, _given(intent), strict=True)
+    )
 
 
-def _had(intent: Intent, manifest: Manifest, common: int | None, apart: Mapping[str, int]) -> int | None:
-    share = share_of(manifest, intent.replicas) if intent.replicas is not None else None
-    if share is None or (share.each is None and share.total is None):
-        return None
-    return apart.get(manifest.id.name, apart.get(str(manifest.id), common))
+def _given(intent: Intent) -> list[Share | None]:
+    """The share that gives each manifest its number; None where its own holds."""
+    if intent.replicas is None:
+        return [None] * len(intent.manifests)
+    shares = [share_of(manifest, intent.replicas) for manifest in intent.manifests]
+    return [s if s is not None and (s.each is not None or s.total is not None) else None for s in shares]

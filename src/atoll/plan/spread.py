@@ -99,8 +99,13 @@ def _not_taken(
     groups: Mapping[str, Groups],
     rules: Sequence[Spread],
 ) -> dict[str, str]:
-    taken = set(chosen)
-    return {c.name: _in_words(selection, groups[c.name], rules) for c in pool if c.name not in taken}
+    taken, words = set(chosen), dict[Groups, str]()
+    refused: dict[str, str] = {}
+    for name in (candidate.name for candidate in pool if candidate.name not in taken):
+        if groups[name] not in words:
+            words[groups[name]] = _in_words(selection, groups[name], rules)
+        refused[name] = words[groups[name]]
+    return refused
 
 
 def _in_words(selection: Selection, groups: Groups, rules: Sequence[Spread]) -> str:

@@ -100,9 +100,9 @@ async def keeps_enough_until(world: World, name: str, wanted: dict[str, int], to
     """Never fewer than `total` are ready in all, until each member runs so many."""
     end = time.monotonic() + 90
     while time.monotonic() < end:
-        have = {m: (await replicas(world, name, m), await ready_replicas(world, name, m)) for m in wanted}
+        have = {m: (await replicas(world, name, m), await ready_replicas(world, name, m)) for m in world.members}
         assert sum(number for _, number in have.values()) >= total, have
-        if have == {m: (number, number) for m, number in wanted.items()}:
+        if all(have[m] == (number, number) for m, number in wanted.items()):
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{name} is {have}, not {wanted}")
