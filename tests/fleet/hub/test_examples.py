@@ -123,12 +123,28 @@ async def autoscaled(world: World, _printed: str) -> None:
     assert (await of(world, "member1", "waves", "web"))["replicas"] == 5
 
 
+async def spread_and_failover(world: World, printed: str) -> None:
+    assert "drained" in printed
+    first, second = [(await of(world, member, "reef", "web"))["replicas"] for member in world.members[:2]]
+    assert first + second == 6  # what left stays where it went: by capacity nothing is evened out
+    assert await absent(world, "member3")
+
+
+async def absent(world: World, member: str) -> bool:
+    try:
+        await of(world, member, "reef", "web")
+    except NotFound:
+        return True
+    return False
+
+
 CLAIMS = {
     "01-first-application": first_application,
     "02-custom-resources": custom_resources,
     "03-objects-on-the-hub": objects_on_the_hub,
     "04-adopt-what-runs": adopt_what_runs,
     "05-autoscaled": autoscaled,
+    "06-spread-and-failover": spread_and_failover,
 }
 
 
