@@ -67,6 +67,8 @@ def _is_ready(intent: Intent, name: str, part: Part, fleet: Snapshot, standing: 
     if not facts.ready or facts.lost_since:
         return True
     found, wanted = standing.get(name, _UNKNOWN), _sum(intent, part.numbers)
+    if not wanted and 0 in part.numbers:  # it is to run nothing: however it does, that isn't waited for
+        return True
     if found.ready is None or not wanted:
         return found.healthy
     return found.ready >= wanted

@@ -31,6 +31,14 @@ def test_the_others_take_what_is_stuck() -> None:
     assert found.shares["c"].most == 1
 
 
+def test_who_runs_nothing_any_more_is_not_waited_for() -> None:
+    """What is stuck doesn't become ready: it goes as soon as the others run theirs."""
+    standing = {"c": Standing(ready=0, stuck=3), **dict.fromkeys("ab", Standing(ready=5, healthy=True))}
+    world = fleet("a", "b", "c", previous={"a": 5, "b": 4, "c": 3})
+    world = msgspec.structs.replace(world, standing={SHOP: standing}, steady=True)
+    assert shares(plan(intent(replicas=Replicas(total=9, rebalance=True)), world)) == {"a": 5, "b": 4, "c": 0}
+
+
 def test_not_unless_that_is_asked_for() -> None:
     assert shares(planned(STUCK, THREE)) == THREE
 
