@@ -122,7 +122,6 @@ class ApplicationSpec(Strict, frozen=True):
             "select (by labels)",
             ".manifests",
         ),
-        Rule("has(self.placement)", "placement is missing: give clusters, selector or where, or all: true"),
     )
 
 

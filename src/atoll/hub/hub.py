@@ -22,6 +22,7 @@ from atoll.fleet.served import ServedKinds
 from atoll.hub.application import ApplicationController
 from atoll.hub.cluster import ClusterController
 from atoll.hub.cluster_status import Identity
+from atoll.hub.defaults import Defaults
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
@@ -39,7 +40,7 @@ from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
-from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
+from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
 from atoll.observe.collector import Collector
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
@@ -74,11 +75,13 @@ class Hub:
         self._applications: Informer[Object] = Informer(client, APPLICATIONS, meter=metrics)
         self._clusters: Informer[Object] = Informer(client, CLUSTERS, meter=metrics)
         self._namespaces: Informer[Object] = Informer(client, NAMESPACES, meter=metrics)
+        self._found_defaults: Informer[Object] = Informer(client, APPLICATIONDEFAULTS, meter=metrics)
         self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE, meter=metrics)
         self._application_queue: FairQueue[Key] = FairQueue(
             "application", group=lambda key: key.namespace, meter=metrics
         )
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
+        self._defaults = Defaults(self._found_defaults, self._applications, self._application_queue.add)
         self._uids: set[str] = set()
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
@@ -114,7 +117,7 @@ class Hub:
 
     @property
     def _informers(self) -> tuple[Informer[Object], ...]:
-        return self._applications, self._clusters, self._namespaces, self._secrets
+        return self._applications, self._clusters, self._namespaces, self._secrets, self._found_defaults
 
     def _wire(self, scope: asyncio.TaskGroup, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -127,6 +130,7 @@ class Hub:
             self._namespace,
             self._snapshots.names,
             lambda: (m.client for n in fleet.names() if (m := fleet.member(n)) is not None),
+            self._defaults.applied,
         )
         ending = Ending(
             client=self._client,
@@ -186,6 +190,7 @@ class Hub:
         self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
+        self._found_defaults.subscribe(self._defaults.changed)
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
             Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8, meter=metrics),
             Controller(
@@ -223,7 +228,8 @@ class Hub:
 
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
-        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
+        body = self._defaults.applied(body, str((body.get("metadata") or {}).get("namespace") or ""))
+        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
 
     def _alive(self, uid: str) -> bool:
         """Whether there is an Application of this UID."""

@@ -59,10 +59,6 @@ SHAPE: list[tuple[Any, str]] = [
         "spec: the Application is empty: give manifests or select (allowEmpty: true says that it is meant)",
     ),
     (
-        application(placement=None),
-        "spec: placement is missing: give clusters, selector or where, or all: true",
-    ),
-    (
         application(placement={}),
         "spec.placement: no cluster is named: give clusters, selector or where, or say all: true",
     ),

@@ -14,6 +14,20 @@ TOPOLOGY = ("region", "zone", "provider", "cluster")
 ROOM = ("capacity", "packed")
 
 
+def placed(case: Case) -> Iterator[Issue]:
+    """Without a placement of its own it needs its namespace's."""
+    if case.app.spec.placement is not None:
+        return
+    if case.defaults:
+        yield Issue(
+            "spec",
+            "placement is missing: give clusters, selector or where, or all: true, or make an ApplicationDefaults for "
+            "the namespace",
+        )
+    else:
+        yield warning("spec", "placement is missing: it needs an ApplicationDefaults of its namespace, or of all")
+
+
 def spreads(case: Case) -> Iterator[Issue]:
     """Spread, fallback and neighbours of the placement."""
     placement = case.app.spec.placement

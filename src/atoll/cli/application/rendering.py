@@ -1,12 +1,15 @@
 """What an Application becomes on each cluster: the hub's own pure functions, run here on what its API says now."""
 
+import contextlib
 import time
 
 import msgspec
 
 from atoll.api.application import Application
 from atoll.api.cluster import Cluster
+from atoll.api.defaults import NAME, with_defaults
 from atoll.api.intent import Intent, Revision
+from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json, split_api_version
 from atoll.cli.application.checking import check
 from atoll.cli.exits import CommandError
@@ -16,9 +19,9 @@ from atoll.hub.scopes import Scopes
 from atoll.hub.snapshots import cluster_facts, recalled, summary_of_room
 from atoll.intake.native import translate
 from atoll.kube.client import Client
-from atoll.kube.errors import KindNotServed, NotFound
+from atoll.kube.errors import Forbidden, KindNotServed, NotFound
 from atoll.kube.objects import Object
-from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES
+from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES
 from atoll.plan.model import ClusterFacts, Plan
 from atoll.plan.planner import plan
 
@@ -52,6 +55,7 @@ async def render_body(hub: Client, body: Json) -> Rendered:
 async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     clusters = [item.read(Cluster) for item in (await hub.list(CLUSTERS)).items]
     namespace = body["metadata"]["namespace"]
+    body = await _with_defaults(hub, body, namespace)
     check(body, known_clusters=frozenset(c.metadata.name for c in clusters), reach=await _reach(hub, namespace))
     scopes = Scopes()
     await scopes.learn(kinds_of(body), (hub,))
@@ -62,6 +66,15 @@ async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     )
     facts = {c.metadata.name: _facts(c) for c in clusters}
     return Rendered(app, intent, plan(intent, recalled(intent.key, app.status, facts, time.time())), live)
+
+
+async def _with_defaults(hub: Client, body: Json, namespace: str) -> Json:
+    """The Application with what the namespace's ApplicationDefaults say, and everybody's, as far as may be read."""
+    found = []
+    for place in (namespace, SYSTEM_NAMESPACE):
+        with contextlib.suppress(NotFound, Forbidden, KindNotServed):
+            found.append((await hub.get(APPLICATIONDEFAULTS, NAME, place)).body().get("spec") or {})
+    return with_defaults(body, *found)
 
 
 def _facts(cluster: Cluster) -> ClusterFacts:
