@@ -39,8 +39,8 @@ SECRET_GRACE = 5.0
 
 
 class ClusterController:
-    """Reconciles Clusters. `replan(cluster, news)` is called with what is new of a cluster, for planning, `gone(name)` when
-    a Cluster is no more.
+    """Reconciles Clusters. `replan(cluster, news)` is called with what is new of a cluster, for planning, `gone(name)`
+    when a Cluster is no more.
     """
 
     def __init__(
