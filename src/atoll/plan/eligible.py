@@ -41,6 +41,9 @@ class _Hindrance(NamedTuple):
     due: float | None = None
 
 
+_NONE = _Hindrance()
+
+
 def eligible(intent: Intent, fleet: Snapshot) -> Eligible:
     """Judge every cluster by itself; how many of those that may have it do is somebody else's to say."""
     placement, before = intent.placement, fleet.previous.get(intent.key, {})
@@ -105,7 +108,7 @@ class _Judge:
         if not there and (why := self._unwelcome(facts, named=named)):
             return _Hindrance(why, forbids=True)
         if facts.ready and not facts.cordoned and not facts.taints:
-            return _Hindrance()
+            return _NONE
         tainted = self._tainted(facts, there=there)
         if tainted.forbids:
             return tainted

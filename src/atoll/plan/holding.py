@@ -85,10 +85,12 @@ def _fewer(
     """Clusters that would get fewer than they have, with what they have; none where nobody gets more."""
     standing = fleet.standing.get(intent.key, {})
     fewer: dict[str, Numbers] = {}
-    divided = [share is not None for share in _given(intent)]
+    divided = [index for index, share in enumerate(_given(intent)) if share is not None]
+    if not divided:
+        return {}
     for name, part in parts.items():
         common = before.get(name)
-        if common is not None and all(common <= (n or 0) for n, one in zip(part.numbers, divided, strict=True) if one):
+        if common is not None and all(common <= (part.numbers[index] or 0) for index in divided):
             continue  # nobody gets fewer
         if name in before:
             had = _as_before(intent, name, common, standing)
