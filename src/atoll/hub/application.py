@@ -15,6 +15,7 @@ from atoll.hub.dossier import Dossier, Dossiers, application_id
 from atoll.hub.ending import Ending
 from atoll.hub.intents import Intents
 from atoll.hub.snapshots import Snapshots
+from atoll.hub.surroundings import Surroundings
 from atoll.intake.native import intent_digest
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
@@ -24,14 +25,17 @@ from atoll.observe.collector import Collector
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan
 from atoll.runtime import failpoints
-from atoll.runtime.decisions import Decision, Done, Retry
+from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.informer import Informer
 
 EMPTIES = "it would remove the application from every cluster it is on; say `allowEmpty: true` if that is meant"
 
 
 class ApplicationController:
-    """Plans and submits. Status is somebody else's: `touch(key)` says that there is something to tell."""
+    """Plans and submits. Status is somebody else's: `touch(key)` says that there is something to tell.
+
+    `wake(key)` asks for another look at a neighbour, to which it may matter where this one went.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,9 @@ class ApplicationController:
         deliverer: Deliverer,
         collector: Collector,
         ending: Ending,
+        surroundings: Surroundings,
         touch: Callable[[Key], None],
+        wake: Callable[[Key], None],
     ) -> None:
         self._client = client
         self._identity = identity
@@ -58,7 +64,9 @@ class ApplicationController:
         self._deliverer = deliverer
         self._collector = collector
         self._ending = ending
+        self._surroundings = surroundings
         self._touch = touch
+        self._wake = wake
 
     async def reconcile(self, key: Key) -> Decision:
         live = self._applications.get(application_id(key))
@@ -70,26 +78,29 @@ class ApplicationController:
         reading = await self._intents.read(dossier.live)  # 1 what the user wants
         dossier.app, dossier.issues = reading.app, reading.issues
         if dossier.plan is None and dossier.app is not None:
-            dossier.history = {p.cluster: p.replicas for p in dossier.app.status.placement}
+            self._surroundings.recall(dossier)
         if reading.intent is None:  # what was delivered before stays as it is
             self._touch(key)
             return Done()
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
-        planned = plan(intent, self._snapshots.now(key, dossier.history))  # 3 who gets what
+        planned = plan(intent, self._surroundings.snapshot(dossier, intent))  # 3 who gets what
         planned = as_submitted(dossier.submitted, planned)
         dossier.plan, dossier.held = planned, self._held(dossier, intent, planned)
         if not dossier.held:
-            dossier.history = {name: share.common for name, share in planned.shares.items()}
+            for neighbour in self._surroundings.carried_out(dossier, intent, planned):
+                self._wake(neighbour)
             try:
                 await self._own(dossier, planned)  # 4 nothing is written to a member before this
             except (Conflict, NotFound) as error:  # somebody wrote meanwhile: the watch brings it
                 return Retry(error)
             self._submit(dossier, intent, planned)  # 5 each cluster's own queue takes its part
         self._touch(key)  # 6 status, written once
-        return Done()
+        again = self._surroundings.check_again(dossier, planned)
+        return Wait(again) if again is not None else Done()
 
     def _forget(self, key: Key) -> Decision:
         dossier = self._dossiers.close(key)
+        self._surroundings.forget(key)
         if dossier is not None:
             for cluster in self._fleet.names():
                 self._deliverer.forget(cluster, dossier.uid)

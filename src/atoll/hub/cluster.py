@@ -8,7 +8,7 @@ import structlog
 
 from atoll.api.cluster import Cluster, ClusterStatus
 from atoll.api.names import SYSTEM_NAMESPACE
-from atoll.api.objects import ObjectId
+from atoll.api.objects import GroupKind, ObjectId
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet import credentials
 from atoll.fleet.capacity import Capacity
@@ -20,7 +20,7 @@ from atoll.fleet.link import CREDENTIALS_UNUSABLE, Target
 from atoll.hub.cluster_status import build_cluster_status
 from atoll.hub.departure import Departure
 from atoll.hub.profiles import Profiles
-from atoll.hub.snapshots import Snapshots, cluster_facts
+from atoll.hub.snapshots import News, Snapshots, cluster_facts
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.kube.config import Config
@@ -40,8 +40,8 @@ SECRET_GRACE = 5.0
 
 
 class ClusterController:
-    """Reconciles Clusters. `replan()` is called when planning could decide otherwise for what it found,
-    `gone(name)` when a Cluster is no more.
+    """Reconciles Clusters. `replan(cluster, news)` is called with what is new of a cluster, for planning, `gone(name)`
+    when a Cluster is no more.
     """
 
     def __init__(
@@ -57,7 +57,8 @@ class ClusterController:
         departure: Departure,
         profiles: Profiles,
         hub_id: str,
-        replan: Callable[[], None],
+        capacities: dict[str, Capacity],
+        replan: Callable[[str, News], None],
         gone: Callable[[str], None],
     ) -> None:
         self._client = client
@@ -72,7 +73,8 @@ class ClusterController:
         self._hub_id = hub_id
         self._replan = replan
         self._forget = gone
-        self.capacities: dict[str, Capacity] = {}
+        self._capacities = capacities
+        self.kinds: dict[str, frozenset[GroupKind]] = {}
         self._opened: dict[str, tuple[str, tuple[Config, str, Credential]]] = {}
         """By cluster: its Secret's version, and what that one says."""
         self._load_written: dict[str, float] = {}
@@ -101,11 +103,17 @@ class ClusterController:
             return Wait(grace)
         credential = self._reach(cluster)  # 1 how it is reached
         await self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
-        facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
-        if self._snapshots.set(facts):  # 3 what planning may know
-            self._replan()
+        status = self._status(cluster, credential)
+        facts = cluster_facts(
+            cluster,
+            self._fleet.reach(cluster.metadata.name),
+            self._capacity(cluster),
+            status,
+            self.kinds.get(cluster.metadata.name),
+        )
+        self._replan(facts.name, self._snapshots.set(facts))  # 3 what planning may know
         wait = await self._renew(cluster, credential)  # 4 credentials at half their life
-        wait = min(wait, await self._tell(live, cluster, credential))  # 5 status, on transitions
+        wait = min(wait, await self._tell(live, cluster, status))  # 5 status, on transitions
         await self._profiles.publish(facts, self._fleet.reach(facts.name))  # 6 SIG Multicluster's form of it
         return Wait(wait) if wait < float("inf") else Done()
 
@@ -161,7 +169,7 @@ class ClusterController:
                 self._deliverer.remove(removal)
 
     def _capacity(self, cluster: Cluster) -> Capacity | None:
-        return self.capacities.get(cluster.metadata.name)
+        return self._capacities.get(cluster.metadata.name)
 
     async def _renew(self, cluster: Cluster, credential: Credential | None) -> float:
         """Rotate a managed credential that is past half its life. Returns seconds until it is to be looked at again."""
@@ -185,17 +193,20 @@ class ClusterController:
         log.info("credential renewed", cluster=name)
         return max((renewed.rotate_at or now) - now, ROTATION_RETRY)
 
-    async def _tell(self, live: Object, cluster: Cluster, credential: Credential | None) -> float:
-        """Write the status if it changed. Returns seconds until a change of mere load may be written."""
+    def _status(self, cluster: Cluster, credential: Credential | None) -> ClusterStatus:
         name = cluster.metadata.name
-        status = build_cluster_status(
+        return build_cluster_status(
             cluster,
             self._fleet.reach(name),
-            self.capacities.get(name),
+            self._capacities.get(name),
             credential,
             len(self._deliverer.unclaimed(name)),
             time.time(),
         )
+
+    async def _tell(self, live: Object, cluster: Cluster, status: ClusterStatus) -> float:
+        """Write the status if it changed. Returns seconds until a change of mere load may be written."""
+        name = cluster.metadata.name
         if status == cluster.status:
             return float("inf")
         if without_load(status) == without_load(cluster.status):
@@ -224,13 +235,14 @@ class ClusterController:
 
     def _planned_no_longer(self, name: str) -> None:
         if self._snapshots.drop(name):
-            self._replan()
+            self._replan(name, "other")
 
     async def _gone(self, name: str) -> Decision:
         self._planned_no_longer(name)
         self._fleet.leave(name)
         self._forget(name)
-        self.capacities.pop(name, None)
+        self._capacities.pop(name, None)
+        self.kinds.pop(name, None)
         self._opened.pop(name, None)
         metrics.cluster_left(name)
         return Done()

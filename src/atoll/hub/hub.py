@@ -10,7 +10,7 @@ import structlog
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Outcome
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
-from atoll.api.objects import Json, Key, ObjectId
+from atoll.api.objects import GroupKind, Json, Key, ObjectId
 from atoll.api.observation import Observation
 from atoll.api.validate import Issue, validate
 from atoll.deliver.deliverer import Deliverer
@@ -18,9 +18,11 @@ from atoll.fleet.capacity import Capacity, CapacityCount
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
+from atoll.fleet.served import ServedKinds
 from atoll.hub.application import ApplicationController
 from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
+from atoll.hub.defaults import Defaults
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
@@ -31,13 +33,14 @@ from atoll.hub.profiles import Profiles
 from atoll.hub.reporting import Reporter
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
-from atoll.hub.snapshots import Snapshots, cluster_facts
+from atoll.hub.snapshots import News, Snapshots, cluster_facts
+from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
-from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
+from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
 from atoll.observe.collector import Collector
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
@@ -72,14 +75,18 @@ class Hub:
         self._applications: Informer[Object] = Informer(client, APPLICATIONS, meter=metrics)
         self._clusters: Informer[Object] = Informer(client, CLUSTERS, meter=metrics)
         self._namespaces: Informer[Object] = Informer(client, NAMESPACES, meter=metrics)
+        self._found_defaults: Informer[Object] = Informer(client, APPLICATIONDEFAULTS, meter=metrics)
         self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE, meter=metrics)
         self._application_queue: FairQueue[Key] = FairQueue(
             "application", group=lambda key: key.namespace, meter=metrics
         )
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
+        self._defaults = Defaults(self._found_defaults, self._applications, self._application_queue.add)
         self._uids: set[str] = set()
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
+        self._capacities: dict[str, Capacity] = {}
+        self._surroundings = Surroundings(self._dossiers, self._snapshots, self._capacities)
         self._scopes = Scopes()
         self._tombstones = Tombstones(client)
         self._recorder = Recorder(client)
@@ -89,7 +96,8 @@ class Hub:
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
         counting = CapacityCount(self._counted)
-        awares = (self._deliverer, self._collector, counting, Inventory(self._found))
+        serving = ServedKinds(self._serves)
+        awares = (self._deliverer, self._collector, counting, serving, Inventory(self._found))
         async with (
             asyncio.TaskGroup() as scope,
             Fleet(self._identity, awares, self._cluster_queue.add, self._owner, self._connect) as fleet,
@@ -109,7 +117,7 @@ class Hub:
 
     @property
     def _informers(self) -> tuple[Informer[Object], ...]:
-        return self._applications, self._clusters, self._namespaces, self._secrets
+        return self._applications, self._clusters, self._namespaces, self._secrets, self._found_defaults
 
     def _wire(self, scope: asyncio.TaskGroup, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -122,6 +130,7 @@ class Hub:
             self._namespace,
             self._snapshots.names,
             lambda: (m.client for n in fleet.names() if (m := fleet.member(n)) is not None),
+            self._defaults.applied,
         )
         ending = Ending(
             client=self._client,
@@ -144,7 +153,9 @@ class Hub:
             deliverer=self._deliverer,
             collector=self._collector,
             ending=ending,
+            surroundings=self._surroundings,
             touch=self._reporter.touch,
+            wake=self._application_queue.add,
         )
         self._departure = Departure(
             client=self._client,
@@ -168,6 +179,7 @@ class Hub:
             departure=self._departure,
             profiles=profiles,
             hub_id=self._identity.id,
+            capacities=self._capacities,
             replan=self._replan,
             gone=self._cluster_gone,
         )
@@ -178,6 +190,7 @@ class Hub:
         self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
+        self._found_defaults.subscribe(self._defaults.changed)
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
             Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8, meter=metrics),
             Controller(
@@ -215,7 +228,8 @@ class Hub:
 
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
-        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
+        body = self._defaults.applied(body, str((body.get("metadata") or {}).get("namespace") or ""))
+        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
 
     def _alive(self, uid: str) -> bool:
         """Whether there is an Application of this UID."""
@@ -296,6 +310,8 @@ class Hub:
         if dossier is not None and observation.cluster not in dossier.leaving:
             dossier.observations[observation.cluster] = observation
             self._reporter.touch(observation.key)
+            if self._surroundings.observed(dossier, observation.cluster):
+                self._application_queue.add(observation.key)
 
     def _found(self, cluster: str, uid: str) -> None:
         """An application that is there unplanned has to leave; what belongs to none is counted."""
@@ -307,12 +323,28 @@ class Hub:
             self._application_queue.add(dossier.key)
 
     def _counted(self, cluster: str, capacity: Capacity) -> None:
-        self._cluster_controller.capacities[cluster] = capacity
+        for key in self._surroundings.counted(cluster, capacity):
+            self._application_queue.add(key)
         self._cluster_queue.add(cluster)
 
-    def _replan(self) -> None:
-        for application in self._applications.values():
-            self._application_queue.add(Key(application.namespace, application.name))
+    def _serves(self, cluster: str, kinds: frozenset[GroupKind]) -> None:
+        self._cluster_controller.kinds[cluster] = kinds
+        self._cluster_queue.add(cluster)
+
+    def _replan(self, cluster: str, news: News) -> None:
+        """A cluster changed: wake those that may be planned otherwise for it, and nobody else."""
+        match news:
+            case "none":
+                return
+            case "load":
+                for key in self._surroundings.short:
+                    self._application_queue.add_after(key, RECOUNT)
+            case "worse":
+                for key in self._surroundings.concerned(cluster):
+                    self._application_queue.add(key)
+            case "other":
+                for application in self._applications.values():
+                    self._application_queue.add(Key(application.namespace, application.name))
 
     def _selected_changed(self, namespace: str) -> None:
         for dossier in self._dossiers:

@@ -42,6 +42,7 @@ class Intents:
         namespace: Callable[[str], Object | None],
         clusters: Callable[[], frozenset[str]],
         members: Callable[[], Iterable[Client]],
+        with_defaults: Callable[[Json, str], Json] = lambda body, _: body,
     ) -> None:
         self._hub = hub
         self._scopes = scopes
@@ -49,13 +50,14 @@ class Intents:
         self._namespace = namespace
         self._clusters = clusters
         self._members = members
+        self._with_defaults = with_defaults
 
     async def read(self, live: Object) -> Reading:
         """Translate `live`. Raises KubeError when what it selects can't be read now."""
-        body = live.body()
+        body = self._with_defaults(live.body(), live.namespace)
         await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
         reach = self._reaches(live.namespace)
-        issues = validate(body, known_clusters=self._clusters(), scopes=self._scopes, reach=reach)
+        issues = self._validate(body, reach=reach)
         if any(i.severity == "error" for i in issues):
             return Reading(lenient(live), issues)
         app = msgspec.convert(body, Application)
@@ -66,12 +68,24 @@ class Intents:
         except Forbidden as error:
             return Reading(app, (*issues, Issue("spec.select", f"{error}; {MAY_NOT_SEE}", "error")))
         if chosen:
-            issues = validate(body, known_clusters=self._clusters(), scopes=self._scopes, reach=reach, selected=chosen)
+            issues = self._validate(body, reach=reach, selected=chosen)
         issues = (*issues, *self._missing(app, chosen))
         if any(i.severity == "error" for i in issues):
             return Reading(app, issues)
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
         return Reading(without_manifests(app), issues, intent)
+
+    def _validate(
+        self, body: Json, *, reach: bool, selected: Mapping[int, tuple[Json, ...]] | None = None
+    ) -> tuple[Issue, ...]:
+        return validate(
+            body,
+            known_clusters=self._clusters(),
+            scopes=self._scopes,
+            reach=reach,
+            selected=selected,
+            defaults=True,
+        )
 
     def _reaches(self, namespace: str) -> bool:
         found = self._namespace(namespace)

@@ -14,6 +14,7 @@ from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.kube.config import Config
 from atoll.kube.objects import Resource
 from atoll.kube.resources import (
+    APPLICATIONDEFAULTS,
     APPLICATIONS,
     CLUSTERPROFILES,
     CLUSTERS,
@@ -73,7 +74,7 @@ class World:
     # The beginning
 
     def _furnish(self) -> None:
-        for resource in (APPLICATIONS, CLUSTERS, CLUSTERPROFILES):
+        for resource in (APPLICATIONS, APPLICATIONDEFAULTS, CLUSTERS, CLUSTERPROFILES):
             self.hub.cluster.kinds.add(Kind(resource))
         self.put(self.hub, NAMESPACES, SYSTEM_NAMESPACE)
         self.put(self.hub, NAMESPACES, NAMESPACE, labels={LABEL_REACH: "cluster"})
