@@ -15,6 +15,7 @@ from atoll.api.checks.list_keys import list_keys
 from atoll.api.checks.manifests import objects
 from atoll.api.checks.placement import clusters, expressions, selectors
 from atoll.api.checks.references import references
+from atoll.api.checks.rollout import rollout
 from atoll.api.checks.structure import parse, shape
 from atoll.api.issues import Issue
 from atoll.api.objects import Json
@@ -32,6 +33,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Issue]], ...] = (
     expressions,
     differences,
     references,
+    rollout,
 )
 
 

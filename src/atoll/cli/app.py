@@ -9,11 +9,13 @@ from atoll.cli.application import (
     describe,
     diff,
     events,
+    history,
     listing,
     logs,
     promote,
     render,
     status,
+    steering,
     tree,
 )
 
@@ -23,7 +25,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-for part in (deploy, create, listing, describe, status, render, diff, tree, events, logs, changes, promote):
+PARTS = (deploy, create, listing, describe, status, render, diff, tree, events, logs)
+CHANGES = (changes, steering, history, promote)
+for part in (*PARTS, *CHANGES):
     part.register(app)
 
 

@@ -9,13 +9,19 @@ from atoll.plan.differ import Renderer, Rendering, differing
 from atoll.plan.divide import EVERY_OTHER, Part, divide
 from atoll.plan.eligible import NO_SUCH_CLUSTER, eligible
 from atoll.plan.model import ClusterShare, Plan, Refusal, RefusedError, Snapshot
+from atoll.plan.staged import staged
 
 
 def plan(intent: Intent, fleet: Snapshot) -> Plan:
-    """Decide where `intent` goes and what each cluster gets. Pure: same arguments, same plan.
+    """Decide where `intent` goes and what each cluster gets now. Pure: same arguments, same plan.
 
     What can't be carried out on a cluster is a refusal there, and leaves that cluster as it is; the others go on.
     """
+    return staged(intent, fleet, decide)
+
+
+def decide(intent: Intent, fleet: Snapshot) -> Plan:
+    """The same, as if every cluster got the newest at once."""
     verdicts, warnings = eligible(intent, fleet)  # 1 who may, and why not
     chosen = [name for name, verdict in verdicts.items() if verdict.chosen]  # 2 who should: all who may
     differs, refused = differing(intent.differences, chosen, fleet)  # 3 which differences hold where

@@ -1,6 +1,6 @@
 """`atoll app suspend`, `resume` and `delete`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,7 +28,7 @@ async def suspend(session: Session, names: Names, dry_run: DryRunOption = DryRun
 
 
 async def resume(session: Session, names: Names, dry_run: DryRunOption = DryRun.NONE) -> None:
-    """Go on delivering a suspended application."""
+    """Go on delivering a suspended application, or changing clusters after a pause of its rollout."""
     await _set_suspend(session, names, suspended=False, dry_run=dry_run)
 
 
@@ -39,11 +39,14 @@ async def _set_suspend(session: Session, names: list[str], *, suspended: bool, d
     async with session.hub() as hub:
         for name in names:
             spec = (await hub.get(APPLICATIONS, name, session.namespace)).body().get("spec") or {}
-            if bool(spec.get("suspend")) == suspended:
+            paused = bool((spec.get("rollout") or {}).get("paused")) and not suspended
+            if bool(spec.get("suspend")) == suspended and not paused:
                 print(said("application", name, f"already {word}" if suspended else "not suspended", dry_run))
                 continue
             if dry_run is not DryRun.CLIENT:
-                patch = {"spec": {"suspend": True if suspended else None}}
+                patch: dict[str, Any] = {"spec": {"suspend": True if suspended else None}}
+                if paused:
+                    patch["spec"]["rollout"] = {"paused": None}
                 await hub.patch(
                     APPLICATIONS,
                     name,

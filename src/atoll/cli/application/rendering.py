@@ -6,7 +6,7 @@ import msgspec
 
 from atoll.api.application import Application
 from atoll.api.cluster import Cluster
-from atoll.api.intent import Intent, Revision
+from atoll.api.intent import Content, Intent, Revision
 from atoll.api.objects import Json, split_api_version
 from atoll.cli.application.checking import check
 from atoll.cli.application.view import read_view
@@ -15,7 +15,7 @@ from atoll.fleet.link import Reach
 from atoll.hub.intents import kinds_of
 from atoll.hub.scopes import Scopes
 from atoll.hub.snapshots import cluster_facts
-from atoll.intake.native import translate
+from atoll.intake.native import content_of, translate
 from atoll.kube.client import Client
 from atoll.kube.errors import KindNotServed, NotFound
 from atoll.kube.objects import Object
@@ -30,7 +30,14 @@ class Rendered(msgspec.Struct, frozen=True):
     app: Application
     intent: Intent
     plan: Plan
+    fleet: Snapshot
     live: Object | None = None
+    before: Content | None = None
+    """What the hub's Application says now; None for one that isn't there, or can't be read."""
+
+    @property
+    def content(self) -> Content:
+        return content_of(self.intent)
 
 
 async def render_live(hub: Client, namespace: str, name: str) -> Rendered:
@@ -50,20 +57,33 @@ async def render_body(hub: Client, body: Json) -> Rendered:
     return await _render(hub, body | {"metadata": metadata | known}, live)
 
 
+async def intent_of(hub: Client, app: Application) -> Intent:
+    """What `app` asks for, with the objects of the hub that it selects."""
+    scopes = Scopes()
+    await scopes.learn(kinds_of({"spec": msgspec.to_builtins(app.spec)}), (hub,))
+    revision = Revision(0, app.metadata.uid, app.status.sequence)
+    return translate(app, selected=await _selected(hub, app), scopes=scopes, revision=revision)
+
+
 async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     clusters = [item.read(Cluster) for item in (await hub.list(CLUSTERS)).items]
     namespace = body["metadata"]["namespace"]
     check(body, known_clusters=frozenset(c.metadata.name for c in clusters), reach=await _reach(hub, namespace))
-    scopes = Scopes()
-    await scopes.learn(kinds_of(body), (hub,))
     app = msgspec.convert(body, Application)
-    sequence = app.status.sequence if live else 0
-    intent = translate(
-        app, selected=await _selected(hub, app), scopes=scopes, revision=Revision(0, app.metadata.uid, sequence)
-    )
+    intent = await intent_of(hub, app)
     placed = {p.cluster: p.replicas for p in read_view(live).status.placement} if live else {}
     facts = {c.metadata.name: _facts(c) for c in clusters}
-    return Rendered(app, intent, plan(intent, Snapshot(facts, time.time(), {intent.key: placed})), live)
+    fleet = Snapshot(facts, time.time(), {intent.key: placed})
+    return Rendered(app, intent, plan(intent, fleet), fleet, live, await _before(hub, live))
+
+
+async def _before(hub: Client, live: Object | None) -> Content | None:
+    if live is None:
+        return None
+    try:
+        return content_of(await intent_of(hub, msgspec.convert(live.body(), Application)))
+    except (msgspec.ValidationError, CommandError):
+        return None
 
 
 def _facts(cluster: Cluster) -> ClusterFacts:
