@@ -9,9 +9,11 @@ from atoll.cli.application import (
     describe,
     diff,
     events,
+    explain,
     history,
     listing,
     logs,
+    preview,
     promote,
     render,
     status,
@@ -25,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-PARTS = (deploy, create, listing, describe, status, render, diff, tree, events, logs)
+PARTS = (deploy, create, listing, describe, status, render, diff, preview, explain, tree, events, logs)
 CHANGES = (changes, steering, history, promote)
 for part in (*PARTS, *CHANGES):
     part.register(app)

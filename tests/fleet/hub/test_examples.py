@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -55,7 +56,8 @@ def follow(world: World, folder: Path, tools: Path) -> str:
     if not kubectl.exists():
         kubectl.symlink_to(Binaries().find("kubectl"))
     blocks = re.findall(r"^```sh\n(.*?)^```$", (folder / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    environment = os.environ | {"KUBECONFIG": str(world.fleet.kubeconfig), "PATH": f"{tools}:{os.environ['PATH']}"}
+    path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"KUBECONFIG": str(world.fleet.kubeconfig), "PATH": path}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=180,
@@ -123,12 +125,22 @@ async def autoscaled(world: World, _printed: str) -> None:
     assert (await of(world, "member1", "waves", "web"))["replicas"] == 5
 
 
+async def staged_rollout(world: World, printed: str) -> None:
+    assert "stage prod" in printed
+    assert "nginx:1.30" in printed.rsplit("REVISION", maxsplit=1)[-1]
+    images = [
+        (await of(world, m, "staged", "api"))["template"]["spec"]["containers"][0]["image"] for m in world.members
+    ]
+    assert images == ["nginx:1.30"] * 3
+
+
 CLAIMS = {
     "01-first-application": first_application,
     "02-custom-resources": custom_resources,
     "03-objects-on-the-hub": objects_on_the_hub,
     "04-adopt-what-runs": adopt_what_runs,
     "05-autoscaled": autoscaled,
+    "06-staged-rollout": staged_rollout,
 }
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from atoll.api.delivery import Delivery
 from atoll.api.manifests import dump
-from atoll.api.names import FIELD_MANAGER, LABEL_HUB, LABEL_PART_OF
+from atoll.api.names import FIELD_MANAGER, LABEL_APP, LABEL_HUB, LABEL_PART_OF
 from atoll.api.objects import Json, Manifest, ObjectId, identify
 from atoll.cli.application.masking import masked
 from atoll.cli.application.members import delivered
@@ -26,6 +26,7 @@ from atoll.kube.objects import Object, Resource
 
 SALT = secrets.token_bytes(16)
 _SERVERS = frozenset({"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"})
+TAKEN = "it would be taken over; fields that its former owner set and this leaves out may go"
 RECREATED = "can't be changed in place: it would be deleted and made anew"
 
 
@@ -41,6 +42,8 @@ class Change(msgspec.Struct, frozen=True):
     after: Json | None = None
     trouble: str = ""
     note: str = ""
+    ours: bool = False
+    """With a trouble: the object is there, and the Application's."""
 
     @property
     def deleted(self) -> bool:
@@ -74,9 +77,18 @@ class Comparison:
         """All that would change, objects that the delivery leaves out included. Raises KubeError."""
         ours = [m for m in self._delivery.objects if m.id not in self._delivery.protected]
         found = [await self._one(manifest) for manifest in ours]
+        changes = [change for change in found if change is not None]
         wanted = {manifest.id for manifest in ours}
         gone = [change for change in await self.removed() if change.id not in wanted]
-        return [*(change for change in found if change is not None), *gone]
+        return [*changes, *(self._held(change, changes) for change in gone)]
+
+    def _held(self, gone: Change, changes: Collection[Change]) -> Change:
+        """What is left out stays until what may replace it could be made."""
+        for change in changes:
+            same = change.id.group_kind == gone.id.group_kind and change.id.namespace == gone.id.namespace
+            if change.trouble and not change.ours and same:
+                return Change(self._cluster, gone.id, trouble=f"stays until {change.id} is there")
+        return gone
 
     async def removed(self, *, orphan: bool = False) -> list[Change]:
         """What would go if nothing of the Application were wanted here."""
@@ -93,7 +105,7 @@ class Comparison:
         return found
 
     async def _one(self, manifest: Manifest) -> Change | None:
-        about = manifest.id
+        about, live = manifest.id, None
         try:
             resource = await self._member.discovery.resource(about.group, about.kind, manifest.version)
             retained = pointers_for(manifest, self._delivery.retain)
@@ -106,7 +118,8 @@ class Comparison:
         except KindNotServed as error:
             return Change(self._cluster, about, trouble=str(error))
         except ApiError as error:
-            return Change(self._cluster, about, trouble=f"the member would refuse it: {error}")
+            ours = live is not None and live.labels.get(LABEL_APP) == self._delivery.uid
+            return Change(self._cluster, about, trouble=f"the member would refuse it: {error}", ours=ours)
 
     async def _changed(self, item: Item, resource: Resource, live: Object) -> Change | None:
         named = managers(entries(live))
@@ -122,7 +135,11 @@ class Comparison:
             return Change(self._cluster, item.id, live.body(), body, note=RECREATED)
         if bare(live.body()) == bare(answer.body()) and whose is Whose.OURS:
             return None
-        note = "" if whose is Whose.OURS else "it would be taken over"
+        note = (
+            ""
+            if whose is Whose.OURS
+            else "it would be taken over; fields that its former owner set and this leaves out may go"
+        )
         return Change(self._cluster, item.id, live.body(), answer.body(), note=note)
 
     async def _as_sent(self, item: Item, live: Object) -> Json:

@@ -1,10 +1,10 @@
 """`atoll app history`, `undo`: former revisions of an application, and the way back to one."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atoll.cli.application.preview import foretell
 from atoll.cli.application.status import AppName
 from atoll.cli.changing import MANAGER, DryRun, DryRunOption, said
 from atoll.cli.exits import CommandError, ExitCode, UsageError
@@ -97,8 +97,9 @@ async def undo(
         if dry_run is not DryRun.CLIENT:
             dry = dry_run is DryRun.SERVER
             await hub.patch(APPLICATIONS, name, session.namespace, patch, type="merge", manager=MANAGER, dry_run=dry)
+            if dry:
+                await foretell(session, hub, live.body() | {"spec": live.body()["spec"] | patch["spec"]})
     print(said("application", name, f"goes back to revision {former.revision}", dry_run))
-    sys.stdout.flush()
 
 
 def _before(found: "list[Former]", name: str) -> "Former":

@@ -23,6 +23,9 @@ from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES
 from atoll.plan.model import ClusterFacts, Plan, Snapshot
 from atoll.plan.planner import plan
 
+NEWEST = 2**40
+"""An epoch that nothing on a member is newer than: what is rendered here is taken as meant to count."""
+
 
 class Rendered(msgspec.Struct, frozen=True):
     """An Application and its plan. `live` is what the hub has of it, None for one that isn't there yet."""
@@ -61,7 +64,7 @@ async def intent_of(hub: Client, app: Application) -> Intent:
     """What `app` asks for, with the objects of the hub that it selects."""
     scopes = Scopes()
     await scopes.learn(kinds_of({"spec": msgspec.to_builtins(app.spec)}), (hub,))
-    revision = Revision(0, app.metadata.uid, app.status.sequence)
+    revision = Revision(NEWEST, app.metadata.uid, app.status.sequence)
     return translate(app, selected=await _selected(hub, app), scopes=scopes, revision=revision)
 
 
@@ -72,7 +75,7 @@ async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     app = msgspec.convert(body, Application)
     intent = await intent_of(hub, app)
     placed = {p.cluster: p.replicas for p in read_view(live).status.placement} if live else {}
-    facts = {c.metadata.name: _facts(c) for c in clusters}
+    facts = {c.metadata.name: facts_of(c) for c in clusters}
     fleet = Snapshot(facts, time.time(), {intent.key: placed})
     return Rendered(app, intent, plan(intent, fleet), fleet, live, await _before(hub, live))
 
@@ -86,7 +89,8 @@ async def _before(hub: Client, live: Object | None) -> Content | None:
         return None
 
 
-def _facts(cluster: Cluster) -> ClusterFacts:
+def facts_of(cluster: Cluster) -> ClusterFacts:
+    """What planning may know of a cluster, by its object alone."""
     reached = {c.type: c.status for c in cluster.status.conditions}.get("Reachable")
     reach = Reach(reachable=None if reached is None else reached == "True", uid=cluster.status.uid)
     return cluster_facts(cluster, reach, None)
