@@ -1,4 +1,4 @@
-"""What roles can't say: which Secrets the hub may make and delete outside of `atoll-system`.
+"""What roles can't say: which Secrets the hub may make, and which it may delete outside of `atoll-system`.
 
 Former revisions of Applications are Secrets in their namespaces. Whoever may create any Secret may have the API server
 put a token of any service account into one; so an admission policy narrows the right to the one type.
@@ -6,6 +6,7 @@ put a token of any service account into one; so an admission policy narrows the 
 
 from atoll.api.names import REVISION_TYPE, SYSTEM_NAMESPACE
 from atoll.api.objects import Json
+from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
 from atoll.install.layout import HUB, Layout, meta
 
 NAME = "atoll-revisions"
@@ -28,13 +29,15 @@ def confinement(layout: Layout) -> tuple[Json, Json]:
         },
         "matchConditions": [
             {
-                "name": "the-hub-outside-of-its-own-namespace",
-                "expression": f"request.userInfo.username == '{account}' && request.namespace != '{SYSTEM_NAMESPACE}'",
+                "name": "the-hub",
+                "expression": f"request.userInfo.username == '{account}'",
             }
         ],
         "validations": [
             {
-                "expression": f"(request.operation == 'DELETE' ? oldObject : object).type == '{REVISION_TYPE}'",
+                "expression": f"(request.operation == 'DELETE' ? oldObject : object).type == '{REVISION_TYPE}' || "
+                f"(request.namespace == '{SYSTEM_NAMESPACE}' && "
+                f"(request.operation != 'CREATE' || request.name == '{WEBHOOK_SECRET}'))",
                 "message": f"the hub makes and deletes Secrets of type {REVISION_TYPE} only",
                 "reason": "Forbidden",
             }
