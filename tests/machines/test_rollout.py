@@ -263,7 +263,7 @@ class Rolling(RuleBasedStateMachine):
 
     @invariant()
     def every_placed_cluster_is_accounted_for(self) -> None:
-        parts = (self.plan.deliveries, self.plan.refusals, self.plan.waiting, self.plan.kept)
+        parts = (self.plan.deliveries, self.plan.refusals, self.plan.unreached, self.plan.kept)
         chosen = sorted(verdict.cluster for verdict in self.plan.verdicts if verdict.chosen)
         assert sorted(name for part in parts for name in part) == chosen
 

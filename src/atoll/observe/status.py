@@ -130,7 +130,7 @@ def _number(plan: Planned | None, cluster: str, sequence: int) -> int:
 
 def _turn(plan: Planned | None, cluster: str) -> str:
     """What a cluster waits for that gets nothing now."""
-    return "" if plan is None else plan.waiting.get(cluster, "") or plan.kept.get(cluster, "")
+    return "" if plan is None else plan.unreached.get(cluster, "") or plan.kept.get(cluster, "")
 
 
 def _words(issue: Finding) -> str:
@@ -163,7 +163,7 @@ def _stays(plan: Planned) -> set[str]:
 def _wanted(plan: Planned | None, outcomes: Mapping[str, Outcome], previous: ApplicationStatus) -> set[str]:
     """Where it should be; where it is, as long as there is no plan."""
     if plan is not None:
-        return _stays(plan) | set(plan.waiting)
+        return _stays(plan) | set(plan.unreached)
     return set(outcomes) | {p.cluster for p in previous.placement}
 
 
@@ -178,7 +178,7 @@ def _away(reach: Reachability | None) -> Reachability | None:
 
 def _no_cluster(plan: Planned | None) -> str:
     """Why nothing was chosen, in the words of the first verdicts."""
-    if plan is None or _stays(plan) or plan.waiting:
+    if plan is None or _stays(plan) or plan.unreached:
         return ""
     whys = [f"{v.cluster}: {v.why}" for v in plan.verdicts if not v.chosen]
     if not whys:

@@ -83,7 +83,7 @@ class Plan(msgspec.Struct, frozen=True):
     deliveries: dict[str, Delivery]
     refusals: dict[str, Refusal] = {}
     warnings: tuple[str, ...] = ()
-    waiting: dict[str, str] = {}
+    unreached: dict[str, str] = {}
     """Clusters that get nothing yet, since a rollout has not come to them, and why."""
     kept: dict[str, str] = {}
     """Clusters that stay as they are, whatever that is, and why."""

@@ -43,7 +43,7 @@ def staged(intent: Intent, fleet: Snapshot, decide: Planner) -> Plan:
         shares={name: part.share for name, part in parts.items() if part.share is not None},
         refusals={name: part.refusal for name, part in parts.items() if part.refusal is not None},
         kept={name: part.kept for name, part in parts.items() if part.kept},
-        waiting={name: part.waiting for name, part in parts.items() if part.waiting},
+        unreached={name: part.waiting for name, part in parts.items() if part.waiting},
         rollout=course.status,
         again=course.again,
         ask=course.ask,

@@ -102,7 +102,7 @@ def test_before_its_stage_a_new_cluster_gets_what_was_stable() -> None:
 def test_a_first_delivery_waits_for_its_stage() -> None:
     found = planned(None, None, wish=STAGES, before=0, formers={})
     assert newest(found) == ["a"]
-    assert found.waiting == {"b": "its stage is yet to come"}
+    assert found.unreached == {"b": "its stage is yet to come"}
 
 
 def test_an_approval_is_awaited_and_opens_its_stage() -> None:
