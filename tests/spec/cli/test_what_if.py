@@ -5,7 +5,7 @@ import pytest
 from atoll.api.placement import Placement
 from atoll.api.replicas import Replicas
 from atoll.cli.exits import CommandError
-from atoll.cli.foreseen import Move, changed, fate
+from atoll.cli.foreseen import changed, fate
 from atoll.testing.worlds import cluster, deployment, intent
 
 NOW = {name: cluster(name, region=region) for name, region in (("a", "eu"), ("b", "eu"), ("c", "us"))}
@@ -38,10 +38,6 @@ def test_what_is_not_concerned_does_not_move() -> None:
     app = intent(deployment(), placement=Placement(clusters=("a",)))
     then = changed(NOW, lost=frozenset({"c"}), regions=frozenset(), added=[])
     assert fate(app, {"a": 1}, NOW, then).moves == ()
-
-
-def test_a_move_is_told_in_words() -> None:
-    assert Move("a", "2", "3", "why").cluster == "a"
 
 
 @pytest.mark.parametrize(("names", "regions", "words"), [(("d",), (), "no cluster d"), ((), ("mars",), "region mars")])
