@@ -57,8 +57,9 @@ class Rollouts:
             revisions.loaded = True
         elif not (revisions.last or revisions.before):
             self._history.first(dossier.uid)
-        for cluster in tuple(dossier.submitted):
-            await self._collector.catch_up(cluster, dossier.uid)
+        if revisions.last is None or revisions.last.revision != revisions.target or dossier.rolling:
+            for cluster in tuple(dossier.submitted):
+                await self._collector.catch_up(cluster, dossier.uid)
         notes = dossier.live.annotations
         number = str(revisions.target)
         approved = {k.removeprefix(ANNOTATION_APPROVED) for k, v in notes.items() if v == number and _approves(k)}

@@ -232,3 +232,15 @@ async def _kept(world: World) -> list[str]:
     except NotFound:
         return []
     return [s.name for s in found.items if s.body().get("type") == "atoll.dev/revision"]
+
+
+async def test_a_check_of_an_address_that_is_nobodys_business_is_refused_and_says_so(world: World) -> None:
+    """The hub's own loopback, where its API server and metrics are."""
+    check = {"http": {"url": f"http://127.0.0.1:{world.process.port}/metrics"}, "every": "1s", "within": "3s"}
+    wish = {"gates": {"check": check}, "onFailure": "rollback", "maxUnavailable": "100%"}
+    await world.deploy("shop", [configmap("settings", level="info")], rollout=wish)
+    await world.ready("shop")
+    await world.patch("shop", {"manifests": [configmap("settings", level="debug")]})
+    found = await phase_becomes(world, "RolledBack")
+    assert "127.0.0.1 is an address that checks may not ask" in found["message"]
+    await world.eventually(lambda: _settings(world, "info"), 15)

@@ -1,5 +1,6 @@
 """Whoever writes an Application chooses what the hub asks; so it asks few addresses, follows nothing, reads little."""
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,8 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from atoll.api.rollout import Check, HttpCheck, PrometheusCheck
-from atoll.hub.gates import MOST_BYTES, ask, permitted, samples
+from atoll.api.objects import Key
+from atoll.api.rollout import Check, HttpCheck, PrometheusCheck, Rollout
+from atoll.api.rollout import Gates as GatesWish
+from atoll.hub.gates import MOST_BYTES, Gates, ask, permitted, samples
+from atoll.plan.progress import Answer
+from tests.delivering import eventually
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -113,6 +118,36 @@ async def test_of_a_long_answer_the_beginning_counts() -> None:
     async with serving(lambda _: web.Response(body=b"x" * (4 * MOST_BYTES) + b"end")) as (url, _):
         assert (await ask(http(url), LOOPBACK)).passed
         assert not (await ask(http(url, contains="end"), LOOPBACK)).passed
+
+
+async def test_a_check_is_asked_until_it_passes_and_no_longer() -> None:
+    key = Key("demo", "shop")
+    woken: list[Key] = []
+    answers = iter([500, 500, 200])
+    async with serving(lambda _: web.Response(status=next(answers))) as (url, asked):
+        check = Check(http=HttpCheck(url), every="1s")
+        rollout = Rollout(gates=GatesWish(check=check))
+        gates = Gates(woken.append, LOOPBACK)
+        gates.want(key, "uid", 9, "all", rollout)
+        gates.want(key, "uid", 9, "all", rollout)
+        await eventually(lambda: gates.answers("uid", 9).get("all") == Answer(passed=True))
+        gates.want(key, "uid", 9, "all", rollout)
+    assert woken == [key, key], "once for a first no, once for the yes"
+    assert len(asked) == 3
+    assert gates.answers("uid", 10) == {}
+
+
+async def test_a_check_that_nobody_waits_for_is_asked_no_more() -> None:
+    async with serving(lambda _: web.Response(status=500)) as (url, asked):
+        rollout = Rollout(gates=GatesWish(check=Check(http=HttpCheck(url), every="1s")))
+        gates = Gates(lambda _: None, LOOPBACK)
+        gates.want(Key("demo", "shop"), "uid", 9, "all", rollout)
+        await eventually(lambda: len(asked) == 1)
+        gates.want(Key("demo", "shop"), "uid", 9, "", rollout)
+        await asyncio.sleep(1.2)
+        assert len(asked) == 1
+        gates.forget("uid")
+        assert gates.answers("uid", 9) == {}
 
 
 VECTOR = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"0.5"]}]}}'
