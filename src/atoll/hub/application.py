@@ -209,4 +209,4 @@ def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:
 
 def staying(planned: Plan) -> frozenset[str]:
     """Where the application is meant to be, whether or not it gets something now."""
-    return frozenset((*planned.deliveries, *planned.refusals, *planned.kept, *planned.waiting))
+    return frozenset((*planned.deliveries, *planned.refusals, *planned.kept, *planned.unreached))

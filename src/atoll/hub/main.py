@@ -84,7 +84,7 @@ async def _serve(options: Options) -> None:
         async def lead() -> None:
             nonlocal hub
             identity = await hub_identity(client)  # read anew: the epoch may have been raised meanwhile
-            hub = Hub(client, identity, leads, options.gate_addresses)
+            hub = Hub(client, identity, leads, gate_addresses=options.gate_addresses)
             try:
                 async with AsyncExitStack() as parts:
                     if options.hold_from_birth:
