@@ -9,6 +9,7 @@ from atoll.api.differences import Difference, Target
 from atoll.api.failover import Failover
 from atoll.api.placement import Placement, Toleration
 from atoll.api.replicas import Replicas
+from atoll.api.rollout import Rollout
 from atoll.api.status import ApplicationStatus
 
 MAX_INLINE = 1000
@@ -109,6 +110,7 @@ class ApplicationSpec(Strict, frozen=True):
         Literal["refuse", "recreate"], Meta(description="When a field can't be changed in place.")
     ] = "refuse"
     health: Annotated[tuple[HealthRule, ...], Meta(max_length=32, description="Custom health, by kind.")] = ()
+    rollout: Annotated[Rollout | None, Meta(description="How a change goes from cluster to cluster.")] = None
 
     shape: ClassVar[tuple[Rule, ...]] = (
         Rule(

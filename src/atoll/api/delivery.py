@@ -67,3 +67,5 @@ class Outcome(msgspec.Struct, frozen=True):
     applied: int = 0
     objects: tuple[ObjectOutcome, ...] = ()
     gone: bool = False
+    newer: Revision | None = None
+    """What is there, when that is newer than what was to be delivered: then nothing was touched."""

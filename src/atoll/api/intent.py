@@ -10,6 +10,7 @@ from atoll.api.failover import Failover
 from atoll.api.objects import Key, Manifest, ObjectId
 from atoll.api.placement import Placement, Toleration
 from atoll.api.replicas import Replicas
+from atoll.api.rollout import Rollout
 
 
 class Revision(NamedTuple):
@@ -59,3 +60,20 @@ class Intent(msgspec.Struct, frozen=True):
     health: tuple[HealthRule, ...] = ()
     templates: frozenset[ObjectId] = frozenset()
     """Objects of `manifests` that live on the hub itself: never written there, should the hub be a member too."""
+    rollout: Rollout | None = None
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What of an intent goes from cluster to cluster when it changes; all the rest of it holds everywhere at once."""
+
+    digest: str
+    manifests: tuple[Manifest, ...]
+    differences: tuple[Difference, ...] = ()
+    templates: frozenset[ObjectId] = frozenset()
+
+
+class Former(NamedTuple):
+    """A content that was superseded, and the last sequence number that is known to stand for it."""
+
+    content: Content
+    last: int

@@ -68,6 +68,9 @@ def _schema(kind: types.Type) -> Schema:
 def _union(kind: types.UnionType) -> Schema:
     """`T | None` is nullable: null means the same as absent, as everywhere in Kubernetes."""
     members = [member for member in kind.types if not isinstance(member, types.NoneType)]
+    if {type(member) for member in members} == {types.IntType, types.StrType}:
+        numbers = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
+        return {**numbers, "nullable": True}
     if len(members) != 1:
         raise TypeError(f"a CRD can't say {kind}")
     return {**_schema(members[0]), "nullable": True}

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from atoll.api.common import Base, Condition, Name, ShortText
+from atoll.api.rollout import RolloutStatus
 
 
 class PlacedCluster(Base, frozen=True):
@@ -75,6 +76,8 @@ class ApplicationStatus(Base, frozen=True):
     observed_generation: Annotated[int, Meta(description="The generation that this is about.")] = 0
     sequence: Annotated[int, Meta(description="Grows with each change of what is delivered; never restarts.")] = 0
     intent: Annotated[str, Meta(max_length=64, description="Digest of what `sequence` stands for.")] = ""
+    content: Annotated[str, Meta(max_length=64, description="Digest of the objects and differences in that.")] = ""
+    rollout: Annotated[RolloutStatus | None, Meta(description="How far the last change is.")] = None
     conditions: Annotated[
         tuple[Condition, ...],
         Meta(

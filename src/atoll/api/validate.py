@@ -15,6 +15,7 @@ from atoll.api.checks.list_keys import list_keys
 from atoll.api.checks.manifests import objects
 from atoll.api.checks.placement import clusters, expressions, selectors
 from atoll.api.checks.references import references
+from atoll.api.checks.rollout import rollout
 from atoll.api.checks.scheduling import divisions, failovers, placed, spreads
 from atoll.api.checks.structure import parse, shape
 from atoll.api.issues import Issue
@@ -37,6 +38,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Issue]], ...] = (
     spreads,
     divisions,
     failovers,
+    rollout,
 )
 
 

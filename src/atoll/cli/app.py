@@ -9,11 +9,15 @@ from atoll.cli.application import (
     describe,
     diff,
     events,
+    explain,
+    history,
     listing,
     logs,
+    preview,
     promote,
     render,
     status,
+    steering,
     tree,
 )
 
@@ -23,7 +27,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-for part in (deploy, create, listing, describe, status, render, diff, tree, events, logs, changes, promote):
+PARTS = (deploy, create, listing, describe, status, render, diff, preview, explain, tree, events, logs)
+CHANGES = (changes, steering, history, promote)
+for part in (*PARTS, *CHANGES):
     part.register(app)
 
 

@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 import typer
@@ -49,6 +51,13 @@ async def hub(
     leader_elect: Annotated[
         bool, typer.Option("--leader-elect/--no-leader-elect", help="Of several processes, one works.")
     ] = True,
+    check_addresses: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR",
+            help="Checks of rollouts may ask these loopback, link-local or special addresses, too; repeatable.",
+        ),
+    ] = None,
     log_format: Annotated[str, typer.Option(metavar="json|console", help="Else json unless on a terminal.")] = "",
     log_level: Annotated[str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> ExitCode | None:
@@ -86,6 +95,14 @@ async def hub(
             webhook_service=service if webhook_service else None,
             hold_from_birth=admission_policy,
             elect=leader_elect,
+            gate_addresses=_networks(check_addresses or ()),
         )
     )
     return None
+
+
+def _networks(texts: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(text) for text in texts)
+    except ValueError as error:
+        raise UsageError(f"--check-addresses: {error}", "such as 10.1.0.0/16") from error

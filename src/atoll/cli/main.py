@@ -9,7 +9,7 @@ import typer
 from atoll import __version__
 from atoll.cli import app as app_commands
 from atoll.cli import cluster as cluster_commands
-from atoll.cli import completion, hub, install, up
+from atoll.cli import completion, hub, install, up, whatif
 from atoll.cli.exits import ExitCode
 from atoll.cli.printing import note
 from atoll.cli.session import Options, report
@@ -51,6 +51,7 @@ def options(
 
 cluster_commands.register(app)
 app_commands.register(app)
+whatif.register(app)
 up.register(app)
 hub.register(app)
 install.register(app)

@@ -128,11 +128,11 @@ def holding(item: Item, pointers: Iterable[str], live: Json) -> Json:
     body: Json = {"apiVersion": item.api_version, "kind": item.id.kind, "metadata": metadata}
     for pointer in pointers:
         parts = split(pointer)
-        _put(body, parts, lookup(live, parts, item.body), item.body)
+        put(body, parts, lookup(live, parts, item.body), item.body)
     return body
 
 
-def _put(body: Any, parts: tuple[str, ...], value: Any, shape: Any) -> None:
+def put(body: Any, parts: tuple[str, ...], value: Any, shape: Any) -> None:
     """Set `value`, making what is on the way; an element of a list is made with its name alone."""
     for index, part in enumerate(parts):
         last = index == len(parts) - 1

@@ -184,7 +184,7 @@ class Session:
         if ledger.reported is None or ledger.reported.revision != delivery.revision:
             self._tell(ledger, delivery, "Applying")
         if ledger.all_dirty and (newer := self._newer(ledger, delivery.revision)):
-            self._tell(ledger, delivery, "Conflict", (_superseded(delivery.key, newer, delivery.revision),))
+            self._tell(ledger, delivery, "Conflict", (_superseded(delivery.key, newer, delivery.revision),), newer)
             return Done()
         if not delivery.objects and not delivery.allow_empty:
             return self._empty(ledger, delivery)
@@ -241,7 +241,12 @@ class Session:
     # Telling
 
     def _tell(
-        self, ledger: Ledger, delivery: Delivery, state: ClusterState, extra: tuple[ObjectOutcome, ...] = ()
+        self,
+        ledger: Ledger,
+        delivery: Delivery,
+        state: ClusterState,
+        extra: tuple[ObjectOutcome, ...] = (),
+        newer: Revision | None = None,
     ) -> None:
         total = len(delivery.objects)
         if delivery.protected:
@@ -249,12 +254,18 @@ class Session:
         fresh = ledger.compiled is delivery and not ledger.all_dirty
         applied = len(ledger.items) - len(ledger.troubled) if fresh else 0
         objects = (*extra, *ledger.troubled.values(), *ledger.kept.values())
-        self._send(
-            ledger,
-            Outcome(
-                delivery.key, delivery.uid, delivery.cluster, delivery.revision, state, total, max(0, applied), objects
-            ),
+        outcome = Outcome(
+            key=delivery.key,
+            uid=delivery.uid,
+            cluster=delivery.cluster,
+            revision=delivery.revision,
+            state=state,
+            total=total,
+            applied=max(0, applied),
+            objects=objects,
+            newer=newer,
         )
+        self._send(ledger, outcome)
 
     def _send(self, ledger: Ledger, outcome: Outcome) -> None:
         if outcome != ledger.reported:

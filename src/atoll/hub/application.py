@@ -14,9 +14,9 @@ from atoll.fleet.identity import HubIdentity
 from atoll.hub.dossier import Dossier, Dossiers, application_id
 from atoll.hub.ending import Ending
 from atoll.hub.intents import Intents
+from atoll.hub.rollouts import Rollouts
 from atoll.hub.snapshots import Snapshots
 from atoll.hub.surroundings import Surroundings
-from atoll.intake.native import intent_digest
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.objects import Object
@@ -51,6 +51,7 @@ class ApplicationController:
         collector: Collector,
         ending: Ending,
         surroundings: Surroundings,
+        rollouts: Rollouts,
         touch: Callable[[Key], None],
         wake: Callable[[Key], None],
     ) -> None:
@@ -65,6 +66,7 @@ class ApplicationController:
         self._collector = collector
         self._ending = ending
         self._surroundings = surroundings
+        self._rollouts = rollouts
         self._touch = touch
         self._wake = wake
 
@@ -83,7 +85,13 @@ class ApplicationController:
             self._touch(key)
             return Done()
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
-        planned = plan(intent, self._surroundings.snapshot(dossier, intent))  # 3 who gets what
+        fleet = self._surroundings.snapshot(dossier, intent)
+        if (progress := await self._rollouts.progress(dossier, intent)) is not None:
+            fleet = msgspec.structs.replace(fleet, rollouts={key: progress})
+        planned = plan(intent, fleet)  # 3 who gets what, now
+        if planned.turns_back and planned.rollout is not None:
+            await self._rollouts.turn_back(dossier, planned.rollout, self._time(dossier.live))
+            return await self.reconcile(key)
         planned = as_submitted(dossier.submitted, planned)
         dossier.plan, dossier.held = planned, self._held(dossier, intent, planned)
         if not dossier.held:
@@ -93,10 +101,12 @@ class ApplicationController:
                 await self._own(dossier, planned)  # 4 nothing is written to a member before this
             except (Conflict, NotFound) as error:  # somebody wrote meanwhile: the watch brings it
                 return Retry(error)
+            await self._rollouts.keep(dossier, planned)
             self._submit(dossier, intent, planned)  # 5 each cluster's own queue takes its part
+        self._rollouts.decided(dossier, intent, planned)
         self._touch(key)  # 6 status, written once
-        again = self._surroundings.check_again(dossier, planned)
-        return Wait(again) if again is not None else Done()
+        again = [seconds for seconds in (self._surroundings.check_again(dossier, planned), planned.again) if seconds]
+        return Wait(min(again)) if again else Done()
 
     def _forget(self, key: Key) -> Decision:
         dossier = self._dossiers.close(key)
@@ -105,6 +115,7 @@ class ApplicationController:
             for cluster in self._fleet.names():
                 self._deliverer.forget(cluster, dossier.uid)
                 self._collector.forget(cluster, dossier.uid)
+            self._rollouts.forget(dossier.uid)
         return Done()
 
     def _revise(self, dossier: Dossier, intent: Intent) -> Intent:
@@ -113,14 +124,13 @@ class ApplicationController:
         Greater than any that a process of this hub ever gave it, whether or not that one lived to write it down: how
         far the hub's API server has come, which every process reads when it starts.
         """
-        digest = intent_digest(intent)
-        if not dossier.sequence and dossier.app is not None:
+        revisions = dossier.revisions
+        if not revisions.sequence and dossier.app is not None:
             written = dossier.app.status
-            dossier.sequence = written.sequence
-            if written.observed_generation == dossier.live.generation:  # else it changed since, perhaps there and back
-                dossier.digest = written.intent
-        if digest != dossier.digest:
-            dossier.sequence, dossier.digest = max(dossier.sequence + 1, self._time(dossier.live)), digest
+            revisions.restore(written, current=written.observed_generation == dossier.live.generation)
+        revisions.revise(intent, self._time(dossier.live))
+        if self._rollouts.retries(dossier):
+            revisions.again(self._time(dossier.live))
         revision = Revision(self._identity.epoch, dossier.uid, dossier.sequence)
         return msgspec.structs.replace(intent, revision=revision)
 
@@ -173,16 +183,15 @@ class ApplicationController:
 
     def _leavers(self, dossier: Dossier, planned: Plan) -> Iterable[str]:
         """Where it was, or still is by the members' own labels, and is planned no longer."""
-        stays = planned.deliveries.keys() | planned.refusals.keys()
         was = (dossier.placed - dossier.gone) | self._holding(dossier.uid) | dossier.leaving.keys()
-        return sorted(was - stays)
+        return sorted(was - staying(planned))
 
     def _held(self, dossier: Dossier, intent: Intent, planned: Plan) -> str:
         """Why `planned` must not be carried out; "" when it may.
 
         What the members hold counts: a hub that was killed may not have written down yet where the application is.
         """
-        if planned.deliveries or planned.refusals or intent.allow_empty:
+        if staying(planned) or intent.allow_empty:
             return ""
         return EMPTIES if dossier.placed or self._holding(dossier.uid) else ""
 
@@ -207,3 +216,8 @@ def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:
         for name, delivery in planned.deliveries.items()
     }
     return msgspec.structs.replace(planned, deliveries=deliveries)
+
+
+def staying(planned: Plan) -> frozenset[str]:
+    """Where the application is meant to be, whether or not it gets something now."""
+    return frozenset((*planned.deliveries, *planned.refusals, *planned.kept, *planned.unreached))

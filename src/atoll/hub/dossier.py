@@ -10,8 +10,10 @@ from atoll.api.objects import Key, ObjectId
 from atoll.api.observation import Observation
 from atoll.api.status import PlacedCluster
 from atoll.api.validate import Issue
+from atoll.hub.revisions import Revisions
 from atoll.kube.objects import Object
 from atoll.plan.model import Plan
+from atoll.plan.progress import Standing
 
 
 @dataclass
@@ -32,10 +34,9 @@ class Dossier:
     """Clusters that it isn't to go back to before it changes, and why."""
     degraded: dict[str, float] = field(default_factory=dict)
     """By cluster: since when it is Degraded there, epoch seconds."""
-    sequence: int = 0
     carried: int = 0
     """The sequence that was carried out last: while it is the same, nobody ordered what moves."""
-    digest: str = ""
+    revisions: Revisions = field(default_factory=Revisions)
     submitted: dict[str, Delivery] = field(default_factory=dict)
     """By cluster: what was handed to delivery last."""
     leaving: dict[str, Removal] = field(default_factory=dict)
@@ -45,6 +46,8 @@ class Dossier:
     released: bool = False
     """While it is being deleted: our finalizer is being taken away."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    seen: dict[str, tuple[Standing, float]] = field(default_factory=dict)
+    """By cluster, while a change is on its way: what it has, and since when (epoch seconds)."""
     observations: dict[str, Observation] = field(default_factory=dict)
 
     def saw(self, live: Object) -> None:
@@ -57,6 +60,17 @@ class Dossier:
         self.submitted.pop(cluster, None)
         self.observations.pop(cluster, None)
         self.leaving.pop(cluster, None)
+        self.seen.pop(cluster, None)
+
+    @property
+    def sequence(self) -> int:
+        return self.revisions.sequence
+
+    @property
+    def rolling(self) -> bool:
+        """What clusters report may let a change go on."""
+        rollout = self.plan.rollout if self.plan is not None else None
+        return rollout is not None and rollout.phase not in {"Complete", "RolledBack"}
 
     @property
     def ended(self) -> bool:

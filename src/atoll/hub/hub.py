@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -24,13 +24,16 @@ from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
 from atoll.hub.defaults import Defaults
 from atoll.hub.departure import Departure
-from atoll.hub.dossier import Dossiers
+from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.ending import Ending
 from atoll.hub.events import Recorder
+from atoll.hub.gates import Gates, Network
+from atoll.hub.history import History
 from atoll.hub.intents import Intents
 from atoll.hub.inventory import Inventory
 from atoll.hub.profiles import Profiles
 from atoll.hub.reporting import Reporter
+from atoll.hub.rollouts import Rollouts, said
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
 from atoll.hub.snapshots import News, Snapshots, cluster_facts
@@ -50,6 +53,8 @@ from atoll.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
+TOGETHER = 0.05
+"""Seconds in which what several clusters tell of a change is heard together."""
 RECOUNT = 1.0
 """Seconds after which objects of no application are counted anew."""
 
@@ -67,6 +72,7 @@ class Hub:
         identity: HubIdentity,
         leads: Callable[[], bool] = lambda: True,
         connect: Callable[[Config], Client] = Client,
+        gate_addresses: Sequence[Network] = (),
     ) -> None:
         self._client = client
         self._identity = identity
@@ -92,6 +98,7 @@ class Hub:
         self._recorder = Recorder(client)
         self._deliverer = Deliverer(self._delivered, count=self._worked, leads=leads)
         self._collector = Collector(self._observed)
+        self._gates = Gates(self._application_queue.add, gate_addresses)
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
@@ -113,7 +120,10 @@ class Hub:
             self._deliverer.claims_complete(self._alive)
             self.unready = ""
             log.info("hub ready", id=self._identity.id, applications=len(list(self._applications.values())))
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._gates.close()
 
     @property
     def _informers(self) -> tuple[Informer[Object], ...]:
@@ -142,6 +152,8 @@ class Hub:
             cluster_uid=lambda name: fleet.reach(name).uid or fleet_uid(self._clusters, name),
             touch=self._reporter.touch,
         )
+        history = History(self._client)
+        self._rollouts = Rollouts(self._client, fleet, self._collector, history, self._gates, self._recorder)
         self._application_controller = ApplicationController(
             client=self._client,
             identity=self._identity,
@@ -154,6 +166,7 @@ class Hub:
             collector=self._collector,
             ending=ending,
             surroundings=self._surroundings,
+            rollouts=self._rollouts,
             touch=self._reporter.touch,
             wake=self._application_queue.add,
         )
@@ -206,6 +219,7 @@ class Hub:
         for controller in controllers:
             scope.create_task(controller.run())
         scope.create_task(keep("events", self._recorder.run))
+        scope.create_task(keep("revisions", self._rollouts.run))
 
     def _know_clusters(self) -> None:
         """Plan with what was known of the clusters before, until they are heard of: not as if there were none."""
@@ -264,7 +278,7 @@ class Hub:
                 new.generation,
                 new.deleting,
                 new.finalizers,
-            ):
+            ) and said(old.annotations) == said(new.annotations):
                 return
         self._application_queue.add(key)
 
@@ -287,7 +301,13 @@ class Hub:
         else:
             dossier.gone.discard(outcome.cluster)
             dossier.outcomes[outcome.cluster] = outcome
+        self._goes_on(dossier)
         self._reporter.touch(outcome.key)
+
+    def _goes_on(self, dossier: Dossier) -> None:
+        """A cluster has something to tell: a change that waits for it may go on."""
+        if dossier.rolling:
+            self._application_queue.add_after(dossier.key, TOGETHER)
 
     def _fleet_gone(self, outcome: Outcome) -> None:
         self._departure.gone(outcome.cluster, outcome.uid)
@@ -309,6 +329,7 @@ class Hub:
         dossier = self._dossiers.get(observation.key, observation.uid)
         if dossier is not None and observation.cluster not in dossier.leaving:
             dossier.observations[observation.cluster] = observation
+            self._goes_on(dossier)
             self._reporter.touch(observation.key)
             if self._surroundings.observed(dossier, observation.cluster):
                 self._application_queue.add(observation.key)

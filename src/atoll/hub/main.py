@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from ipaddress import IPv4Network, IPv6Network
 
 import msgspec
 import structlog
@@ -40,6 +41,8 @@ class Options(msgspec.Struct, frozen=True):
     webhook_service: Key | None = None
     hold_from_birth: bool = True
     elect: bool = True
+    gate_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that checks of rollouts may ask although they are special, such as loopback."""
 
 
 async def run(options: Options) -> None:
@@ -80,7 +83,8 @@ async def _serve(options: Options) -> None:
 
         async def lead() -> None:
             nonlocal hub
-            hub = Hub(client, await hub_identity(client), leads)  # read anew: the epoch may have been raised meanwhile
+            identity = await hub_identity(client)  # read anew: the epoch may have been raised meanwhile
+            hub = Hub(client, identity, leads, gate_addresses=options.gate_addresses)
             try:
                 async with AsyncExitStack() as parts:
                     if options.hold_from_birth:

@@ -18,7 +18,7 @@ from atoll.kube.errors import Conflict, Invalid, NotFound
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.bounds import room
 from atoll.observe.collector import Collector
-from atoll.observe.status import build_status, settled
+from atoll.observe.status import build_status, settled, stepped
 from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.queue import FairQueue
@@ -81,7 +81,8 @@ class Reporter:
             app=dossier.app,
             generation=dossier.live.generation,
             sequence=dossier.sequence,
-            digest=dossier.digest,
+            digest=dossier.revisions.digest,
+            content=dossier.revisions.content_digest,
             issues=dossier.issues,
             held=dossier.held,
             plan=dossier.plan,
@@ -98,7 +99,7 @@ class Reporter:
             if settled(status):
                 self._unsettled.pop(key, None)
             return Done()
-        if (dossier.live.deleting or not settled(status)) and (
+        if (dossier.live.deleting or not (settled(status) or stepped(before, status))) and (
             wait := self._too_early(key, ending=dossier.live.deleting)
         ):
             return Wait(wait)

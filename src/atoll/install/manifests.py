@@ -11,6 +11,7 @@ from atoll.api.crds import files as crd_files
 from atoll.api.manifests import dump
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
+from atoll.install.confinement import confinement
 from atoll.install.layout import IMAGE, Layout, meta
 from atoll.install.requirements import runtime_requirements
 from atoll.install.rights import roles
@@ -25,6 +26,7 @@ def objects(layout: Layout) -> tuple[Json, ...]:
     return (
         *(namespace(name) for name in dict.fromkeys((SYSTEM_NAMESPACE, layout.namespace))),
         service_account(layout),
+        *confinement(layout),
         *roles(layout),
         service(layout),
         disruption_budget(layout),

@@ -1,10 +1,10 @@
 """What the hub may do on its own cluster: exactly what its code does there, and a test that walks the audit log.
 
 Three parts. `atoll-hub`, ClusterRole: Atoll's own kinds, namespaces to look at, Events to write, one webhook
-configuration and one admission policy. `atoll-hub`, Role in `atoll-system`: what the hub keeps there. `atoll-select`,
-ClusterRole of its own: the objects that Applications select may be of any kind, Secrets among them, so whoever shares
-the cluster with others binds it in chosen namespaces only. It has no `get`: on all kinds that would be `nodes/proxy`
-and `pods/exec`, too.
+configuration, one admission policy, and former revisions. `atoll-hub`, Role in `atoll-system`: what the hub keeps
+there. `atoll-select`, ClusterRole of its own: the objects that Applications select may be of any kind, Secrets among
+them, so whoever shares the cluster with others binds it in chosen namespaces only. It has no `get`: on all kinds that
+would be `nodes/proxy` and `pods/exec`, too.
 """
 
 from atoll.api.names import GROUP, HUB_CONFIGMAP, LEASE_HUB, SYSTEM_NAMESPACE
@@ -28,6 +28,7 @@ CLUSTER_RULES = (
     rule(GROUP, "applications/status clusters/status", "patch"),
     rule("", "namespaces", "get list watch"),
     rule("", "events", "create"),
+    rule("", "secrets", "create delete"),  # former revisions; `confinement` narrows it to their type
     rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get create patch", WEBHOOK),
     rule(
         "admissionregistration.k8s.io",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from atoll.api.application import Application
-from atoll.api.intent import Intent, Revision
+from atoll.api.intent import Content, Intent, Revision
 from atoll.api.objects import Json, Key, identify, manifest
 from atoll.api.placement import Placement
 from atoll.api.scopes import Scopes
@@ -55,6 +55,7 @@ def translate(
         recreate=spec.on_immutable == "recreate",
         health=spec.health,
         templates=frozenset(templates),
+        rollout=spec.rollout,
     )
 
 
@@ -67,10 +68,17 @@ def template(live: Json) -> Json:
 def intent_digest(intent: Intent) -> str:
     """What the user wants, as 64 hex digits: the same for the same content, whatever the order of its keys.
 
-    Says nothing of which application it is, nor which revision.
+    Says nothing of which application it is, nor which revision, nor how a change of it gets to the clusters.
     """
-    content = msgspec.structs.replace(intent, key=Key("", ""), uid="", revision=Revision(0, "", 0))
+    content = msgspec.structs.replace(intent, key=Key("", ""), uid="", revision=Revision(0, "", 0), rollout=None)
     return hashlib.sha256(_ENCODER.encode(content)).hexdigest()
+
+
+def content_of(intent: Intent) -> Content:
+    """What of `intent` is rolled out when it changes; the digest is 32 hex digits."""
+    parts = (intent.manifests, intent.differences, sorted(intent.templates))
+    digest = hashlib.sha256(_ENCODER.encode(parts)).hexdigest()[:32]
+    return Content(digest, intent.manifests, intent.differences, intent.templates)
 
 
 def _cleaned(body: Json, rules: Iterable[serverset.Rule]) -> Json:

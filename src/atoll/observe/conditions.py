@@ -11,15 +11,26 @@ from typing import Literal
 import msgspec
 
 from atoll.api.common import Condition
+from atoll.api.rollout import RolloutStatus
 from atoll.api.status import ClusterRow
 from atoll.observe.wording import clean
 
 Truth = Literal["True", "False", "Unknown"]
 
-MOVING = frozenset({"Applying", "Removing", "Progressing"})
+MOVING = frozenset({"Applying", "Removing", "Progressing", "RollingOut", "RollingBack"})
 """Reasons of Reconciling that end by themselves, soon."""
 
 MESSAGE_LIMIT = 512
+GIVEN_UP = frozenset({"RolloutFailed", "RolledBack"})
+ROLLOUT = {
+    "Progressing": "RollingOut",
+    "Waiting": "RolloutWaiting",
+    "Paused": "RolloutPaused",
+    "Failed": "RolloutFailed",
+    "RollingBack": "RollingBack",
+    "RolledBack": "RolledBack",
+}
+"""Phases of a rollout that is not complete, as reasons."""
 STALLED_STATES = frozenset({"Conflict", "Failed"})
 APPLYING_STATES = frozenset({"Pending", "Applying"})
 
@@ -48,6 +59,7 @@ class Verdict(msgspec.Struct, frozen=True):
     held: str = ""
     suspended: bool = False
     deleting: bool = False
+    rollout: RolloutStatus | None = None
     away: frozenset[str] = frozenset()
     """Clusters that can't be reached: what waits for them is not moving."""
 
@@ -93,12 +105,23 @@ def _applied(verdict: Verdict, rows: tuple[ClusterRow, ...]) -> Say:
     if not rows:
         return Say("Applied", "False", "NoClusters" if verdict.no_cluster else "Pending")
     behind = [row for row in rows if row.state != "Applied"]
+    change = _change(verdict)
+    if change is not None and (not behind or change.reason in GIVEN_UP):
+        return change
     if not behind:
         return Say("Applied", "True", "Applied")
     first = min(behind, key=lambda row: (_STATE_ORDER.get(row.state, 0), row.name))
     counted = f"{len(rows) - len(behind)} of {len(rows)} clusters"
     status: Truth = "Unknown" if all(row.state == "Unreachable" for row in behind) else "False"
     return Say("Applied", status, first.state, f"{counted}; {_about(first)}")
+
+
+def _change(verdict: Verdict) -> Say | None:
+    """A change that has not reached every cluster."""
+    rollout = verdict.rollout
+    if rollout is None or rollout.phase == "Complete":
+        return None
+    return Say("Applied", "False", ROLLOUT[rollout.phase], rollout.message)
 
 
 _STATE_ORDER = {
@@ -139,6 +162,8 @@ def _kstatus(verdict: Verdict, four: tuple[Say, ...], rows: tuple[ClusterRow, ..
         return ()
     if moving := _moving(verdict, rows):
         return (moving,)
+    if applied.reason in GIVEN_UP:
+        return (Say("Stalled", "True", applied.reason, applied.message),)
     if placed.status == "False":
         return (Say("Stalled", "True", placed.reason, placed.message),)
     if any(row.state in STALLED_STATES for row in rows):

@@ -5,9 +5,10 @@ from typing import Literal
 import msgspec
 
 from atoll.api.objects import GroupKind, Json, ObjectId
+from atoll.api.times import parse_time
 from atoll.observe.kinds.pods import Trouble, troubles
 from atoll.observe.reading import ABSENT, conditions_of, spec_of, status_of
-from atoll.observe.wording import clean, parse_time
+from atoll.observe.wording import clean
 
 Stage = Literal["new", "scheduled", "started", "ready"]
 """How far a Pod has come; what was in the way of an earlier stage is over."""

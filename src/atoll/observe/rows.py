@@ -7,9 +7,10 @@ import msgspec
 from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.observation import Observation
 from atoll.api.status import ClusterRow, ClusterState, Health, ProblemStatus
+from atoll.api.times import format_time
 from atoll.observe.inputs import Reachability
 from atoll.observe.problems import MOST
-from atoll.observe.wording import clean, conceal, format_time
+from atoll.observe.wording import clean, conceal
 
 TROUBLES = frozenset({"Failed", "Conflict", "Waiting"})
 """States of an object that a person wants to read about."""
@@ -26,6 +27,8 @@ class Facts(msgspec.Struct, frozen=True):
     removing: bool = False
     suspended: bool = False
     refusal: str = ""
+    turn: str = ""
+    """What it waits for, while a rollout gives it nothing."""
     outcome: Outcome | None = None
     observation: Observation | None = None
     away: Reachability | None = None
@@ -83,6 +86,8 @@ def _state(facts: Facts) -> ClusterState:
         return "Failed"
     if facts.suspended:
         return "Suspended"
+    if facts.turn:
+        return "Waiting"
     if outcome is None:
         return before.state if before is not None else "Pending"
     if outcome.revision is None or outcome.revision.sequence < facts.sequence:
@@ -151,8 +156,8 @@ _URGENCY = {"Failed": 0, "Conflict": 1, "Waiting": 2}
 
 def _message(facts: Facts, problems: tuple[ProblemStatus, ...]) -> str:
     """The first trouble: the object, and the member's own words."""
-    if facts.refusal:
-        return clean(facts.refusal)
+    if facts.refusal or facts.turn:
+        return clean(facts.refusal or facts.turn)
     if not problems:
         return ""
     first = problems[0]

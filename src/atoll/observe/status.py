@@ -10,11 +10,12 @@ from atoll.api.application import Application
 from atoll.api.delivery import Outcome
 from atoll.api.observation import Observation
 from atoll.api.status import ApplicationStatus, AvoidedCluster, ClusterRow, PlacedCluster, Summary
+from atoll.api.times import format_time
 from atoll.observe.bounds import MOST_BYTES, bounded
 from atoll.observe.conditions import MOVING, Verdict, conditions, dated
 from atoll.observe.inputs import Finding, Planned, Reachability
 from atoll.observe.rows import Facts, row
-from atoll.observe.wording import clean, format_time
+from atoll.observe.wording import clean
 
 MOST_AVOIDED = 1024
 TRIED_AGAIN = 1800.0
@@ -27,6 +28,7 @@ def build_status(
     generation: int,
     sequence: int,
     digest: str,
+    content: str = "",
     issues: Iterable[Finding],
     held: str,
     plan: Planned | None,
@@ -66,9 +68,10 @@ def build_status(
         row(
             Facts(
                 cluster=name,
-                sequence=sequence,
+                sequence=_number(current, name, sequence),
                 now=time,
                 removing=name in going,
+                turn=_turn(current, name),
                 suspended=suspended,
                 refusal=_refusal(current, name),
                 outcome=outcomes.get(name),
@@ -91,6 +94,7 @@ def build_status(
         suspended=suspended,
         deleting=deleting,
         away=frozenset(name for name, found in reach.items() if found.reachable is False),
+        rollout=current.rollout if current else None,
     )
     known = {c.type: c for c in previous.conditions}
     return bounded(
@@ -98,6 +102,8 @@ def build_status(
             observed_generation=generation,
             sequence=sequence,
             intent=digest,
+            content=content,
+            rollout=plan.rollout if plan is not None else previous.rollout,
             conditions=dated(conditions(verdict, rows), known, generation, time),
             placement=_placement(current, previous, now) if current is not None else previous.placement,
             avoided=_avoided(current) if current is not None else previous.avoided,
@@ -111,6 +117,27 @@ def build_status(
 def settled(status: ApplicationStatus) -> bool:
     """Nothing in it will change soon by itself: all is well, or stands still until somebody or something comes."""
     return not any(c.type == "Reconciling" and c.reason in MOVING for c in status.conditions)
+
+
+def stepped(before: ApplicationStatus, after: ApplicationStatus) -> bool:
+    """A stage of a rollout began or ended: worth writing down, whatever else is on its way."""
+    return _steps(before) != _steps(after)
+
+
+def _steps(status: ApplicationStatus) -> tuple[object, ...]:
+    rollout = status.rollout
+    return () if rollout is None else (rollout.revision, rollout.phase, *((s.name, s.state) for s in rollout.stages))
+
+
+def _number(plan: Planned | None, cluster: str, sequence: int) -> int:
+    """The sequence number that a cluster is to have now."""
+    delivery = plan.deliveries.get(cluster) if plan is not None else None
+    return sequence if delivery is None else delivery.revision.sequence
+
+
+def _turn(plan: Planned | None, cluster: str) -> str:
+    """What a cluster waits for that gets nothing now."""
+    return "" if plan is None else plan.unreached.get(cluster, "") or plan.kept.get(cluster, "")
 
 
 def _words(issue: Finding) -> str:
@@ -132,13 +159,18 @@ def _going(
         going |= {name for name, found in reach.items() if found.reachable is False}
     if deleting:
         return going | outcomes.keys()
-    return going - (plan.deliveries.keys() | plan.refusals.keys()) if plan is not None else going
+    return going - _stays(plan) if plan is not None else going
+
+
+def _stays(plan: Planned) -> set[str]:
+    """Where it is, or is on its way to."""
+    return set(plan.deliveries) | set(plan.refusals) | set(plan.kept)
 
 
 def _wanted(plan: Planned | None, outcomes: Mapping[str, Outcome], previous: ApplicationStatus) -> set[str]:
     """Where it should be; where it is, as long as there is no plan."""
     if plan is not None:
-        return set(plan.deliveries.keys() | plan.refusals.keys())
+        return _stays(plan) | set(plan.unreached)
     return set(outcomes) | {p.cluster for p in previous.placement}
 
 
@@ -153,7 +185,7 @@ def _away(reach: Reachability | None) -> Reachability | None:
 
 def _no_cluster(plan: Planned | None) -> str:
     """Why nothing was chosen, in the words of the first verdicts."""
-    if plan is None or plan.deliveries or plan.refusals:
+    if plan is None or _stays(plan) or plan.unreached:
         return ""
     whys = [f"{v.cluster}: {v.why}" for v in plan.verdicts if not v.chosen]
     if not whys:
@@ -166,7 +198,7 @@ def _placement(plan: Planned, previous: ApplicationStatus, now: float) -> tuple[
     whys = {v.cluster: v.why for v in plan.verdicts if v.chosen}
     before = {placed.cluster: placed for placed in previous.placement}
     placed = []
-    for name in sorted(plan.deliveries.keys() | plan.refusals.keys()):
+    for name in sorted(_stays(plan)):
         share = plan.shares.get(name)
         why = (share.why if share is not None else "") or whys.get(name, "")
         if share is None:

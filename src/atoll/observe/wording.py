@@ -1,7 +1,6 @@
 """Words of members made fit for a status: one line, bounded, without control characters, and times."""
 
 import re
-from datetime import UTC, datetime
 
 from atoll.api.objects import ObjectId
 
@@ -31,18 +30,3 @@ def conceal(about: ObjectId, text: str) -> str:
     if about.kind != "Secret" or about.group:
         return text
     return _QUOTED.sub("(value hidden)", text)
-
-
-def parse_time(text: object) -> float:
-    """Epoch seconds of an RFC 3339 time; 0 when it isn't one."""
-    if not isinstance(text, str) or not text:
-        return 0.0
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def format_time(seconds: float) -> str:
-    """RFC 3339 in UTC, whole seconds; "" for 0."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""

@@ -5,7 +5,9 @@ import msgspec
 from atoll.api.cluster import Resources, Taint
 from atoll.api.delivery import Delivery
 from atoll.api.objects import GroupKind, Key
+from atoll.api.rollout import RolloutStatus
 from atoll.api.rooms import Rooms
+from atoll.plan.progress import Progress
 
 
 class ClusterFacts(msgspec.Struct, frozen=True):
@@ -86,6 +88,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     reserved: dict[str, Resources] = {}
     neighbours: dict[str, Neighbour] = {}
     steady: bool = False
+    rollouts: dict[Key, Progress] = {}
+    """How far a change of each application is. Of one that isn't here, every cluster gets the newest at once."""
 
 
 Numbers = tuple[int | None, ...]
@@ -148,6 +152,17 @@ class Plan(msgspec.Struct, frozen=True):
     waiting: bool = False
     due: float | None = None
     avoided: dict[str, str] = {}
+    unreached: dict[str, str] = {}
+    """Clusters that get nothing yet, since a rollout has not come to them, and why."""
+    kept: dict[str, str] = {}
+    """Clusters that stay as they are, whatever that is, and why."""
+    rollout: RolloutStatus | None = None
+    again: float = 0.0
+    """Seconds after which time alone may change the plan; 0: never."""
+    ask: str = ""
+    """The stage whose check is to be asked now."""
+    turns_back: bool = False
+    """The change failed: a new number is wanted, under which what was stable holds again."""
 
 
 class RefusedError(Exception):

@@ -12,13 +12,19 @@ from atoll.plan.eligible import NO_SUCH_CLUSTER, eligible
 from atoll.plan.ground import Ground
 from atoll.plan.holding import Held, hold
 from atoll.plan.model import ClusterShare, Plan, Refusal, RefusedError, Snapshot, Verdict
+from atoll.plan.staged import staged
 
 
 def plan(intent: Intent, fleet: Snapshot) -> Plan:
-    """Decide where `intent` goes and what each cluster gets. Pure: same arguments, same plan.
+    """Decide where `intent` goes and what each cluster gets now. Pure: same arguments, same plan.
 
     What can't be carried out on a cluster is a refusal there, and leaves that cluster as it is; the others go on.
     """
+    return staged(intent, fleet, decide)
+
+
+def decide(intent: Intent, fleet: Snapshot) -> Plan:
+    """The same, as if every cluster got the newest at once."""
     able = eligible(intent, fleet)  # 1 who may, and why not
     chosen = choose(intent, able, fleet)  # 2 who should, and who has to leave
     where = sorted({*chosen.clusters, *chosen.leaving, *chosen.displaced})

@@ -62,6 +62,8 @@ def follow(world: World, folder: Path, tools: Path) -> str:
         "KUBECONFIG": str(world.fleet.kubeconfig),
         "PATH": f"{tools}:{PROGRAMS}:{os.environ['PATH']}",
     }
+    path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"KUBECONFIG": str(world.fleet.kubeconfig), "PATH": path}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=180,
@@ -144,6 +146,15 @@ async def absent(world: World, member: str) -> bool:
     return False
 
 
+async def staged_rollout(world: World, printed: str) -> None:
+    assert "stage prod" in printed
+    assert "nginx:1.30" in printed.rsplit("REVISION", maxsplit=1)[-1]
+    images = [
+        (await of(world, m, "staged", "api"))["template"]["spec"]["containers"][0]["image"] for m in world.members
+    ]
+    assert images == ["nginx:1.30"] * 3
+
+
 CLAIMS = {
     "01-first-application": first_application,
     "02-custom-resources": custom_resources,
@@ -151,6 +162,7 @@ CLAIMS = {
     "04-adopt-what-runs": adopt_what_runs,
     "05-autoscaled": autoscaled,
     "06-spread-and-failover": spread_and_failover,
+    "07-staged-rollout": staged_rollout,
 }
 
 

@@ -94,7 +94,7 @@ async def test_what_a_delivery_would_do_is_shown_before_it_is_done(world: World)
     assert before.code == 1
     assert before.out.count("+kind: ConfigMap") == 3
     dry = atoll(world, "app", "deploy", "-f", "-", "--dry-run", "server", text=text)
-    assert dry.out == "application/app created (server dry run)\n"
+    assert dry.out.startswith("application/app created (server dry run)\napplication/app: would be created\n")
     assert not (await world.hub.list(APPLICATIONS, world.namespace)).items
 
     assert atoll(world, "app", "deploy", "-f", "-", "--wait", text=text).code == 0

@@ -139,6 +139,20 @@ async def test_a_credential_is_renewed(hub: Installed) -> None:
         await eventually(renewed, 20)
 
 
+async def test_the_last_ten_revisions_are_kept(hub: Installed) -> None:
+    async with hub.client() as client:
+        for number in range(13):
+            body = {**CONFIGMAP, "metadata": {"name": "often"}, "data": {"a": str(number)}}
+            await deploy(client, "rights", "often", manifests=[body])
+            await ready(client, "rights", "often")
+
+        async def ten() -> bool:
+            found = (await client.list(SECRETS, "rights")).items
+            return len([s for s in found if s.body()["type"] == "atoll.dev/revision"]) == 10
+
+        await eventually(ten, 30)
+
+
 async def test_an_application_ends_while_its_member_is_away(hub: Installed) -> None:
     """A tombstone is written, and lifted when the member is back."""
     async with hub.client() as client, hub.client("member1") as member:

@@ -90,7 +90,7 @@ def test_a_type_that_a_crd_cannot_say_is_refused() -> None:
     class Two(Base, frozen=True):
         """Either."""
 
-        value: int | str
+        value: int | bool
 
     with pytest.raises(TypeError, match="a CRD can't say"):
         struct_schema(Two)

@@ -112,4 +112,5 @@ def test_the_hub_knows_each_kind_of_write() -> None:
     assert kinds == {
         *("deliver.applyset", "deliver.namespace", "deliver.apply", "deliver.delete", "deliver.unmark"),
         *("hub.finalizer", "hub.status", "hub.tombstone", "hub.release", "hub.leave"),
+        *("hub.revision", "hub.rollback"),
     }

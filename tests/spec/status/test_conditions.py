@@ -6,8 +6,8 @@ import pytest
 
 from atoll.api.delivery import ObjectOutcome
 from atoll.api.status import ApplicationStatus
+from atoll.api.times import format_time
 from atoll.observe.status import settled
-from atoll.observe.wording import format_time
 
 from .worlds import (
     AWAY,

@@ -4,7 +4,7 @@ import pytest
 
 from atoll.api.delivery import ObjectOutcome
 from atoll.api.objects import ObjectId
-from atoll.observe.wording import format_time
+from atoll.api.times import format_time
 
 from .worlds import AWAY, NOW, POD, START, WEB, Reach, application, observed, outcome, planned, row, status, trouble
 

@@ -65,6 +65,8 @@ def _targets(case: Case) -> Iterator[tuple[ClusterTarget, str]]:
             yield group, f"spec.placement.fallback[{index}]"
     for index, difference in enumerate(case.app.spec.differences):
         yield difference, f"spec.differences[{index}]"
+    for index, stage in enumerate(case.app.spec.rollout.stages if case.app.spec.rollout else ()):
+        yield stage, f"spec.rollout.stages[{index}]"
 
 
 def _names(case: Case, names: Iterable[str], at: str) -> Iterator[Issue]:

@@ -1,9 +1,11 @@
 """`atoll app suspend`, `resume` and `delete`."""
 
-from typing import TYPE_CHECKING, Annotated
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from atoll.cli.application.preview import foretell, tell
 from atoll.cli.changing import MANAGER, DryRun, DryRunOption, said
 from atoll.cli.exits import CommandError, ExitCode
 from atoll.cli.printing import note
@@ -28,7 +30,7 @@ async def suspend(session: Session, names: Names, dry_run: DryRunOption = DryRun
 
 
 async def resume(session: Session, names: Names, dry_run: DryRunOption = DryRun.NONE) -> None:
-    """Go on delivering a suspended application."""
+    """Go on delivering a suspended application, or changing clusters after a pause of its rollout."""
     await _set_suspend(session, names, suspended=False, dry_run=dry_run)
 
 
@@ -39,11 +41,14 @@ async def _set_suspend(session: Session, names: list[str], *, suspended: bool, d
     async with session.hub() as hub:
         for name in names:
             spec = (await hub.get(APPLICATIONS, name, session.namespace)).body().get("spec") or {}
-            if bool(spec.get("suspend")) == suspended:
+            paused = bool((spec.get("rollout") or {}).get("paused")) and not suspended
+            if bool(spec.get("suspend")) == suspended and not paused:
                 print(said("application", name, f"already {word}" if suspended else "not suspended", dry_run))
                 continue
             if dry_run is not DryRun.CLIENT:
-                patch = {"spec": {"suspend": True if suspended else None}}
+                patch: dict[str, Any] = {"spec": {"suspend": True if suspended else None}}
+                if paused:
+                    patch["spec"]["rollout"] = {"paused": None}
                 await hub.patch(
                     APPLICATIONS,
                     name,
@@ -54,6 +59,9 @@ async def _set_suspend(session: Session, names: list[str], *, suspended: bool, d
                     dry_run=dry_run is DryRun.SERVER,
                 )
             print(said("application", name, word, dry_run))
+            if dry_run is DryRun.SERVER and not suspended:
+                live = (await hub.get(APPLICATIONS, name, session.namespace)).body()
+                await foretell(session, hub, live | {"spec": {k: v for k, v in spec.items() if k != "suspend"}})
 
 
 async def delete(
@@ -72,6 +80,8 @@ async def delete(
     async with session.hub() as hub:
         doomed: list[tuple[str, str]] = []
         for name in names:
+            if dry_run is DryRun.SERVER:
+                await _foretell_end(session, hub, name, orphan=orphan)
             uid = await _delete(
                 hub, session.namespace, name, orphan=orphan, dry_run=dry_run, missing_ok=ignore_not_found
             )
@@ -95,6 +105,18 @@ async def delete(
                 f"{len(failed)} of {len(doomed)} are not gone: {', '.join(failed)}", code=_code(failed, doomed)
             )
     return None
+
+
+async def _foretell_end(session: Session, hub: "Client", name: str, *, orphan: bool) -> None:
+    """What would go, object by object."""
+    from atoll.cli.application.foreseeing import foresee_end
+    from atoll.kube.errors import NotFound
+    from atoll.kube.resources import APPLICATIONS
+
+    with contextlib.suppress(NotFound):  # which the deletion itself will say
+        live = await hub.get(APPLICATIONS, name, session.namespace)
+        stays = orphan or (live.body().get("spec") or {}).get("deletion") == "orphan"
+        tell(await foresee_end(session, hub, live, orphan=stays), brief=True)
 
 
 def _code(failed: list[str], doomed: list[tuple[str, str]]) -> ExitCode:

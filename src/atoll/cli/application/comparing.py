@@ -1,116 +1,222 @@
-"""What a delivery would change on a member: server-side dry runs against what is there."""
+"""What a delivery would change on a member: server-side dry runs against what is there, judged as delivery judges."""
 
 import difflib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
 from atoll.api.delivery import Delivery
 from atoll.api.manifests import dump
 from atoll.api.names import FIELD_MANAGER, LABEL_APP, LABEL_HUB, LABEL_PART_OF
-from atoll.api.objects import Json, ObjectId
+from atoll.api.objects import Json, Manifest, ObjectId, identify
 from atoll.cli.application.masking import masked
 from atoll.cli.application.members import delivered
-from atoll.deliver.stamp import MARKS, NOTES, Stamper
+from atoll.deliver.autoscalers import Autoscalers
+from atoll.deliver.gate import Gate
+from atoll.deliver.marks import Whose, judge
+from atoll.deliver.ownership import entries, managers
+from atoll.deliver.refusals import KEEPS_DATA, Refusal, immutable
+from atoll.deliver.retain import REPLICAS, lookup, omit, pointers_for, put, split
+from atoll.deliver.stamp import MARKS, NOTES, Item, Stamper
+from atoll.intake.allocated import BY_KIND
 from atoll.kube.client import Client
-from atoll.kube.errors import ApiError, FieldConflict, KindNotServed, NotFound
-from atoll.kube.objects import Object
+from atoll.kube.errors import ApiError, Forbidden, Invalid, KindNotServed, NotFound
+from atoll.kube.objects import Object, Resource
 
 SALT = secrets.token_bytes(16)
 _SERVERS = frozenset({"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"})
+TAKEN = "it would be taken over; fields that its former owner set and this leaves out may go"
+RECREATED = "can't be changed in place: it would be deleted and made anew"
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One object that would be made (`before` None), deleted (`after` None) or changed; or why that isn't known."""
+    """One object that would be made (`before` None), deleted (`after` None) or changed; or why that isn't known.
+
+    `note` is what is to be known besides.
+    """
 
     cluster: str
     id: ObjectId
     before: Json | None = None
     after: Json | None = None
     trouble: str = ""
+    note: str = ""
+    ours: bool = False
+    """With a trouble: the object is there, and the Application's."""
+
+    @property
+    def deleted(self) -> bool:
+        return self.before is not None and self.after is None
 
     def text(self) -> str:
-        """As a unified diff of YAML; a trouble as a comment."""
+        """As a unified diff of YAML, of which Secrets are masked; a trouble as a comment."""
         name = f"{self.cluster}/{self.id.namespace + '/' if self.id.namespace else ''}{self.id}"
         if self.trouble:
             return f"# {name}: {self.trouble}\n"
         old, new = _lines(self.before), _lines(self.after)
-        return "".join(difflib.unified_diff(old, new, f"live/{name}", f"planned/{name}"))
+        note = f"# {name}: {self.note}\n" if self.note else ""
+        return note + "".join(difflib.unified_diff(old, new, f"live/{name}", f"planned/{name}"))
 
 
-async def compare(member: Client, cluster: str, delivery: Delivery, hub_id: str) -> list[Change]:
-    """All that `delivery` would change on `member`, objects that it leaves out included."""
-    stamper = Stamper(hub_id)
-    changes = []
-    for manifest in delivery.objects:
-        if manifest.id in delivery.protected:
-            continue
-        body = stamper.stamp(manifest, delivery.key, delivery.uid).sent(delivery.revision)
-        change = await _one(member, cluster, manifest.id, manifest.version, body, delivery)
-        if change is not None:
-            changes.append(change)
-    wanted = {manifest.id for manifest in delivery.objects}
-    live = await delivered(member, hub_id, delivery.uid) if delivery.uid else ()
-    return changes + [
-        Change(cluster, o.id, before=plain(o.body())) for o in live if o.id not in wanted and not _kept(o)
-    ]
+class Comparison:
+    """Of one Application on one member. `alive` are UIDs of Applications; None when they aren't known."""
 
+    def __init__(
+        self, member: Client, cluster: str, delivery: Delivery, hub_id: str, alive: Collection[str] | None = None
+    ) -> None:
+        self._member = member
+        self._cluster = cluster
+        self._delivery = delivery
+        self._hub = hub_id
+        self._alive = alive
+        self._stamper = Stamper(hub_id)
+        self._autoscalers = Autoscalers(member, Gate())
 
-async def _one(
-    member: Client, cluster: str, about: ObjectId, version: str, body: Json, delivery: Delivery
-) -> Change | None:
-    try:
-        resource = await member.discovery.resource(about.group, about.kind, version)
+    async def changes(self) -> list[Change]:
+        """All that would change, objects that the delivery leaves out included. Raises KubeError."""
+        ours = [m for m in self._delivery.objects if m.id not in self._delivery.protected]
+        found = [await self._one(manifest) for manifest in ours]
+        changes = [change for change in found if change is not None]
+        wanted = {manifest.id for manifest in ours}
+        gone = [change for change in await self.removed() if change.id not in wanted]
+        return [*changes, *(self._held(change, changes) for change in gone)]
+
+    def _held(self, gone: Change, changes: Collection[Change]) -> Change:
+        """What is left out stays until what may replace it could be made."""
+        for change in changes:
+            same = change.id.group_kind == gone.id.group_kind and change.id.namespace == gone.id.namespace
+            if change.trouble and not change.ours and same:
+                return Change(self._cluster, gone.id, trouble=f"stays until {change.id} is there")
+        return gone
+
+    async def removed(self, *, orphan: bool = False) -> list[Change]:
+        """What would go if nothing of the Application were wanted here."""
+        live = await delivered(self._member, self._hub, self._delivery.uid) if self._delivery.uid else ()
+        found = []
+        for one in live:
+            if one.id in self._delivery.protected or one.deleting:
+                continue
+            if orphan or one.annotations.get("atoll.dev/prune") == "false":
+                if orphan:
+                    found.append(Change(self._cluster, one.id, trouble="stays, and is no longer Atoll's"))
+                continue
+            found.append(Change(self._cluster, one.id, before=one.body()))
+        return found
+
+    async def _one(self, manifest: Manifest) -> Change | None:
+        about, live = manifest.id, None
         try:
-            live = await member.get(resource, about.name, about.namespace)
+            resource = await self._member.discovery.resource(about.group, about.kind, manifest.version)
+            retained = pointers_for(manifest, self._delivery.retain)
+            item = self._stamper.stamp(manifest, self._delivery.key, self._delivery.uid, retained)
+            try:
+                live = await self._member.get(resource, about.name, about.namespace, managed_fields=True)
+            except NotFound:
+                return Change(self._cluster, about, after=await self._made(item, resource))
+            return await self._changed(item, resource, live)
+        except KindNotServed as error:
+            return Change(self._cluster, about, trouble=str(error))
+        except ApiError as error:
+            ours = live is not None and live.labels.get(LABEL_APP) == self._delivery.uid
+            return Change(self._cluster, about, trouble=f"the member would refuse it: {error}", ours=ours)
+
+    async def _changed(self, item: Item, resource: Resource, live: Object) -> Change | None:
+        named = managers(entries(live))
+        whose = judge(live, self._hub, self._delivery, known=False, claimed=self._claimed, managers=named)
+        if isinstance(whose, Refusal):
+            return Change(self._cluster, item.id, trouble=whose.message)
+        body = await self._as_sent(item, live)
+        try:
+            answer = await self._apply(resource, body, item.id)
+        except Invalid as error:
+            if not (immutable(error) and self._delivery.recreate) or item.id.group_kind in KEEPS_DATA:
+                raise
+            return Change(self._cluster, item.id, live.body(), body, note=RECREATED)
+        if bare(live.body()) == bare(answer.body()) and whose is Whose.OURS:
+            return None
+        note = (
+            ""
+            if whose is Whose.OURS
+            else "it would be taken over; fields that its former owner set and this leaves out may go"
+        )
+        return Change(self._cluster, item.id, live.body(), answer.body(), note=note)
+
+    async def _as_sent(self, item: Item, live: Object) -> Json:
+        """The body with the live value of each field that would be left to others."""
+        pointers = set(item.retained)
+        current = lookup(live.body(), split(REPLICAS))
+        if REPLICAS not in pointers and current not in {None, lookup(item.body, split(REPLICAS))}:
+            workload = item.id.namespace, item.id.kind, item.id.name
+            if await self._autoscalers.scales(workload):
+                pointers.add(REPLICAS)
+        body = item.body
+        for pointer in sorted(pointers):
+            value = lookup(live.body(), split(pointer), item.body)
+            body = omit(body, split(pointer))
+            if value is not None:
+                body = msgspec.json.decode(msgspec.json.encode(body))
+                put(body, split(pointer), value, item.body)
+        return item.sent(self._delivery.revision, body)
+
+    async def _made(self, item: Item, resource: Resource) -> Json:
+        """What the member would make of a new object; where its namespace is yet to be made, as in `default`."""
+        body = item.sent(self._delivery.revision)
+        try:
+            return _unallocated((await self._apply(resource, body, item.id)).body())
         except NotFound:
-            live = None
-        ours = live is not None and live.labels.get(LABEL_APP) == delivery.uid
-        force = ours or delivery.adopt
-        answer = await member.apply(
+            if not item.id.namespace:
+                raise
+        elsewhere = {**body, "metadata": {**body["metadata"], "namespace": "default"}}
+        elsewhere["metadata"]["name"] = f"atoll-preview-{secrets.token_hex(8)}"
+        try:
+            answer = await self._member.create(resource, elsewhere, dry_run=True, manager=FIELD_MANAGER)
+        except Forbidden:
+            return body
+        made = _unallocated(answer.body())
+        given = {"name": item.id.name, "namespace": item.id.namespace}
+        return {**made, "metadata": {**made["metadata"], **given}}
+
+    async def _apply(self, resource: Resource, body: Json, about: ObjectId) -> Object:
+        return await self._member.apply(
             resource,
             body,
             name=about.name,
             namespace=about.namespace,
             manager=FIELD_MANAGER,
-            force=force,
+            force=True,
             dry_run=True,
         )
-    except FieldConflict as error:
-        return Change(cluster, about, trouble=f"belongs to {', '.join(error.managers)}; `adopt: true` takes it")
-    except NotFound as error:
-        if not about.namespace:
-            return Change(cluster, about, trouble=str(error))
-        return Change(cluster, about, after=plain(body))  # its namespace is yet to be made
-    except KindNotServed as error:
-        return Change(cluster, about, trouble=str(error))
-    except ApiError as error:
-        return Change(cluster, about, trouble=f"the member would refuse it: {error}")
-    if live is not None and not force:
-        return Change(cluster, about, trouble="exists already and is not this application's; `adopt: true` takes it")
-    before, after = plain(live.body()) if live else None, plain(answer.body())
-    return None if before == after else Change(cluster, about, before, after)
+
+    def _claimed(self, uid: str) -> bool:
+        return self._alive is None or uid in self._alive
+
+
+def _unallocated(body: Json) -> Json:
+    """Without what a dry run allocated: the real one will allocate something else."""
+    for rule in BY_KIND.get(identify(body).group_kind, ()):
+        body = rule(body)
+    return body
 
 
 def plain(body: Json) -> Json:
-    """Without what servers write, and Atoll's own marks: what a user could have written. Secrets are masked."""
+    """What a user could have written, Secrets masked: fit to be shown."""
+    return masked(bare(body), SALT)
+
+
+def bare(body: Json) -> Json:
+    """Without what servers write, and Atoll's own marks."""
     metadata = {k: v for k, v in (body.get("metadata") or {}).items() if k not in _SERVERS}
     for part, own in (("labels", (*MARKS, LABEL_HUB, LABEL_PART_OF)), ("annotations", NOTES)):
         kept = {k: v for k, v in (metadata.get(part) or {}).items() if k not in own}
         metadata.pop(part, None)
         if kept:
             metadata[part] = kept
-    return masked({k: v for k, v in body.items() if k not in {"metadata", "status"}} | {"metadata": metadata}, SALT)
-
-
-def _kept(obj: Object) -> bool:
-    """It would not be pruned."""
-    return obj.annotations.get("atoll.dev/prune") == "false" or obj.deleting
+    return {k: v for k, v in body.items() if k not in {"metadata", "status"}} | {"metadata": metadata}
 
 
 def _lines(body: Json | None) -> list[str]:
-    return list(_ordered(dump([_sorted(body)]))) if body is not None else []
+    return list(_ordered(dump([_sorted(plain(body))]))) if body is not None else []
 
 
 def _ordered(text: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from atoll.cli.application.placing import (
     Where,
     Wishes,
 )
+from atoll.cli.application.preview import foretell
 from atoll.cli.changing import DryRun, DryRunOption, apply_application, said
 from atoll.cli.exits import CommandError, ExitCode, UsageError
 from atoll.cli.session import Session, parse_duration
@@ -151,6 +152,8 @@ async def send(
         for body in bodies:
             _, what = await apply_application(hub, body, dry_run=dry_run, force=force)
             print(said("application", body["metadata"]["name"], what, dry_run))
+            if dry_run is DryRun.SERVER:
+                await foretell(session, hub, body)
         if wait is None or dry_run is not DryRun.NONE:
             return None
         return await wait_for(hub, bodies, wait)

@@ -28,7 +28,7 @@ async def diff(
     server works the result out (a dry run). Ends with 0 when nothing differs, 1 when something does, 3 when a member
     could not be asked, 4 when it failed.
     """
-    from atoll.cli.application.comparing import Change, compare
+    from atoll.cli.application.comparing import Change, Comparison
     from atoll.cli.application.members import each_cluster, hub_id
     from atoll.cli.application.rendering import render_body, render_live
     from atoll.cli.application.view import read_view
@@ -50,7 +50,7 @@ async def diff(
         )
 
         async def work(where: str, member: Client) -> list[Change]:
-            return await compare(member, where, plan.deliveries[where], identity)
+            return await Comparison(member, where, plan.deliveries[where], identity).changes()
 
         found, failed = await each_cluster(session, hub, targets, work) if targets else ({}, {})
     differs = bool(leaving)

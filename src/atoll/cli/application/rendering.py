@@ -8,22 +8,27 @@ import msgspec
 from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.defaults import NAME, with_defaults
-from atoll.api.intent import Intent, Revision
+from atoll.api.intent import Content, Intent, Revision
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json, split_api_version
+from atoll.api.status import ApplicationStatus
 from atoll.cli.application.checking import check
+from atoll.cli.application.view import read_view
 from atoll.cli.exits import CommandError
 from atoll.fleet.link import Reach
 from atoll.hub.intents import kinds_of
 from atoll.hub.scopes import Scopes
 from atoll.hub.snapshots import cluster_facts, recalled, summary_of_room
-from atoll.intake.native import translate
+from atoll.intake.native import content_of, translate
 from atoll.kube.client import Client
 from atoll.kube.errors import Forbidden, KindNotServed, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES
-from atoll.plan.model import ClusterFacts, Plan
+from atoll.plan.model import ClusterFacts, Plan, Snapshot
 from atoll.plan.planner import plan
+
+NEWEST = 2**40
+"""An epoch that nothing on a member is newer than: what is rendered here is taken as meant to count."""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -32,7 +37,14 @@ class Rendered(msgspec.Struct, frozen=True):
     app: Application
     intent: Intent
     plan: Plan
+    fleet: Snapshot
     live: Object | None = None
+    before: Content | None = None
+    """What the hub's Application says now; None for one that isn't there, or can't be read."""
+
+    @property
+    def content(self) -> Content:
+        return content_of(self.intent)
 
 
 async def render_live(hub: Client, namespace: str, name: str) -> Rendered:
@@ -52,20 +64,25 @@ async def render_body(hub: Client, body: Json) -> Rendered:
     return await _render(hub, body | {"metadata": metadata | known}, live)
 
 
+async def intent_of(hub: Client, app: Application) -> Intent:
+    """What `app` asks for, with the objects of the hub that it selects."""
+    scopes = Scopes()
+    await scopes.learn(kinds_of({"spec": msgspec.to_builtins(app.spec)}), (hub,))
+    revision = Revision(NEWEST, app.metadata.uid, app.status.sequence)
+    return translate(app, selected=await _selected(hub, app), scopes=scopes, revision=revision)
+
+
 async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     clusters = [item.read(Cluster) for item in (await hub.list(CLUSTERS)).items]
     namespace = body["metadata"]["namespace"]
     body = await _with_defaults(hub, body, namespace)
     check(body, known_clusters=frozenset(c.metadata.name for c in clusters), reach=await _reach(hub, namespace))
-    scopes = Scopes()
-    await scopes.learn(kinds_of(body), (hub,))
     app = msgspec.convert(body, Application)
-    sequence = app.status.sequence if live else 0
-    intent = translate(
-        app, selected=await _selected(hub, app), scopes=scopes, revision=Revision(0, app.metadata.uid, sequence)
-    )
-    facts = {c.metadata.name: _facts(c) for c in clusters}
-    return Rendered(app, intent, plan(intent, recalled(intent.key, app.status, facts, time.time())), live)
+    intent = await intent_of(hub, app)
+    facts = {c.metadata.name: facts_of(c) for c in clusters}
+    status = read_view(live).status if live else ApplicationStatus()
+    fleet = recalled(intent.key, status, facts, time.time())
+    return Rendered(app, intent, plan(intent, fleet), fleet, live, await _before(hub, live))
 
 
 async def _with_defaults(hub: Client, body: Json, namespace: str) -> Json:
@@ -77,7 +94,17 @@ async def _with_defaults(hub: Client, body: Json, namespace: str) -> Json:
     return with_defaults(body, *found)
 
 
-def _facts(cluster: Cluster) -> ClusterFacts:
+async def _before(hub: Client, live: Object | None) -> Content | None:
+    if live is None:
+        return None
+    try:
+        return content_of(await intent_of(hub, msgspec.convert(live.body(), Application)))
+    except (msgspec.ValidationError, CommandError):
+        return None
+
+
+def facts_of(cluster: Cluster) -> ClusterFacts:
+    """What planning may know of a cluster, by its object alone."""
     reached = {c.type: c.status for c in cluster.status.conditions}.get("Reachable")
     reach = Reach(reachable=None if reached is None else reached == "True", uid=cluster.status.uid)
     facts = cluster_facts(cluster, reach, None)

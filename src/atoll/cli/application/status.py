@@ -62,6 +62,8 @@ def text(view: "View") -> str:
     if summary:
         facts["Clusters"] = f"{summary.clusters}, {summary.applied} applied, {summary.healthy} healthy"
         facts["Replicas"] = f"{summary.ready} ready" if summary.ready else ""
+    if view.status.rollout is not None and view.status.rollout.phase != "Complete":
+        facts["Rollout"] = f"{view.status.rollout.phase}, revision {view.status.rollout.revision}"
     if view.message:
         facts["Message"] = view.message
     if not view.current:
@@ -69,6 +71,8 @@ def text(view: "View") -> str:
     lines = [fields(facts).replace(f" {view.state}", f" {paint(view.state)}", 1)]
     if rows := cluster_rows(view):
         lines += ["", table(["CLUSTER", "STATE", "HEALTH", "READY", "SINCE", "MESSAGE"], rows)]
+    if stages := stage_rows(view):
+        lines += ["", table(["STAGE", "STATE", "UPDATED", "SINCE", "MESSAGE"], stages)]
     if view.status.truncated:
         lines.append(f"… and {view.status.truncated} clusters more, which are healthy")
     if problems := problem_rows(view):
@@ -79,6 +83,17 @@ def text(view: "View") -> str:
 def cluster_rows(view: "View") -> list[tuple[object, ...]]:
     return [
         (r.name, r.state, r.health, r.ready, age(r.since) if r.since else "", r.message) for r in view.status.clusters
+    ]
+
+
+def stage_rows(view: "View") -> list[tuple[object, ...]]:
+    """The stages of a rollout that is on its way."""
+    rollout = view.status.rollout
+    if rollout is None or rollout.phase == "Complete":
+        return []
+    return [
+        (f"stage {s.name}", s.state, f"{s.updated}/{s.clusters}", age(s.since) if s.since else "", s.message)
+        for s in rollout.stages
     ]
 
 

@@ -2,6 +2,7 @@
 
 from atoll.api.objects import Json
 from atoll.api.observation import ObjectHealth
+from atoll.api.times import parse_time
 from atoll.observe.reading import (
     ABSENT,
     by_condition,
@@ -14,7 +15,6 @@ from atoll.observe.reading import (
     status_of,
     suspended,
 )
-from atoll.observe.wording import parse_time
 
 RUNNING = "Running"
 

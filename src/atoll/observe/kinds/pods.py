@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from atoll.api.objects import Json
 from atoll.api.observation import ObjectHealth
+from atoll.api.times import parse_time
 from atoll.observe.reading import ABSENT, conditions_of, degraded, healthy, progressing, spec_of, status_of
-from atoll.observe.wording import parse_time
 
 STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 """Waiting reasons of a container that is on its way as it should be."""

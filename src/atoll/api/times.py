@@ -1,0 +1,18 @@
+"""Moments as statuses carry them."""
+
+from datetime import UTC, datetime
+
+
+def parse_time(text: object) -> float:
+    """Epoch seconds of an RFC 3339 time; 0 when it isn't one."""
+    if not isinstance(text, str) or not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def format_time(moment: float) -> str:
+    """RFC 3339 in UTC, whole seconds; "" for 0."""
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
