@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from atoll.api.defaults import NAME, with_defaults
 from atoll.api.names import GROUP, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, Key, ObjectId
+from atoll.kube.client import Client
 from atoll.kube.objects import Object
+from atoll.kube.resources import APPLICATIONDEFAULTS as KIND
 from atoll.runtime.informer import Change, Informer
 
 
@@ -20,6 +22,11 @@ class Defaults:
     def applied(self, body: Json, namespace: str) -> Json:
         """The Application as it is with what its namespace's defaults say, then everybody's."""
         return with_defaults(body, *self._specs((namespace, SYSTEM_NAMESPACE)))
+
+    async def asked(self, client: Client, body: Json, namespace: str) -> Json:
+        """The same, from the API server: what came with the Application the watch may not have brought yet."""
+        found = [live for place in (namespace, SYSTEM_NAMESPACE) for live in (await client.list(KIND, place)).items]
+        return with_defaults(body, *(live.body().get("spec") or {} for live in found if live.name == NAME))
 
     def changed(self, change: Change[Object]) -> None:
         everybody = change.id.namespace == SYSTEM_NAMESPACE

@@ -231,18 +231,19 @@ class Hub:
     async def judge(self, body: Json) -> tuple[Issue, ...]:
         """What the webhook says of an Application: the same `validate()` as the controller's.
 
-        A namespace that came with the Application may not be known here yet: before anything is refused, it is read.
+        A namespace and defaults that came with the Application may not be known here yet: before anything is refused,
+        they are read.
         """
         name = str((body.get("metadata") or {}).get("namespace") or "")
-        issues = self._judge(body, self._namespace(name))
+        issues = self._judge(self._defaults.applied(body, name), self._namespace(name))
         if any(issue.severity == "error" for issue in issues):
             with contextlib.suppress(KubeError):
+                body = await self._defaults.asked(self._client, body, name)
                 issues = self._judge(body, await self._client.get(NAMESPACES, name))
         return issues
 
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
-        body = self._defaults.applied(body, str((body.get("metadata") or {}).get("namespace") or ""))
         return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
 
     def _alive(self, uid: str) -> bool:

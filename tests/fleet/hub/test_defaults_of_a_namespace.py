@@ -33,7 +33,7 @@ async def test_who_says_nothing_follows_them(world: World) -> None:
     change = {"spec": {"placement": {"clusters": [second]}}}
     await world.hub.patch(APPLICATIONDEFAULTS, "default", world.namespace, change)
     await world.gone(first, CONFIGMAPS, "quiet")
-    assert await world.find(second, CONFIGMAPS, "quiet") is not None
+    await world.eventually(lambda: world.find(second, CONFIGMAPS, "quiet"))
     assert await world.find(first, CONFIGMAPS, "own") is not None
     await world.hub.delete(APPLICATIONDEFAULTS, "default", world.namespace)
 
