@@ -69,9 +69,11 @@ async def runs(world: World, name: str, wanted: dict[str, int], seconds: float =
 
 async def test_replicas_are_elsewhere_in_time_and_nothing_else_moves(world: World) -> None:
     first, second, third = world.members[:3]
-    await world.deploy("moves", [deployment("moves")], replicas={"total": 6}, failover=AFTER)
-    await world.deploy("patient", [deployment("patient")], replicas={"total": 6}, failover={"after": "1h"})
-    await world.deploy("each", [deployment("each")], replicas={"each": 2}, failover=AFTER)
+    await world.deploy("moves", [deployment("moves")], list(world.members[:3]), replicas={"total": 6}, failover=AFTER)
+    await world.deploy(
+        "patient", [deployment("patient")], list(world.members[:3]), replicas={"total": 6}, failover={"after": "1h"}
+    )
+    await world.deploy("each", [deployment("each")], list(world.members[:3]), replicas={"each": 2}, failover=AFTER)
     await world.deploy("elsewhere", [deployment("elsewhere")], [first], replicas={"total": 2}, failover=AFTER)
     for name in ("moves", "patient", "each", "elsewhere"):
         await world.ready(name)
@@ -110,7 +112,13 @@ async def keeps_enough_until(world: World, name: str, wanted: dict[str, int], to
 
 async def test_with_return_stay_the_surplus_is_withdrawn_when_it_is_back(world: World) -> None:
     first, second, third = world.members[:3]
-    await world.deploy("stays", [deployment("stays")], replicas={"total": 6}, failover={**AFTER, "return": "stay"})
+    await world.deploy(
+        "stays",
+        [deployment("stays")],
+        list(world.members[:3]),
+        replicas={"total": 6},
+        failover={**AFTER, "return": "stay"},
+    )
     await world.ready("stays", 90)
     async with without(world, third):
         await runs(world, "stays", {first: 3, second: 3})
@@ -122,7 +130,9 @@ async def test_with_return_stay_the_surplus_is_withdrawn_when_it_is_back(world: 
 
 async def test_the_time_runs_on_while_the_hub_is_down(world: World) -> None:
     first, second, third = world.members[:3]
-    await world.deploy("moves", [deployment("moves")], replicas={"total": 6}, failover={"after": "12s"})
+    await world.deploy(
+        "moves", [deployment("moves")], list(world.members[:3]), replicas={"total": 6}, failover={"after": "12s"}
+    )
     await world.ready("moves", 90)
     async with without(world, third):
         lost = await ready(world, third, "False")
@@ -167,7 +177,7 @@ async def gone(world: World) -> bool:
 
 async def test_a_cluster_is_drained_make_before_break_and_filled_again(world: World) -> None:
     first, second, third = world.members[:3]
-    await world.deploy("moves", [deployment("moves")], replicas={"total": 6})
+    await world.deploy("moves", [deployment("moves")], list(world.members[:3]), replicas={"total": 6})
     await world.deploy("rooted", [deployment("rooted")], [third], replicas={"total": 1})
     for name in ("moves", "rooted"):
         await world.ready(name, 90)
