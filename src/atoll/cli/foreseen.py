@@ -8,15 +8,15 @@ from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.intent import Intent
 from atoll.api.objects import Json, Key
+from atoll.api.status import ApplicationStatus
 from atoll.cli.application import files
 from atoll.cli.application.rendering import facts_of, intent_of
 from atoll.cli.exits import CommandError
+from atoll.hub.snapshots import recalled
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS, CLUSTERS
-from atoll.plan.model import ClusterFacts, Plan, Snapshot
+from atoll.plan.model import ClusterFacts, Plan
 from atoll.plan.planner import decide
-
-Placed = dict[str, int | None]
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ async def fates(
         except (msgspec.ValidationError, CommandError) as error:
             found.append(Fate(key, trouble=f"can't be read: {error}"))
             continue
-        found.append(fate(intent, {p.cluster: p.replicas for p in app.status.placement}, now, then))
+        found.append(fate(intent, app.status, now, then))
     return sorted(found, key=lambda one: one.key)
 
 
@@ -86,9 +86,11 @@ def changed(
     return left | come
 
 
-def fate(intent: Intent, placed: Placed, now: Mapping[str, ClusterFacts], then: Mapping[str, ClusterFacts]) -> Fate:
+def fate(
+    intent: Intent, status: ApplicationStatus, now: Mapping[str, ClusterFacts], then: Mapping[str, ClusterFacts]
+) -> Fate:
     """One application's places now and then. Pure."""
-    before, after = (decide(intent, Snapshot(dict(fleet), previous={intent.key: placed})) for fleet in (now, then))
+    before, after = (decide(intent, recalled(intent.key, status, dict(fleet), 0.0)) for fleet in (now, then))
     whys = {v.cluster: v.why for v in after.verdicts}
     moves = []
     for name in sorted(before.shares.keys() | after.shares.keys()):

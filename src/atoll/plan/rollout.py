@@ -52,6 +52,7 @@ class _Walk:
     def __init__(self, intent: Intent, decided: Plan, progress: Progress, fleet: Snapshot) -> None:
         self.now = fleet.now
         self.wish = intent.rollout or DEFAULT
+        self.strict = intent.rollout is not None
         self.halted = self.wish.paused or intent.suspend
         self.current = intent.revision.sequence
         self.progress = progress
@@ -112,6 +113,12 @@ class _Walk:
         self.passed_over.append(cluster)
         return True
 
+    def _beyond_help(self, cluster: str) -> bool:
+        """It refuses what it should get, and nobody asked for more than that one sick cluster touches no other."""
+        there = self.standing.get(cluster)
+        refuses = there is not None and bool(there.trouble) and self._has(cluster)
+        return not self.strict and (refuses or cluster in self.unrendered)
+
     def _later(self, moment: float) -> bool:
         """Whether `moment` is yet to come; then it is one at which to decide again."""
         if moment > self.now:
@@ -126,7 +133,7 @@ class _Walk:
         if self.progress.aborted:
             return "aborted by a person"
         for cluster in self.clusters:
-            if cluster in self.unrendered and cluster not in self.refused:
+            if self.strict and cluster in self.unrendered and cluster not in self.refused:
                 return f"{cluster}: {self.unrendered[cluster].path}: {self.unrendered[cluster].message}"
             if words := self._ill(cluster):
                 return f"{cluster}: {words}"
@@ -136,7 +143,7 @@ class _Walk:
         there = self.standing.get(cluster)
         if there is None or there.revision < self.progress.target or not self._has(cluster) or there.away:
             return ""
-        words = there.trouble or ("Degraded" if there.health == "Degraded" else "")
+        words = (there.trouble if self.strict else "") or ("Degraded" if there.health == "Degraded" else "")
         return words if words and not self._later(there.since + PATIENCE) else ""
 
     def _unanswered(self) -> str:
@@ -191,7 +198,7 @@ class _Walk:
         reached = [c for c in step.members if not self._lost(c)]
         if not reached:
             return "Updating", "none of its clusters can be reached"
-        if waiting := [c for c in reached if not self._done(c, step)]:
+        if waiting := [c for c in reached if not self._done(c, step) and not self._beyond_help(c)]:
             return "Updating", self._waits_for(waiting)
         since = parse_time(before.since) if before.state in {"Verifying", "Pausing"} else self.now
         if before.state != "Pausing" and step.check is not None:
@@ -212,7 +219,8 @@ class _Walk:
         """Give the wanted revision to as many of the stage's clusters as may change now."""
         if stopped:
             return
-        changing = [c for c in step.members if self._has(c) and not self._done(c, step) and not self._lost(c)]
+        given_up = {c for c in step.members if self._lost(c) or self._beyond_help(c)}
+        changing = [c for c in step.members if self._has(c) and not self._done(c, step) and c not in given_up]
         proven = any(self._has(c) and self._done(c, step) for c in step.members)
         room = (1 if step.alone and not proven else step.limit) - len(changing)
         for cluster in step.members:

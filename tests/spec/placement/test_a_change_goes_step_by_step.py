@@ -220,3 +220,18 @@ def test_a_removal_is_not_held_up() -> None:
     course = Progress(NEW, Content("new", (AFTER,)), before=OLD, standing={"a": WELL, "b": WELL})
     left = plan(app, Snapshot({"a": cluster("a")}, NOW, {SHOP: {"a": None, "b": None}}, rollouts={SHOP: course}))
     assert "b" not in {**left.deliveries, **left.kept, **left.refusals}
+
+
+REFUSING = msgspec.structs.replace(DONE, applied=False, trouble="ConfigMap/settings: Exists")
+
+
+def test_without_a_word_a_cluster_that_refuses_stops_no_other() -> None:
+    """One sick cluster touches no other; only what becomes ill by the change says something of it."""
+    assert newest(planned(REFUSING, WELL, WELL)) == ["a", "b"]
+    assert phase(planned(REFUSING, DONE, DONE)) == "Complete"
+    assert phase(planned(ILL, WELL, WELL)) == "Failed"
+
+
+def test_who_asks_for_a_rollout_is_told_of_a_refusal() -> None:
+    found = planned(REFUSING, WELL, WELL, wish=Rollout(max_unavailable=1))
+    assert (newest(found), message(found)) == (["a"], "stopped: a: ConfigMap/settings: Exists")
