@@ -16,8 +16,6 @@ from atoll.testing.fakefleet.actions import ACTIONS, FAULTS
 from tests.machines.effort import EFFORT
 
 CHUNKS, CHUNK = 5, 100 * EFFORT
-OPEN = frozenset({284, 372, 401, 485})
-"""Seeds with a finding that nobody has looked into yet: see the track record."""
 LEAST = 1
 """How often each kind of thing must have happened in all runs together."""
 HAPPENED: Counter[str] = Counter()
@@ -31,8 +29,6 @@ WHAT_HAPPENS = (
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_all_is_right_in_the_end_and_nothing_forbidden_happened_on_the_way(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
-        if seed in OPEN:
-            continue
         report = run(seed)
         assert not report.complaints, "\n".join((*report.complaints[:5], again(seed)))
         HAPPENED.update(report.counts, writes=report.writes, chunks=seed % CHUNK == 0)

@@ -1,5 +1,6 @@
 """One pass over one application on one member: what is wanted goes there in order, what is left out goes away."""
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -15,11 +16,13 @@ from atoll.deliver.refusals import LATER, Refusal, refusal
 from atoll.deliver.stamp import Item
 from atoll.deliver.together import together
 from atoll.deliver.writer import RefusedError, Writer, fighting
-from atoll.kube.errors import KindNotServed, KubeError
+from atoll.kube.errors import InternalError, KindNotServed, KubeError, ServerTimeout, Unavailable, Unreachable
 from atoll.kube.objects import Resource
 from atoll.runtime.watchset import WatchSet
 
 _RESULTS = {"Conflict": "conflict", "Pending": "failed"}
+IN_DOUBT = (Unreachable, InternalError, Unavailable, ServerTimeout, asyncio.CancelledError)
+"""After these nobody knows whether a request was carried out."""
 
 
 class Carrying:
@@ -147,7 +150,7 @@ class Carrying:
                 raise RefusedError(_misplaced(item, resource))
             if (error := self._kinds.refused(item.id)) is not None:
                 raise error
-            written = await self._writer.bring(item, resource, lambda: self._watches.get(item.id), ledger, delivery)
+            written = await self._write(item, resource, ledger, delivery)
         except (KubeError, RefusedError) as error:
             if isinstance(error, KindNotServed):
                 self._kinds.forget(item.id.group_kind)
@@ -156,6 +159,13 @@ class Carrying:
         else:
             self._done(item, ledger)
             self._count("applied" if written else "unchanged", time.perf_counter() - began)
+
+    async def _write(self, item: Item, resource: Resource, ledger: Ledger, delivery: Delivery) -> bool:
+        try:
+            return await self._writer.bring(item, resource, lambda: self._watches.get(item.id), ledger, delivery)
+        except IN_DOUBT:
+            ledger.unsure.add(item.id)
+            raise
 
     def _done(self, item: Item, ledger: Ledger) -> None:
         """Applied; while somebody fights over it, that is said until it has been quiet for a while."""

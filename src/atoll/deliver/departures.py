@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from atoll.api.names import ANNOTATION_APPLICATION, ANNOTATION_PRUNE, ANNOTATION_WAVE, FIELD_MANAGER, LABEL_APP
-from atoll.api.objects import GroupKind, Json
+from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, defined_kind
 from atoll.deliver.marks import ours
@@ -52,7 +52,7 @@ class Departures:
             except Conflict:
                 found = self._watches.get(live.id)
                 if found is None or found.resource_version == live.resource_version:
-                    found = await self._read(live)
+                    found = await self.read(live.id, live.version)
             if found is None:
                 return True
             live = found
@@ -61,7 +61,7 @@ class Departures:
     async def unmark(self, live: Object, uid: str) -> None:
         """Leave `live` with all its values, as if it had been applied by hand. Raises KubeError."""
         for _ in range(ATTEMPTS):
-            found = await self._read(live)
+            found = await self.read(live.id, live.version)
             if found is None or not ours(found, self._hub, uid):
                 return
             try:
@@ -92,11 +92,12 @@ class Departures:
             lambda: self._client.patch(resource, live.name, live.namespace, patch, type="merge", manager=FIELD_MANAGER)
         )
 
-    async def _read(self, live: Object) -> Object | None:
-        resource = await self._kinds.resource(live.group_kind, live.version)
+    async def read(self, about: ObjectId, version: str = "") -> Object | None:
+        """The object as it is now, with its managedFields; None when there is none. Raises KubeError."""
         try:
+            resource = await self._kinds.resource(about.group_kind, version)
             return await self._gate.send(
-                lambda: self._client.get(resource, live.name, live.namespace, managed_fields=True)
+                lambda: self._client.get(resource, about.name, about.namespace, managed_fields=True)
             )
         except NotFound:
             return None

@@ -19,7 +19,7 @@ PATIENCE = 5.0
 
 ON_DEMAND: dict[str, Callable[[], object]] = {
     **dict.fromkeys(("behind", "kept", "sent_away", "troubled", "vanished"), dict),
-    **dict.fromkeys(("dirty", "held"), set),
+    **dict.fromkeys(("dirty", "held", "unsure"), set),
 }
 """The collections of a Ledger that are empty most of the time."""
 
@@ -101,7 +101,7 @@ class Ledger:
 
     __slots__ = (
         *("all_dirty", "began", "behind", "compiled", "dirty", "held", "kept", "records", "reported", "sent_away"),
-        *("strays", "target", "troubled", "vanished", "wanted"),
+        *("strays", "target", "troubled", "unsure", "vanished", "wanted"),
     )
 
     troubled: dict[ObjectId, ObjectOutcome]
@@ -114,9 +114,11 @@ class Ledger:
     held: set[ObjectId]
     """Those that wait for an earlier wave."""
     behind: dict[ObjectId, tuple[Object, float]]
-    """Answers to our own writes that the watch has not brought yet, and when they came."""
+    """Answers to our own requests that the watch has not brought yet, and when they came."""
     vanished: dict[ObjectId, str]
     """Objects that left the watch: the last resourceVersion that it had of each."""
+    unsure: set[ObjectId]
+    """What may be there or not: the answer to a write was lost, or the watch has not brought it in time."""
 
     def __init__(self, target: Delivery | Removal) -> None:
         self.target = target
@@ -174,16 +176,17 @@ class Ledger:
         else:
             self.troubled[key] = outcome
 
-    def settle(self, item: Item, live: Object, *, written: bool) -> None:
-        """The object is as it should be: `live`, which is the answer to our own write when `written`."""
+    def settle(self, item: Item, live: Object, *, answered: bool) -> None:
+        """The object is as it should be: `live`, which we wrote or asked for when `answered`; else the watch told."""
         record = self.record(item.id)
         record.outcome, record.digest, record.failures, record.due = None, item.digest, 0, 0.0
         record.retained = item.retained
         record.version, record.uid = live.resource_version, live.uid
         self.behind.pop(item.id, None)
+        self.unsure.discard(item.id)
         self.sent_away.pop(item.id, None)
         vanished = self.vanished.pop(item.id, "")
-        if written and (not vanished or older(vanished, live.resource_version)):
+        if answered and (not vanished or older(vanished, live.resource_version)):
             self.behind[item.id] = live, time.monotonic()
 
     def current(self, key: ObjectId, cached: Object | None) -> Object | None:
@@ -218,6 +221,7 @@ class Ledger:
         for key in [key for key, (_, since) in self.behind.items() if now - since >= PATIENCE]:
             del self.behind[key]
             self.dirty.add(key)
+            self.unsure.add(key)
 
     @property
     def leaving(self) -> bool:

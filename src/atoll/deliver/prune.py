@@ -13,7 +13,7 @@ from atoll.deliver.ledger import Ledger
 from atoll.deliver.marks import ours, revision_of
 from atoll.deliver.refusals import refusal
 from atoll.deliver.together import together
-from atoll.kube.errors import KubeError
+from atoll.kube.errors import KindNotServed, KubeError
 from atoll.kube.objects import Object
 from atoll.runtime.watchset import WatchSet
 
@@ -82,6 +82,8 @@ class Pruning:
             key = ObjectId("", "Namespace", "", namespace)
             text = "objects may be in it, and it is outside of Atoll's rights now"
             ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", text)
+        for about in sorted(ledger.unsure):
+            await self._make_sure(about, ledger)
         mine = [live for live in ledger.everything(self._watches) if ours(live, self._hub, removal.uid)]
         began = ledger.began = ledger.began or time.monotonic()
         for group in in_reverse(mine):
@@ -92,6 +94,20 @@ class Pruning:
         for key in left - ledger.kept.keys():
             ledger.kept[key] = ObjectOutcome(key, "Removing", "", "waits for those that go first")
         return not left and not ledger.kept
+
+    async def _make_sure(self, about: ObjectId, ledger: Ledger) -> None:
+        """Ask for what may be there. Should the watch tell of it later, nobody would care for it any more."""
+        try:
+            live = await self._departures.read(about)
+        except KindNotServed:
+            live = None
+        except KubeError as error:
+            text = f"it may be there, and can't be read: {error}"
+            ledger.kept[about] = ObjectOutcome(about, "Removing", "NotListed", text)
+            return
+        ledger.unsure.discard(about)
+        if live is not None:
+            ledger.behind[about] = live, time.monotonic()
 
     async def _remove_group(self, group: list[Object], ledger: Ledger, removal: Removal) -> bool:
         async def go(live: Object) -> None:

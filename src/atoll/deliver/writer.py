@@ -76,7 +76,7 @@ class Writer:
                 except AlreadyExists:
                     live, managed = await self._read(item, resource), True
                     continue
-                return self._settle(item, live, ledger, written=True)
+                return self._settle(item, live, ledger, written=True, answered=True)
             tried = live.resource_version
             try:
                 whose, live = await self._judge(item, resource, live, record, delivery, managed=managed)
@@ -88,11 +88,11 @@ class Writer:
                 continue
             if live is None:
                 continue  # deleted, to be made anew
-            return self._settle(item, live, ledger, written=written)
+            return self._settle(item, live, ledger, written=written, answered=written or managed)
         raise RefusedError(Refusal("Pending", "Conflict", "others write it all the time", SOON))
 
-    def _settle(self, item: Item, live: Object, ledger: Ledger, *, written: bool) -> bool:
-        ledger.settle(item, live, written=written)
+    def _settle(self, item: Item, live: Object, ledger: Ledger, *, written: bool, answered: bool) -> bool:
+        ledger.settle(item, live, answered=answered)
         if written:
             self._saw(live)
         return written

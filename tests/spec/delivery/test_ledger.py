@@ -35,7 +35,7 @@ def change(old: Object | None, new: Object | None) -> Change[Object]:
 
 def test_the_echo_of_our_own_write_is_no_reason_to_work() -> None:
     book = ledger()
-    book.settle(ITEM, live("5"), written=True)
+    book.settle(ITEM, live("5"), answered=True)
     assert book.current(ITEM.id, live("4")) == live("5")
     assert not book.seen(change(live("4"), live("5")))
     assert book.behind == {}
@@ -43,13 +43,13 @@ def test_the_echo_of_our_own_write_is_no_reason_to_work() -> None:
 
 def test_an_older_event_that_comes_late_is_passed_over() -> None:
     book = ledger()
-    book.settle(ITEM, live("10"), written=True)
+    book.settle(ITEM, live("10"), answered=True)
     assert not book.seen(change(None, live("9")))
 
 
 def test_a_change_of_status_is_passed_over_and_one_of_the_spec_is_not() -> None:
     book = ledger()
-    book.settle(ITEM, live("5", generation=1), written=False)
+    book.settle(ITEM, live("5", generation=1), answered=False)
     assert not book.seen(change(live("5", generation=1), live("6", generation=1)))
     assert book.seen(change(live("6", generation=1), live("7", generation=2)))
     assert book.dirty == {ITEM.id}
@@ -57,7 +57,7 @@ def test_a_change_of_status_is_passed_over_and_one_of_the_spec_is_not() -> None:
 
 def test_a_label_is_looked_at_though_the_generation_stays() -> None:
     book = ledger()
-    book.settle(ITEM, live("5", generation=1), written=False)
+    book.settle(ITEM, live("5", generation=1), answered=False)
     assert book.seen(change(live("5", generation=1), live("6", generation=1, theirs="x")))
 
 
@@ -65,21 +65,21 @@ def test_an_object_that_vanished_before_our_answer_came_is_not_taken_to_be_there
     book = ledger()
     book.seen(change(None, live("5")))
     book.seen(change(live("5"), None))  # somebody took our labels off, and we are told of it first
-    book.settle(ITEM, live("5"), written=True)
+    book.settle(ITEM, live("5"), answered=True)
     assert book.current(ITEM.id, None) is None
     assert book.dirty == {ITEM.id}
 
 
 def test_an_object_that_was_made_anew_is_not_taken_away_by_the_news_of_the_old_ones_end() -> None:
     book = ledger()
-    book.settle(ITEM, live("5", uid="new"), written=True)
+    book.settle(ITEM, live("5", uid="new"), answered=True)
     book.seen(change(live("3", uid="old"), None))
     assert book.current(ITEM.id, None) == live("5", uid="new")
 
 
 def test_what_the_watch_never_brings_is_looked_at_again() -> None:
     book = ledger()
-    book.settle(ITEM, live("5"), written=True)
+    book.settle(ITEM, live("5"), answered=True)
     book.overdue()
     assert book.dirty == set()
     book.behind[ITEM.id] = live("5"), float("-inf")
@@ -90,7 +90,7 @@ def test_what_the_watch_never_brings_is_looked_at_again() -> None:
 def test_what_was_let_go_can_be_let_go_again_after_it_was_taken_again() -> None:
     book = ledger()
     book.sent_away[ITEM.id] = "gone x"
-    book.settle(ITEM, live("5"), written=True)
+    book.settle(ITEM, live("5"), answered=True)
     assert book.sent_away == {}
 
 
@@ -111,13 +111,13 @@ def test_a_fight_is_slowed_down_and_forgotten_when_it_is_quiet() -> None:
 
 def test_a_ledger_at_rest_holds_no_empty_collections_and_loses_nothing() -> None:
     book = ledger()
-    book.settle(ITEM, live("5"), written=False)
+    book.settle(ITEM, live("5"), answered=False)
     book.sent_away[ITEM.id] = "gone x"
     book.held.add(ITEM.id)
     book.held.clear()
     book.rest()
     assert set(Ledger.__slots__) - {name for name in Ledger.__slots__ if has(book, name)} == {
-        *("behind", "dirty", "held", "kept", "troubled", "vanished"),
+        *("behind", "dirty", "held", "kept", "troubled", "unsure", "vanished"),
     }
     assert book.sent_away == {ITEM.id: "gone x"}
     assert book.seen(change(live("5"), live("6", changed="yes")))

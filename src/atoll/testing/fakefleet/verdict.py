@@ -157,10 +157,24 @@ class Verdict:
         }
         if states != wanted:
             yield f"{name} says {states}, and it is {wanted}"
+        yield from self._health(app, planned)
         if not blocked and not app.spec.suspend and (ready is None or ready.status != "True"):
             yield f"{name} is not Ready: {_conditions(status)}"
         if (blocked or app.spec.suspend) and ready is not None and ready.status == "True":
             yield f"{name} is Ready, although in conflict on {sorted(blocked)} or suspended"
+
+    def _health(self, app: Application, planned: Plan) -> Iterator[str]:
+        """What is missing is told, and of nothing else that it is missing."""
+        told = {row.name: row.health for row in app.status.clusters}
+        for cluster, delivery in planned.deliveries.items():
+            here = {
+                identify(b)
+                for b in self._world.ours(cluster)
+                if b["metadata"]["labels"].get(LABEL_APP) == app.metadata.uid
+            }
+            missing = any(m.id not in here and m.id not in delivery.protected for m in delivery.objects)
+            if missing != (told.get(cluster) == "Missing"):
+                yield f"{app.metadata.name} on {cluster} is {told.get(cluster)}, and something is missing: {missing}"
 
     # What should not be there
 

@@ -12,7 +12,14 @@ from typing import NamedTuple
 import msgspec
 
 from atoll.api.intent import Revision
-from atoll.api.names import ANNOTATION_PRUNE, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB, SYSTEM_NAMESPACE
+from atoll.api.names import (
+    ANNOTATION_DIGEST,
+    ANNOTATION_PRUNE,
+    ANNOTATION_REVISION,
+    LABEL_APP,
+    LABEL_HUB,
+    SYSTEM_NAMESPACE,
+)
 from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.kube.resources import APPLICATIONS, CLUSTERS
 from atoll.testing.fakeapi.store import Write
@@ -30,17 +37,27 @@ its kinds, one in five seconds by delivery, as many by the heartbeat, and in the
 
 @dataclass
 class Fight:
-    """Somebody undoes what hubs do to one object. `lives`: engagements, each of which begins to count anew."""
+    """Somebody undoes what hubs do to one object. `lives`: engagements, and Applications that had it one after the
+    other, each of which begins to count anew; `owner` is the last of these.
+    """
 
     began: float
     ends: float
     lives: int = 1
     repairs: int = 0
+    owner: str = ""
 
     @property
     def most(self) -> int:
         """How many repairs are bearable."""
         return self.lives * int(QUICK + DOUBLINGS + SLACK + (self.ends - self.began) / SLOWEST_REPAIR)
+
+    def wrote(self, old: Json | None, new: Json | None) -> None:
+        """A hub wrote the object. What a user changed meanwhile is no repair."""
+        owner = _labels(new).get(LABEL_APP, "")
+        if owner != self.owner:
+            self.lives, self.owner = self.lives + bool(self.owner), owner
+        self.repairs += new is not None and (old is None or _digest(old) == _digest(new))
 
 
 class Cut(NamedTuple):
@@ -146,9 +163,9 @@ class Watchman:
         self._marked(server, about, old, new)
         self._suspended(server, about, old, new)
         fight = self.fights.get((server.name, about))
-        if fight is not None and new is not None and self.clock() < fight.ends:
-            fight.repairs += 1
-            if fight.repairs == fight.most + 1:
+        if fight is not None and self.clock() < fight.ends:
+            fight.wrote(old, new)
+            if fight.repairs > fight.most:
                 self.complain(f"{server.name}: {about} was put right more than {fight.most} times in a fight")
 
     def _marked(self, server: Server, about: ObjectId, old: Json | None, new: Json | None) -> None:
@@ -235,3 +252,7 @@ def _substance(body: Json) -> Json:
 
 def _labels(body: Json | None) -> Json:
     return ((body or {}).get("metadata") or {}).get("labels") or {}
+
+
+def _digest(body: Json) -> str:
+    return str((body["metadata"].get("annotations") or {}).get(ANNOTATION_DIGEST, ""))
