@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from atoll.api.capacity import Capacity
 from atoll.api.cluster import Resources
 from atoll.fleet.member import Member
 from atoll.kube.errors import Forbidden
@@ -31,18 +32,6 @@ class NodeFacts(msgspec.Struct, frozen=True):
     region: str
     zone: str
     allocatable: Resources
-
-
-class Capacity(msgspec.Struct, frozen=True):
-    """The sums over a cluster. Regions and zones are sorted by how many nodes they have, then by name."""
-
-    nodes: int = 0
-    ready_nodes: int = 0
-    regions: tuple[str, ...] = ()
-    zones: tuple[str, ...] = ()
-    allocatable: Resources = Resources()
-    requested: Resources | None = Resources()
-    """None where Pods may not be read."""
 
 
 class CapacityCount:

@@ -140,13 +140,7 @@ class ApplicationController:
             dossier.gone.discard(cluster)
             if dossier.submitted.get(cluster) != delivery:
                 dossier.submitted[cluster] = delivery
-                self._collector.expect(
-                    cluster,
-                    dossier.key,
-                    dossier.uid,
-                    frozenset(m.id for m in delivery.objects) - delivery.protected,
-                    intent.health,
-                )
+                self._collector.expect(cluster, dossier.key, dossier.uid, delivery.ids, delivery.health)
                 self._deliverer.submit(delivery)
         known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
@@ -157,13 +151,9 @@ class ApplicationController:
 
     def _leavers(self, dossier: Dossier, planned: Plan) -> Iterable[str]:
         """Where it was, or still is by the members' own labels, and is planned no longer."""
-        holding = (c for c in self._fleet.names() if self._holds(c, dossier.uid))
+        holding = (c for c in self._fleet.names() if dossier.uid in self._fleet.holdings(c))
         stays = planned.deliveries.keys() | planned.refusals.keys()
         return sorted(((dossier.placed - dossier.gone) | set(holding) | dossier.leaving.keys()) - stays)
-
-    def _holds(self, cluster: str, uid: str) -> bool:
-        member = self._fleet.member(cluster)
-        return member is not None and any(True for _ in member.watches.of(uid))
 
     def _withdraw(self, dossier: Dossier, removal: Removal) -> None:
         """Remove the application from a cluster; the deliverer remembers it while the cluster is away."""

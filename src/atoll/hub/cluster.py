@@ -6,12 +6,12 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
+from atoll.api.capacity import Capacity
 from atoll.api.cluster import Cluster, ClusterStatus
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import ObjectId
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet import credentials
-from atoll.fleet.capacity import Capacity
 from atoll.fleet.connect import read_secret, secret_name
 from atoll.fleet.credentials import Credential
 from atoll.fleet.fleet import Fleet
@@ -20,8 +20,8 @@ from atoll.fleet.link import CREDENTIALS_UNUSABLE, Target
 from atoll.hub.cluster_status import build_cluster_status
 from atoll.hub.departure import Departure
 from atoll.hub.profiles import Profiles
+from atoll.hub.pulled.agents import Agents
 from atoll.hub.snapshots import Snapshots, cluster_facts
-from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.kube.errors import ConfigError, Conflict, Invalid, KubeError, NotFound
 from atoll.kube.objects import Object
@@ -36,6 +36,8 @@ LOAD_EVERY = 30.0
 """Seconds between status writes that only follow the load (requested resources)."""
 ROTATION_RETRY = 60.0
 SECRET_GRACE = 5.0
+ANNOTATION_RESUME = "atoll.dev/resume"
+"""On a Cluster in pull mode: each new word confirms to its agent that what this hub says now is what counts."""
 
 
 class ClusterController:
@@ -50,11 +52,12 @@ class ClusterController:
         fleet: Fleet,
         snapshots: Snapshots,
         deliverer: Deliverer,
-        tombstones: Tombstones,
         departure: Departure,
         profiles: Profiles,
         hub_id: str,
         replan: Callable[[], None],
+        agents: Agents,
+        settle_debts: Callable[[str, str], None],
     ) -> None:
         self._client = client
         self._clusters = clusters
@@ -62,7 +65,8 @@ class ClusterController:
         self._fleet = fleet
         self._snapshots = snapshots
         self._deliverer = deliverer
-        self._tombstones = tombstones
+        self._agents = agents
+        self._settle_debts = settle_debts
         self._departure = departure
         self._profiles = profiles
         self._hub_id = hub_id
@@ -93,7 +97,8 @@ class ClusterController:
         if grace := self._grace(cluster):
             return Wait(grace)
         credential = self._reach(cluster)  # 1 how it is reached
-        self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
+        if (reach := self._fleet.reach(cluster.metadata.name)).reachable:
+            self._settle_debts(cluster.metadata.name, reach.uid)  # 2 what it still owes from before
         facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
         if self._snapshots.set(facts):  # 3 what planning may know
             self._replan()
@@ -105,6 +110,10 @@ class ClusterController:
     def _reach(self, cluster: Cluster) -> Credential | None:
         """Hand the connection to the fleet; with credentials that can't be used it isn't tried."""
         name = cluster.metadata.name
+        if cluster.spec.connection.pull is not None:
+            word = cluster.metadata.annotations.get(ANNOTATION_RESUME, "")
+            self._fleet.host(name, self._agents.connection(name, cluster.status.uid, word))
+            return None
         try:
             secret = self._secret(cluster)
             if secret is None:
@@ -133,12 +142,6 @@ class ClusterController:
             self._bereft.pop(name, None)
             return 0.0
         return max(0.0, self._bereft.setdefault(name, now) + SECRET_GRACE - now)
-
-    def _settle_debts(self, name: str) -> None:
-        member = self._fleet.member(name)
-        if member is not None:
-            for removal in self._tombstones.removals(name, member.uid):
-                self._deliverer.remove(removal)
 
     def _capacity(self, cluster: Cluster) -> Capacity | None:
         return self.capacities.get(cluster.metadata.name)
@@ -173,7 +176,8 @@ class ClusterController:
             self._fleet.reach(name),
             self.capacities.get(name),
             credential,
-            len(self._deliverer.unclaimed(name)),
+            self._agents.get(name),
+            sum(self._deliverer.unclaimed(name).values()),
             time.time(),
         )
         if status == cluster.status:

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from atoll.api.capacity import Capacity
 from atoll.api.cluster import Cluster, ClusterStatus
 from atoll.api.common import Condition
-from atoll.fleet.capacity import Capacity
 from atoll.fleet.credentials import Credential
 from atoll.fleet.link import Reach
+from atoll.hub.pulled.connection import PulledConnection
 
 
 class _StatusUid(msgspec.Struct, frozen=True):
@@ -26,13 +27,14 @@ def build_cluster_status(
     reach: Reach,
     capacity: Capacity | None,
     credential: Credential | None,
+    agent: PulledConnection | None,
     unclaimed: int,
     now: float,
 ) -> ClusterStatus:
     """The status now. Times of conditions that say the same as before are kept, so equal facts give equal statuses."""
     before = cluster.status
     generation = cluster.metadata.generation
-    news = [_reachable(reach), _ready(reach, capacity), *_credential(credential, now)]
+    news = [_reachable(reach), _ready(reach, capacity), *_credential(credential, now), *_agent(agent)]
     if unclaimed:
         news.append(
             (
@@ -50,7 +52,7 @@ def build_cluster_status(
         uid=before.uid or reach.uid,
         version=reach.version or before.version,
         observed_generation=generation,
-        mode="direct",
+        mode="pull" if cluster.spec.connection.pull is not None else "direct",
         region=spec.region or before.region,
         zone=spec.zone or before.zone,
     )
@@ -106,6 +108,18 @@ def _credential(credential: Credential | None, now: float) -> list[News]:
         reason, word = ("Ended", "ended") if now > credential.expires else ("EndsSoon", "ends")
         return [managed, ("CredentialExpiring", "True", reason, f"it {word} at {end}")]
     return [managed, ("CredentialExpiring", "False", "Valid", "")]
+
+
+def _agent(agent: PulledConnection | None) -> list[News]:
+    """What an agent in pull mode says of its own work; nothing when all is well."""
+    if agent is None:
+        return []
+    news: list[News] = []
+    if agent.doubt:
+        news.append(("Believed", "False", "OlderThanHeld", f"{agent.doubt}; `atoll cluster resume` confirms it"))
+    if agent.trouble:
+        news.append(("IntentHeld", "False", "NotStored", agent.trouble))
+    return news
 
 
 def _condition(news: News, before: tuple[Condition, ...], generation: int, now: float) -> Condition:

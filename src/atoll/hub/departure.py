@@ -2,12 +2,10 @@
 
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Removal
-from atoll.api.names import LABEL_APP
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
-from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, clean_member, manner
+from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, manner
 from atoll.fleet.link import CREDENTIALS_UNUSABLE
-from atoll.fleet.member import Member
 from atoll.hub.dossier import Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.profiles import Profiles
@@ -33,7 +31,6 @@ class Departure:
         self,
         *,
         client: Client,
-        hub_id: str,
         fleet: Fleet,
         deliverer: Deliverer,
         dossiers: Dossiers,
@@ -43,7 +40,6 @@ class Departure:
         collector: Collector,
     ) -> None:
         self._client = client
-        self._hub_id = hub_id
         self._fleet = fleet
         self._deliverer = deliverer
         self._dossiers = dossiers
@@ -52,6 +48,8 @@ class Departure:
         self._recorder = recorder
         self._collector = collector
         self._asked: dict[str, set[str]] = {}
+        self._withdrawn: dict[str, set[str]] = {}
+        """By cluster: applications with nothing left on it, though they may still be placed there and nowhere else."""
 
     async def step(self, live: Object) -> Decision:
         """One step; Wait while the member still holds something, or can't be reached and isn't forced."""
@@ -60,10 +58,10 @@ class Departure:
         how = manner(live)
         never_reached = not live.read(Cluster).status.uid
         if how != "force" and not never_reached:
-            member = self._fleet.member(live.name)
-            if member is None and self._cleaned(live):
+            link, here = self._fleet.link(live.name), self._fleet.reach(live.name).reachable
+            if not here and self._cleaned(live):
                 return await self._release(live)
-            if member is None:
+            if not here or link is None:
                 self._recorder.tell(
                     live,
                     "Warning",
@@ -72,11 +70,11 @@ class Departure:
                     f"`atoll cluster leave {live.name} --force` gives up what is there",
                 )
                 return Wait(AWAY)
-            if self._withdraw(member, orphan=how == "orphan"):
+            if self._withdraw(live.name, orphan=how == "orphan"):
                 return Wait(LOOK_AGAIN)
             live = await self._begin_cleaning(live)
             try:
-                await clean_member(member.client, self._hub_id)
+                await link.clean()
             except KubeError as error:
                 self._recorder.tell(live, "Warning", "LeaveWaits", str(error))
                 return Wait(AWAY)
@@ -93,13 +91,13 @@ class Departure:
         note = {"annotations": {ANNOTATION_CLEANING: "true"}, "resourceVersion": live.resource_version}
         return await self._client.patch(CLUSTERS, live.name, "", {"metadata": note}, type="merge")
 
-    def _withdraw(self, member: Member, *, orphan: bool) -> bool:
+    def _withdraw(self, cluster: str, *, orphan: bool) -> bool:
         """Withdraw every application from the member; whether any is still there."""
-        cluster = member.name
-        there = {o.labels.get(LABEL_APP, "") for o in member.watches.all()}
-        asked = self._asked.setdefault(cluster, set())
+        there = frozenset(self._fleet.holdings(cluster))
+        asked, withdrawn = self._asked.setdefault(cluster, set()), self._withdrawn.setdefault(cluster, set())
         for dossier in self._dossiers:
-            if dossier.uid in asked or not (dossier.uid in there or cluster in dossier.placed):
+            placed = cluster in dossier.placed and dossier.uid not in withdrawn
+            if dossier.uid in asked or not (dossier.uid in there or placed):
                 continue
             asked.add(dossier.uid)
             dossier.drop(cluster)
@@ -109,11 +107,14 @@ class Departure:
 
     def gone(self, cluster: str, uid: str) -> None:
         """Nothing of application `uid` is left on `cluster`."""
-        self._asked.get(cluster, set()).discard(uid)
+        if uid in self._asked.get(cluster, ()):
+            self._asked[cluster].discard(uid)
+            self._withdrawn[cluster].add(uid)
 
     async def _release(self, live: Object) -> Decision:
         self._fleet.leave(live.name)
         self._asked.pop(live.name, None)
+        self._withdrawn.pop(live.name, None)
         await self._profiles.drop(live.name)
         await self._tombstones.drop(live.name)
         await clean_hub(self._client, live.name)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
+from atoll.api.capacity import Capacity
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Outcome
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
@@ -14,7 +15,7 @@ from atoll.api.objects import Json, Key, ObjectId
 from atoll.api.observation import Observation
 from atoll.api.validate import Issue, validate
 from atoll.deliver.deliverer import Deliverer
-from atoll.fleet.capacity import Capacity, CapacityCount
+from atoll.fleet.capacity import CapacityCount
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
@@ -28,6 +29,8 @@ from atoll.hub.events import Recorder
 from atoll.hub.intents import Intents
 from atoll.hub.inventory import Inventory
 from atoll.hub.profiles import Profiles
+from atoll.hub.pulled.agents import Agents
+from atoll.hub.pulled.terms import Terms
 from atoll.hub.reporting import Reporter
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
@@ -69,6 +72,7 @@ class Hub:
         )
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
         self._uids: set[str] = set()
+        self._moment = 0
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
         self._scopes = Scopes()
@@ -76,6 +80,22 @@ class Hub:
         self._recorder = Recorder(client)
         self._deliverer = Deliverer(self._delivered, count=self._worked, leads=leads)
         self._collector = Collector(self._observed)
+        self.agents = Agents(
+            Terms(
+                identity=identity,
+                deliverer=self._deliverer,
+                collector=self._collector,
+                delivered=self._delivered,
+                counted=self._counted,
+                found=self._found,
+                changed=self._cluster_queue.add,
+                owner=self._owner,
+                debts=self._settle_debts,
+                alive=self._alive,
+                moment=lambda: self._moment,
+            )
+        )
+        """Those in pull mode; whoever listens for connections hands them over."""
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
@@ -90,10 +110,12 @@ class Hub:
                 scope.create_task(keep("hub watch", informer.run))
             for informer in self._informers:
                 await informer.wait_synced()
+            self._moment = self._now()
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
             self._work(scope)
             self._deliverer.claims_complete(self._alive)
+            self.agents.starting = False
             self.unready = ""
             log.info("hub ready", id=self._identity.id, applications=len(list(self._applications.values())))
             await asyncio.Event().wait()
@@ -139,7 +161,6 @@ class Hub:
         )
         self._departure = Departure(
             client=self._client,
-            hub_id=self._identity.id,
             fleet=fleet,
             deliverer=self._deliverer,
             dossiers=self._dossiers,
@@ -155,11 +176,12 @@ class Hub:
             fleet=fleet,
             snapshots=self._snapshots,
             deliverer=self._deliverer,
-            tombstones=self._tombstones,
             departure=self._departure,
             profiles=profiles,
             hub_id=self._identity.id,
             replan=self._replan,
+            agents=self.agents,
+            settle_debts=self._settle_debts,
         )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
@@ -206,6 +228,16 @@ class Hub:
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
         return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
+
+    def _now(self) -> int:
+        """How far the hub's API server has come, as far as is known here."""
+        versions = (informer.version for informer in (self._applications, self._clusters, self._namespaces))
+        return max(int(version) if version.isdigit() else 0 for version in versions)
+
+    def _settle_debts(self, cluster: str, uid: str) -> None:
+        """What is still to be removed from `cluster`, if its identity is `uid`."""
+        for removal in self._tombstones.removals(cluster, uid):
+            self._deliverer.remove(removal)
 
     def _alive(self, uid: str) -> bool:
         """Whether there is an Application of this UID."""

@@ -4,9 +4,9 @@ import time
 
 import msgspec
 
+from atoll.api.capacity import Capacity
 from atoll.api.cluster import Cluster, Resources
 from atoll.api.objects import Key
-from atoll.fleet.capacity import Capacity
 from atoll.fleet.link import Reach
 from atoll.plan.model import ClusterFacts, Snapshot
 

@@ -1,42 +1,20 @@
 """What a delivery would change on a member: server-side dry runs against what is there."""
 
-import difflib
 import secrets
-from collections.abc import Iterator
-
-import msgspec
 
 from atoll.api.delivery import Delivery
-from atoll.api.manifests import dump
 from atoll.api.names import FIELD_MANAGER, LABEL_APP, LABEL_HUB, LABEL_PART_OF
 from atoll.api.objects import Json, ObjectId
-from atoll.cli.application.masking import masked
-from atoll.cli.application.members import delivered
 from atoll.deliver.stamp import MARKS, NOTES, Stamper
+from atoll.inquire.looking import delivered
+from atoll.inquire.masking import masked
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, FieldConflict, KindNotServed, NotFound
 from atoll.kube.objects import Object
+from atoll.pull.protocol import Change
 
 SALT = secrets.token_bytes(16)
 _SERVERS = frozenset({"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"})
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One object that would be made (`before` None), deleted (`after` None) or changed; or why that isn't known."""
-
-    cluster: str
-    id: ObjectId
-    before: Json | None = None
-    after: Json | None = None
-    trouble: str = ""
-
-    def text(self) -> str:
-        """As a unified diff of YAML; a trouble as a comment."""
-        name = f"{self.cluster}/{self.id.namespace + '/' if self.id.namespace else ''}{self.id}"
-        if self.trouble:
-            return f"# {name}: {self.trouble}\n"
-        old, new = _lines(self.before), _lines(self.after)
-        return "".join(difflib.unified_diff(old, new, f"live/{name}", f"planned/{name}"))
 
 
 async def compare(member: Client, cluster: str, delivery: Delivery, hub_id: str) -> list[Change]:
@@ -107,18 +85,3 @@ def plain(body: Json) -> Json:
 def _kept(obj: Object) -> bool:
     """It would not be pruned."""
     return obj.annotations.get("atoll.dev/prune") == "false" or obj.deleting
-
-
-def _lines(body: Json | None) -> list[str]:
-    return list(_ordered(dump([_sorted(body)]))) if body is not None else []
-
-
-def _ordered(text: str) -> Iterator[str]:
-    yield from text.splitlines(keepends=True)
-
-
-def _sorted(body: Json) -> Json:
-    """Keys in one order, so that only contents differ."""
-    result: Json = msgspec.json.decode(msgspec.json.encode(body, order="deterministic"))
-    head: Json = {k: result.pop(k) for k in ("apiVersion", "kind", "metadata") if k in result}
-    return {**head, **result}
