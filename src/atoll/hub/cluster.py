@@ -17,6 +17,7 @@ from atoll.fleet.credentials import Credential
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER
 from atoll.fleet.link import CREDENTIALS_UNUSABLE, Target
+from atoll.fleet.resume import ANNOTATION_RESUME
 from atoll.hub.cluster_status import build_cluster_status
 from atoll.hub.departure import Departure
 from atoll.hub.profiles import Profiles
@@ -36,8 +37,6 @@ LOAD_EVERY = 30.0
 """Seconds between status writes that only follow the load (requested resources)."""
 ROTATION_RETRY = 60.0
 SECRET_GRACE = 5.0
-ANNOTATION_RESUME = "atoll.dev/resume"
-"""On a Cluster in pull mode: each new word confirms to its agent that what this hub says now is what counts."""
 
 
 class ClusterController:

@@ -4,7 +4,7 @@ An agent opens `CONTROL` on its hub and says Hello; the hub answers Welcome, or 
 this cluster, each application apart (Deliver, Keep, Remove), and once that is all of it, Synced. From then on it says
 what changes. The agent says what came of it, in reports that are numbered; a report whose number is not higher than
 that of the one before is dropped. Questions are put the other way round: the hub opens `QUESTION` on the agent for
-each, says what it asks, and reads answers until the end.
+each, says what it asks, and reads answers until the end; it keeps its direction open for as long as it listens.
 
 How it may change: a field is added with a default, a message is added with a name of its own. Readers ignore fields and
 messages that they don't know. What can't be said so makes a new version; a program speaks its own and the one before,
