@@ -62,7 +62,7 @@ async def test_what_changed_meanwhile_is_carried_out_and_nothing_that_stays_is_t
     await pulled.deploy("new", configmap("new", v="1"))
     await pulled.reachable("a", "False")
     await pulled.gone("ends")
-    assert (await pulled.row("new"))["state"] == "Unreachable"
+    await pulled.row_becomes("new", state="Unreachable")
     pulled.agents["a"].start()
     for name in ("stays", "changes", "new"):
         await pulled.ready(name)

@@ -110,6 +110,14 @@ def test_a_new_uid_under_a_known_name_is_refused_until_the_old_one_is_removed(ta
     assert talk.refused == {}
 
 
+def test_who_took_the_name_is_kept_when_the_old_one_is_removed_again(talk: Talk) -> None:
+    talk.says(wants("u1", 5))
+    talk.says(wants("u2", 9), removes("u1"), welcome=met(101))
+    talk.holdings.ended("u1")
+    assert talk.goes_on(removes("u1")).drop == ()
+    assert talk.held.keys() == {"u1", "u2"}
+
+
 def test_the_same_name_may_come_back_when_the_old_one_is_removed_with_it(talk: Talk) -> None:
     talk.says(wants("u1", 5))
     settled = talk.says(wants("u2", 9), removes("u1"), welcome=met(101))

@@ -167,7 +167,7 @@ class Holdings:
                 self.held[uid] = offer
                 take.append(offer)
                 look |= known.get(offer.target.key, set())  # who bore the name before
-        return Settlement(tuple(take), self._drop(look - offers.keys()), tuple(same))
+        return Settlement(tuple(take), self._drop(look - self._offered.keys()), tuple(same))
 
     def _drop(self, look: set[str]) -> tuple[str, ...]:
         """Of these, which the hub doesn't want or doesn't know, those that are held no longer."""
