@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 from atoll.agent.pulling.agent import PullAgent
 from atoll.api.crds import crds
@@ -17,7 +18,7 @@ from atoll.hub.hub import Hub
 from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.kube.resources import CLUSTERS, CRDS
-from atoll.link.session import LinkError
+from atoll.link.session import LinkError, Session
 from atoll.pull.framing import ProtocolError
 from atoll.pull.protocol import SPOKEN, Versions
 from atoll.runtime.supervise import cancel_and_wait
@@ -41,6 +42,25 @@ async def register(client: Client, name: str, **labels: str) -> None:
         "spec": {"connection": {"pull": {}}},
     }
     await client.apply(CLUSTERS, body, name=name, manager="test", force=True)
+
+
+class Call(Protocol):
+    """A connection of an agent with its hub, until it is closed."""
+
+    @property
+    def agent(self) -> Session:
+        """The agent's end."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Caller(Protocol):
+    """Where agents call."""
+
+    def call(self, cluster: str) -> Call | None:
+        """A connection for the agent of `cluster`; None when nobody answers."""
+        ...
 
 
 class HubSide:
@@ -74,24 +94,29 @@ class HubSide:
             await cancel_and_wait(self._task)
             self._task = None
 
+    def call(self, cluster: str) -> Wire | None:
+        """What an agent of `cluster` does (see Caller)."""
+        wire = Wire(cluster)
+        return wire if self.accept(wire) else None
+
     def accept(self, wire: Wire) -> bool:
         """Take the call; False while nobody is there."""
         if self.hub is None:
             return False
         self.hub.agents.serve(wire.hub)
-        self.wires.add(wire)
+        self.wires = {known for known in self.wires if known.lost is None} | {wire}
         return True
 
 
 class AgentSide:
     """An agent of cluster `name`, whose member is at `config`."""
 
-    def __init__(self, name: str, config: Config, hub: HubSide, spoken: Versions = SPOKEN) -> None:
+    def __init__(self, name: str, config: Config, hub: Caller, spoken: Versions = SPOKEN) -> None:
         self.name = name
         self.config = config
         self.hub = hub
         self.agent: PullAgent | None = None
-        self.wire: Wire | None = None
+        self.wire: Call | None = None
         self.ends: list[str] = []
         """Why the conversations ended."""
         self._spoken = spoken
@@ -109,16 +134,14 @@ class AgentSide:
 
     async def _call(self, agent: PullAgent) -> None:
         while True:
-            wire = Wire(self.name)
-            if self.hub.accept(wire):
-                self.wire = wire
+            wire = self.wire = self.hub.call(self.name)
+            if wire is not None:
                 try:
                     agent.serve(wire.agent)
                     await agent.attend(wire.agent)
                 except (LinkError, ProtocolError) as error:
                     self.ends.append(str(error))
                 finally:
-                    self.hub.wires.discard(wire)
                     await wire.close()
                     self.wire = None
             await asyncio.sleep(CALL_AGAIN)

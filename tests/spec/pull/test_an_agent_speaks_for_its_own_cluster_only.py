@@ -74,7 +74,6 @@ async def calling(pulled: Pulled, cluster: str) -> AsyncIterator[Forger]:
         uid = (await pulled.clients[cluster].get(NAMESPACES, "kube-system")).uid if cluster in pulled.clients else "u"
         yield Forger(await wire.agent.open(CONTROL), uid)
     finally:
-        pulled.side.wires.discard(wire)
         await wire.close()
 
 
@@ -187,7 +186,6 @@ async def test_nonsense_ends_the_call_and_nothing_else(pulled: Pulled, nonsense:
     await stream.write(nonsense)
     with pytest.raises(LinkError):
         await asyncio.wait_for(_read_all(stream), 5)
-    pulled.side.wires.discard(wire)
     await wire.close()
     await pulled.deploy("app", configmap("one", v="1"), clusters=("a", "b"))
     await pulled.ready("app")

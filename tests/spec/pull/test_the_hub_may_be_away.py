@@ -7,6 +7,7 @@ from atoll.kube.errors import NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import CONFIGMAPS, SECRETS
 from atoll.testing.fakeapi import FakeApi, Refuse, Rule
+from atoll.testing.wires import Wire
 from tests.delivering import eventually
 
 from .conftest import NAMESPACE, Pulled, configmap
@@ -136,7 +137,7 @@ async def test_a_line_that_is_dead_without_saying_so_is_given_up_by_both(pulled:
     await pulled.ready("app")
     agent = pulled.agents["a"]
     wire = agent.wire
-    assert wire is not None
+    assert isinstance(wire, Wire)
     began = time.monotonic()
     wire.stall()
     await eventually(lambda: agent.wire is not wire and agent.wire is not None, 20.0)
