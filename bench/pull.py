@@ -26,7 +26,7 @@ from atoll.kube.resources import APPLICATIONS, CLUSTERS, CONFIGMAPS, NAMESPACES
 from atoll.telemetry import set_up_logging
 from atoll.testing.fakeapi import FakeApi, FakeCluster
 from atoll.testing.pulledfleet import AgentSide, HubSide, install, register
-from bench.pull_wires import SocketHub, SocketWires
+from atoll.testing.socket_wires import SocketHub, SocketWires
 from bench.result import result
 
 BENCH = "pull"

@@ -55,6 +55,12 @@ class Call(Protocol):
     async def close(self) -> None: ...
 
 
+class Line(Protocol):
+    """The hub's end of a call."""
+
+    async def close(self) -> None: ...
+
+
 class Caller(Protocol):
     """Where agents call."""
 
@@ -69,7 +75,7 @@ class HubSide:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.hub: Hub | None = None
-        self.wires: set[Wire] = set()
+        self.wires: set[Line] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, ready: float = 30.0) -> None:
@@ -88,8 +94,9 @@ class HubSide:
     async def stop(self) -> None:
         """As if the process were killed: nobody is told."""
         self.hub = None
-        for wire in tuple(self.wires):
-            await wire.close()
+        lines, self.wires = self.wires, set()
+        for line in lines:
+            await line.close()
         if self._task is not None:
             await cancel_and_wait(self._task)
             self._task = None
@@ -104,14 +111,22 @@ class HubSide:
         if self.hub is None:
             return False
         self.hub.agents.serve(wire.hub)
-        self.wires = {known for known in self.wires if known.lost is None} | {wire}
+        self.wires.add(wire)
         return True
 
 
 class AgentSide:
     """An agent of cluster `name`, whose member is at `config`."""
 
-    def __init__(self, name: str, config: Config, hub: Caller, spoken: Versions = SPOKEN) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        hub: Caller,
+        spoken: Versions = SPOKEN,
+        *,
+        namespaces: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self.config = config
         self.hub = hub
@@ -119,11 +134,11 @@ class AgentSide:
         self.wire: Call | None = None
         self.ends: list[str] = []
         """Why the conversations ended."""
-        self._spoken = spoken
+        self._spoken, self._namespaces = spoken, namespaces
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def start(self) -> None:
-        agent = self.agent = PullAgent(self.config, spoken=self._spoken)
+        agent = self.agent = PullAgent(self.config, namespaces=self._namespaces, spoken=self._spoken)
         self._tasks = asyncio.create_task(agent.run()), asyncio.create_task(self._call(agent))
 
     async def stop(self) -> None:

@@ -180,6 +180,7 @@ async def test_a_member_is_in_the_fleet_under_one_name(pulled: Pulled) -> None:
     "nonsense", [b"\xff\xff\xff\xff\x00", b"\x00\x00\x00\x02\x00[]", b"GET / HTTP/1.1\r\n\r\n" * 4]
 )
 async def test_nonsense_ends_the_call_and_nothing_else(pulled: Pulled, nonsense: bytes) -> None:
+    await pulled.reachable("b", "True")
     wire = Wire("b")
     assert pulled.side.accept(wire)
     stream = await wire.agent.open(CONTROL)

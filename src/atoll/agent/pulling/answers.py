@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from atoll.agent.pulling.conversation import first
 from atoll.fleet.member import Member
 from atoll.inquire.answering import answers
 from atoll.kube.errors import ApiError, KubeError, Unreachable
-from atoll.link.session import Stream
+from atoll.link.session import LinkError, Stream
 from atoll.pull.channel import Channel
 from atoll.pull.framing import TO_AGENT, ProtocolError
 from atoll.pull.protocol import Clean, Cleaned, End, Failed, Question
@@ -19,15 +20,18 @@ log = structlog.get_logger(__name__)
 async def answer(stream: Stream, member: Member | None, clean: Callable[[], Awaitable[tuple[str, ...]]]) -> None:
     """Answer the one question that comes on `stream`, about `member`, which is None while it can't be reached.
 
-    Who asks keeps its direction open for as long as it listens. Raises an ExceptionGroup of LinkError when it does no
-    more, ProtocolError for what is no question.
+    Who asks keeps its direction open for as long as it listens. Raises LinkError when it does no more, ProtocolError
+    for what is no question.
     """
     channel: Channel[Question] = Channel(stream, Question, TO_AGENT)
     question = await channel.receive()
-    async with asyncio.TaskGroup() as scope:
-        listening = scope.create_task(_listened(channel))
-        await _answer(channel, question, member, clean)
-        listening.cancel()
+    try:
+        async with asyncio.TaskGroup() as scope:
+            listening = scope.create_task(_listened(channel))
+            await _answer(channel, question, member, clean)
+            listening.cancel()
+    except* (LinkError, ProtocolError) as group:
+        raise first(group) from None
     await channel.close()
 
 

@@ -1,4 +1,7 @@
-"""A link over Unix sockets, for benchmarks: a connection a stream, which begins with a line that names the cluster."""
+"""A link over Unix sockets, for agents in processes of their own. Nothing authenticates anybody.
+
+A connection is a stream, and begins with a line that names the cluster.
+"""
 
 import asyncio
 import contextlib
@@ -8,6 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from atoll.link.session import Handler, Lost, Refused, Reset, Stream
+from atoll.pull.protocol import CONTROL
+from atoll.runtime.supervise import cancel_and_wait
 from atoll.testing.pulledfleet import HubSide
 
 
@@ -70,6 +75,18 @@ class SocketSession:
         raise Lost("Closed")
 
 
+class Taken:
+    """A call that the hub took, as long as it lasts."""
+
+    def __init__(self, task: "asyncio.Task[None] | None") -> None:
+        self._task = task
+
+    async def close(self) -> None:
+        """End it, as the death of a hub's process would."""
+        if self._task is not None:
+            await cancel_and_wait(self._task)
+
+
 class SocketHub:
     """Listens for agents, for the hub `side`."""
 
@@ -88,10 +105,14 @@ class SocketHub:
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cluster = (await reader.readline()).decode().strip()
-        session = SocketSession(cluster, None)
-        if self._side.hub is not None:
-            await self._side.hub.agents.attend(session, SocketStream("pull/1", reader, writer))
-        writer.close()
+        line = Taken(asyncio.current_task())
+        self._side.wires.add(line)
+        try:
+            if self._side.hub is not None:
+                await self._side.hub.agents.attend(SocketSession(cluster, None), SocketStream(CONTROL, reader, writer))
+        finally:
+            self._side.wires.discard(line)
+            writer.close()
 
 
 class SocketWire:
