@@ -171,12 +171,16 @@ class StreamTransport(asyncio.Transport):
         self._loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
-        self.reset("Aborted")
+        if not self._gone:
+            self._give_up("Aborted")
+            self._loop.call_soon(self._lose, None)
 
     def reset(self, reason: str, message: str = "") -> None:
+        """Tell both this end's protocol and the peer."""
         if not self._gone:
+            self.error = Reset(reason, message or "this end gave the stream up")
             self._give_up(reason, message)
-            self._loop.call_soon(self._lose, None)
+            self._loop.call_soon(self._lose, self.error)
 
     # Between the two.
 
