@@ -15,12 +15,19 @@ class Direct(Strict, frozen=True):
     ]
 
 
+class Tunnel(Strict, frozen=True):
+    """The member's agent dials the hub, and the hub reaches the member's API server through that connection."""
+
+
 class Connection(Strict, frozen=True):
     """How the cluster is reached: exactly one of its fields."""
 
     direct: Annotated[Direct | None, Meta(description="By a kubeconfig that the hub holds.")] = None
+    tunnel: Annotated[Tunnel | None, Meta(description="Through the connection that its agent makes.")] = None
 
-    shape: ClassVar[tuple[Rule, ...]] = (Rule("has(self.direct)", "give exactly one way to reach it: direct"),)
+    shape: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.direct) != has(self.tunnel)", "give exactly one way to reach it: direct or tunnel"),
+    )
 
 
 class Taint(Strict, frozen=True):
@@ -71,7 +78,7 @@ class ClusterStatus(Base, frozen=True):
     uid: Annotated[str, Meta(max_length=64, description="UID of the member's kube-system namespace: its identity.")] = (
         ""
     )
-    mode: Annotated[str, Meta(max_length=16, description="How it is reached: direct.")] = ""
+    mode: Annotated[str, Meta(max_length=16, description="How it is reached: direct or tunnel.")] = ""
     version: Annotated[str, Meta(max_length=64, description="The member's Kubernetes version.")] = ""
     nodes: Annotated[int, Meta(description="Number of nodes.")] = 0
     ready_nodes: Annotated[int, Meta(description="Number of nodes that are Ready.")] = 0

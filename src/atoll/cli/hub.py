@@ -36,6 +36,13 @@ async def hub(
             help="Reach it through this Service, not by --webhook-host; then standbys answer, too.",
         ),
     ] = "",
+    agents_address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where agents come in, by TLS; empty is nowhere.")
+    ] = "",
+    agents_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST[:PORT]", help="How agents reach that address; repeatable. 127.0.0.1 by default."),
+    ] = None,
     identity: Annotated[
         str, typer.Option(metavar="NAME", help="This process among several; else host and process.")
     ] = "",
@@ -77,6 +84,8 @@ async def hub(
             webhook_address=webhook_address,
             webhook_host=webhook_host,
             webhook_service=service if webhook_service else None,
+            agents_address=agents_address,
+            agents_hosts=tuple(agents_host or ["127.0.0.1"]),
             elect=leader_elect,
         )
     )

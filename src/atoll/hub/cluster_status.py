@@ -50,7 +50,7 @@ def build_cluster_status(
         uid=before.uid or reach.uid,
         version=reach.version or before.version,
         observed_generation=generation,
-        mode="direct",
+        mode="tunnel" if cluster.spec.connection.tunnel is not None else "direct",
         region=spec.region or before.region,
         zone=spec.zone or before.zone,
     )

@@ -18,8 +18,12 @@ from atoll.fleet.capacity import Capacity, CapacityCount
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
+from atoll.fleet.tokens import bearer_name
+from atoll.hub.agents.endpoint import Ends
+from atoll.hub.agents.trust import Trust
+from atoll.hub.agents.tunnels import Tunnels
 from atoll.hub.application import ApplicationController
-from atoll.hub.cluster import ClusterController
+from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
@@ -37,6 +41,8 @@ from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
+from atoll.link.certificates import Authority
+from atoll.link.listening import Listener
 from atoll.observe.collector import Collector
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
@@ -76,6 +82,9 @@ class Hub:
         self._recorder = Recorder(client)
         self._deliverer = Deliverer(self._delivered, count=metrics.applied, leads=leads)
         self._collector = Collector(self._observed)
+        self.ends = Ends(Listener(identity.id, lambda session, _: self._tunnels.serve(session)))
+        """Where agents come in; whoever serves the endpoint uses it."""
+        self._tunnels = Tunnels(self.ends.listener, self._cluster_queue.add)
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
@@ -158,6 +167,7 @@ class Hub:
             tombstones=self._tombstones,
             departure=self._departure,
             profiles=profiles,
+            tunnels=self._tunnels,
             hub_id=self._identity.id,
             replan=self._replan,
         )
@@ -165,7 +175,7 @@ class Hub:
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
         self._applications.subscribe(self._application_changed)
-        self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
+        self._clusters.subscribe(self._cluster_changed)
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
@@ -206,6 +216,17 @@ class Hub:
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
         return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
+
+    def trust(self, authority: Authority) -> Trust:
+        """Who of the agents may come in, as far as this hub knows."""
+        return Trust(
+            self._client,
+            self._identity.id,
+            authority,
+            lambda name: self._clusters.get(cluster_id(name)),
+            lambda name: self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, bearer_name(name))),
+            lambda: self.unready,
+        )
 
     def _alive(self, uid: str) -> bool:
         """Whether there is an Application of this UID."""
@@ -292,7 +313,12 @@ class Hub:
             if dossier.key.namespace == namespace and dossier.app is not None and dossier.app.spec.select:
                 self._application_queue.add(dossier.key)
 
+    def _cluster_changed(self, change: Change[Object]) -> None:
+        self._cluster_queue.add(change.id.name)
+        self.ends.review(change.id.name)
+
     def _secret_changed(self, change: Change[Object]) -> None:
+        self.ends.review(change.id.name.removeprefix(bearer_name("")))
         for cluster in self._clusters.values():
             if f'"{change.id.name}"'.encode() in cluster.raw:
                 self._cluster_queue.add(cluster.name)

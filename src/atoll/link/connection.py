@@ -182,6 +182,14 @@ class Connection(asyncio.Protocol):
             self.ping()
         self._pulse = self._loop.call_later(PULSE, self._beat)
 
+    async def retire(self, within: float) -> None:
+        """Take no new streams, and end when those that are have ended, or after `within` seconds."""
+        self.drain("Renewed", "another connection takes this one's place")
+        until = self._loop.time() + within
+        while self.streams and not self.lost.done() and self._loop.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.5)
+        self.close(Lost("Renewed", "another connection took this one's place"))
+
     def drain(self, reason: str, message: str = "") -> None:
         """Ask the peer to open no more streams here."""
         self._mux.drain(reason, message)

@@ -21,7 +21,7 @@ from atoll.kube.tls import context_for
 from atoll.link import websocket
 from atoll.link.connection import Connection
 from atoll.link.frames import VERSION
-from atoll.link.listening import AGENT_VERSION, HUB, INDEX, INSTANCE, subprotocol
+from atoll.link.listening import AGENT_VERSION, HUB, INDEX, INSTANCE, RENEWS, subprotocol
 from atoll.link.sessions import LinkSession
 
 log = structlog.get_logger(__name__)
@@ -43,15 +43,14 @@ class DialError(Exception):
         self.reason = reason
 
 
-async def dial(
-    hub: Config, *, instance: str, index: int, session: Callable[[str], LinkSession], timeout: float = DIAL_TIMEOUT
-) -> Connection:
-    """One connection to `hub`, whose id goes to `session` to say which session it belongs to. Raises DialError.
+async def dial(hub: Config, session: LinkSession, *, instance: str, index: int = 0, renews: bool = False) -> Connection:
+    """Connect `session` with `hub`, and count the connection in as its number `index`. Raises DialError.
 
-    `hub` carries the hub's CA and our certificate; HTTPS_PROXY is honoured.
+    `hub` carries the hub's CA and our certificate; HTTPS_PROXY is honoured. `renews`: what has this number now works,
+    and is let go gently.
     """
     proxy = proxy_for(hub.server, hub.proxy_url)
-    http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), cookie_jar=aiohttp.DummyCookieJar())
+    http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DIAL_TIMEOUT), cookie_jar=aiohttp.DummyCookieJar())
     try:
         context = context_for(hub)
         key = base64.b64encode(os.urandom(16)).decode()
@@ -66,6 +65,7 @@ async def dial(
                 INSTANCE: instance,
                 INDEX: str(index),
                 AGENT_VERSION: __version__,
+                RENEWS: "yes" if renews else "no",
             },
             ssl=context if hub.server.startswith("https") else True,
             server_hostname=hub.tls_server_name or None,
@@ -73,8 +73,8 @@ async def dial(
             allow_redirects=False,
         )
         if response.status != 101 or response.headers.get(hdrs.SEC_WEBSOCKET_ACCEPT) != websocket.accept_key(key):
-            raise await _refused(response)
-        return _take_over(http, response, session)
+            raise await refused_by(response)
+        connection = _take_over(http, response, session)
     except ConfigError as error:
         await http.close()
         raise DialError("Certificate", str(error)) from error
@@ -85,28 +85,38 @@ async def dial(
     except BaseException:
         await http.close()
         raise
-
-
-def _take_over(
-    http: aiohttp.ClientSession, response: aiohttp.ClientResponse, session: Callable[[str], LinkSession]
-) -> Connection:
-    under = response.connection
-    if under is None or under.transport is None or under.protocol is None:
-        raise DialError("Reset", "the connection was lost while it was made")
-    belongs = session(response.headers.get(HUB, ""))
-    connection = Connection(under.transport, under.protocol, dialled=True, peer=belongs.peer, offered=belongs.offered)
-
-    def ended(_: Any) -> None:
-        response.close()
-        belongs.spawn_last(http.close())
-
-    connection.lost.add_done_callback(ended)
+    session.connected(index, connection, renews=renews)
     connection.start()
     return connection
 
 
-async def _refused(response: aiohttp.ClientResponse) -> DialError:
-    body = await response.content.read(4096)
+def _take_over(http: aiohttp.ClientSession, response: aiohttp.ClientResponse, session: LinkSession) -> Connection:
+    under = response.connection
+    if under is None or under.transport is None or under.protocol is None:
+        raise DialError("Reset", "the connection was lost while it was made")
+    if response.headers.get(HUB) != session.peer:
+        raise DialError("OtherHub", f"this is hub {response.headers.get(HUB)}, not {session.peer}")
+    connection = Connection(under.transport, under.protocol, dialled=True, peer=session.peer, offered=session.offered)
+
+    def ended(_: Any) -> None:
+        response.close()
+        session.spawn_last(http.close())
+
+    connection.lost.add_done_callback(ended)
+    return connection
+
+
+async def beginning_of(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, up to `most` bytes of it."""
+    body = b""
+    while len(body) < most and (piece := await response.content.read(most - len(body))):
+        body += piece
+    return body
+
+
+async def refused_by(response: aiohttp.ClientResponse) -> DialError:
+    """Why the answer is no connection, in the hub's words if it is one."""
+    body = await beginning_of(response, 4096)
     response.close()
     try:
         told = msgspec.json.decode(body, type=dict[str, str])

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 INSTANCE, INDEX, AGENT_VERSION, HUB = "Atoll-Instance", "Atoll-Connection", "Atoll-Version", "Atoll-Hub"
 """Headers: which run of the agent this is, which of its connections side by side, its version; the hub's id."""
+RENEWS = "Atoll-Renews"
+"""Header: the connection takes the place of one that still works, whose certificate ends."""
 CONNECTIONS_MOST = 16
 
 
@@ -91,7 +93,8 @@ class Listener:
         )
         session = self._admit(arrival)
         connection = Connection(transport, transport.get_protocol(), dialled=False, peer=peer, offered=session.offered)
-        session.connected(int(request.headers.get(INDEX, "0")), connection)
+        index = int(request.headers.get(INDEX, "0"))
+        session.connected(index, connection, renews=request.headers.get(RENEWS) == "yes")
         connection.start()
         log.info("agent connected", cluster=peer, address=arrival.address, version=arrival.version)
         lost = await asyncio.shield(connection.lost)

@@ -12,6 +12,9 @@ from atoll.link.streams import AsyncStream, StreamTransport
 
 log = structlog.get_logger(__name__)
 
+RETIRING_MOST = 600.0
+"""Seconds that streams may stay on a connection that was renewed."""
+
 Taker = Callable[[StreamTransport], None]
 """Gets a stream that the peer has opened, and accepts or refuses it, now or later."""
 
@@ -96,12 +99,16 @@ class LinkSession:
 
     # What makes it.
 
-    def connected(self, index: int, connection: Connection) -> None:
-        """One more connection; what had this index before is replaced."""
+    def connected(self, index: int, connection: Connection, *, renews: bool = False) -> None:
+        """One more connection; what had this index before is replaced: at once, or, when the new one `renews` it, after
+        the streams on it.
+        """
         former = self._connections.get(index)
         self._connections[index] = connection
         connection.lost.add_done_callback(lambda _: self._disconnected(index, connection))
-        if former is not None:
+        if former is not None and renews:
+            self.spawn(former.retire(RETIRING_MOST))
+        elif former is not None:
             former.close(Lost("Replaced", "the same connection was made anew"))
 
     def _disconnected(self, index: int, connection: Connection) -> None:

@@ -65,7 +65,7 @@ async def agent(
     serve(session)
     instance = instance or new_instance()
     for index in range(connections):
-        session.connected(index, await dial(hub, instance=instance, index=index, session=lambda _: session))
+        await dial(hub, session, instance=instance, index=index)
     try:
         yield session
     finally:

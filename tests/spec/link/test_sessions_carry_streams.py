@@ -227,5 +227,22 @@ async def test_what_is_no_hub_is_named(end: HubEnd, tmp_path: Path) -> None:
     async with other:
         for reason, config in cases.items():
             with pytest.raises(DialError) as failed:
-                await dial(config, instance="x", index=0, session=LinkSession)
+                await dial(config, LinkSession("hub-id"), instance="x")
             assert failed.value.reason == reason
+
+
+async def test_a_renewed_connection_lets_the_streams_of_the_old_one_finish(end: HubEnd) -> None:
+    instance = new_instance()
+    async with agent(end.config, instance=instance) as session:
+        old = session.connections[0]
+        stream = await session.open("echo/1")
+        await dial(end.config, session, instance=instance, renews=True)
+        assert session.connections[0] is not old
+        await stream.write(b"goes on ")
+        assert await talk(session, b"on the new ") == b"on the new over"
+        await stream.close_write()
+        assert await stream.read() == b"goes on over"
+        await eventually(old.lost.done)
+        assert session.alive
+        assert (await end.session()).alive
+    assert len(end.arrivals) == 1
