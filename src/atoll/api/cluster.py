@@ -15,6 +15,10 @@ class Direct(Strict, frozen=True):
     ]
 
 
+class Tunnel(Strict, frozen=True):
+    """The member's agent dials the hub, and the hub reaches the member's API server through that connection."""
+
+
 class Pull(Strict, frozen=True):
     """The member's agent calls, fetches what is wanted on it, and reports; the hub holds no credential for it."""
 
@@ -23,11 +27,20 @@ class Connection(Strict, frozen=True):
     """How the cluster is reached: exactly one of its fields."""
 
     direct: Annotated[Direct | None, Meta(description="By a kubeconfig that the hub holds.")] = None
+    tunnel: Annotated[Tunnel | None, Meta(description="Through the connection that its agent makes.")] = None
     pull: Annotated[Pull | None, Meta(description="By its own agent, which fetches its part and applies it.")] = None
 
     shape: ClassVar[tuple[Rule, ...]] = (
-        Rule("has(self.direct) != has(self.pull)", "give exactly one way to reach it: direct or pull"),
+        Rule(
+            "(has(self.direct) ? 1 : 0) + (has(self.tunnel) ? 1 : 0) + (has(self.pull) ? 1 : 0) == 1",
+            "give exactly one way to reach it: direct, tunnel or pull",
+        ),
     )
+
+    @property
+    def mode(self) -> str:
+        """In one word; "" for none, which the definition doesn't let through."""
+        return next((name for name in self.__struct_fields__ if getattr(self, name) is not None), "")
 
 
 class Taint(Strict, frozen=True):
@@ -78,7 +91,7 @@ class ClusterStatus(Base, frozen=True):
     uid: Annotated[str, Meta(max_length=64, description="UID of the member's kube-system namespace: its identity.")] = (
         ""
     )
-    mode: Annotated[str, Meta(max_length=16, description="How it is reached: direct or pull.")] = ""
+    mode: Annotated[str, Meta(max_length=16, description="How it is reached: direct, tunnel or pull.")] = ""
     version: Annotated[str, Meta(max_length=64, description="The member's Kubernetes version.")] = ""
     nodes: Annotated[int, Meta(description="Number of nodes.")] = 0
     ready_nodes: Annotated[int, Meta(description="Number of nodes that are Ready.")] = 0

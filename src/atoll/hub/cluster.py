@@ -18,6 +18,7 @@ from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER
 from atoll.fleet.link import CREDENTIALS_UNUSABLE, Target
 from atoll.fleet.resume import ANNOTATION_RESUME
+from atoll.hub.agents.tunnels import Tunnels, away
 from atoll.hub.cluster_status import build_cluster_status
 from atoll.hub.departure import Departure
 from atoll.hub.profiles import Profiles
@@ -27,6 +28,7 @@ from atoll.kube.client import Client
 from atoll.kube.errors import ConfigError, Conflict, Invalid, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
+from atoll.link.session import Lost
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.informer import Informer
 from atoll.telemetry import metrics
@@ -53,6 +55,7 @@ class ClusterController:
         deliverer: Deliverer,
         departure: Departure,
         profiles: Profiles,
+        tunnels: Tunnels,
         hub_id: str,
         replan: Callable[[], None],
         agents: Agents,
@@ -68,6 +71,7 @@ class ClusterController:
         self._settle_debts = settle_debts
         self._departure = departure
         self._profiles = profiles
+        self._tunnels = tunnels
         self._hub_id = hub_id
         self._replan = replan
         self.capacities: dict[str, Capacity] = {}
@@ -113,6 +117,9 @@ class ClusterController:
             word = cluster.metadata.annotations.get(ANNOTATION_RESUME, "")
             self._fleet.host(name, self._agents.connection(name, cluster.status.uid, word))
             return None
+        if cluster.spec.connection.tunnel is not None:
+            self._reach_by_agent(cluster)
+            return None
         try:
             secret = self._secret(cluster)
             if secret is None:
@@ -127,6 +134,18 @@ class ClusterController:
             fingerprint = credentials.fingerprint(config)
         self._fleet.join(Target(name, config, fingerprint, cluster.status.uid or credential.cluster_uid, namespaces))
         return credential
+
+    def _reach_by_agent(self, cluster: Cluster) -> None:
+        """A lost agent that soon returns changes nothing: heartbeats say when it was too long."""
+        name = cluster.metadata.name
+        if self._tunnels.connected(name):
+            try:
+                self._fleet.join(self._tunnels.target(name, cluster.status.uid))
+            except ConfigError as error:
+                self._fleet.refuse(name, CREDENTIALS_UNUSABLE, str(error))
+        elif self._fleet.member(name) is None:
+            told = away(name)
+            self._fleet.refuse(name, told.reason, told.message)
 
     def _secret(self, cluster: Cluster) -> Object | None:
         return self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, secret_name(cluster)))
@@ -212,6 +231,7 @@ class ClusterController:
     async def _gone(self, name: str) -> Decision:
         self._planned_no_longer(name)
         self._fleet.leave(name)
+        self._tunnels.forget(name, Lost("Left", f"Cluster {name} has left this hub"))
         self.capacities.pop(name, None)
         metrics.cluster_left(name)
         return Done()

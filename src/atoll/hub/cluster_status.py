@@ -52,7 +52,7 @@ def build_cluster_status(
         uid=before.uid or reach.uid,
         version=reach.version or before.version,
         observed_generation=generation,
-        mode="pull" if cluster.spec.connection.pull is not None else "direct",
+        mode=spec.connection.mode,
         region=spec.region or before.region,
         zone=spec.zone or before.zone,
     )

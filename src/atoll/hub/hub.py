@@ -19,8 +19,12 @@ from atoll.fleet.capacity import CapacityCount
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
+from atoll.fleet.tokens import bearer_name
+from atoll.hub.agents.endpoint import Ends
+from atoll.hub.agents.trust import Trust
+from atoll.hub.agents.tunnels import Tunnels
 from atoll.hub.application import ApplicationController
-from atoll.hub.cluster import ClusterController
+from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
@@ -40,6 +44,9 @@ from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
+from atoll.link.certificates import Authority
+from atoll.link.listening import Listener
+from atoll.link.sessions import LinkSession
 from atoll.observe.collector import Collector
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
@@ -80,7 +87,7 @@ class Hub:
         self._recorder = Recorder(client)
         self._deliverer = Deliverer(self._delivered, count=self._worked, leads=leads)
         self._collector = Collector(self._observed)
-        self.agents = Agents(
+        self.pulled = Agents(
             Terms(
                 identity=identity,
                 deliverer=self._deliverer,
@@ -95,7 +102,10 @@ class Hub:
                 moment=lambda: self._moment,
             )
         )
-        """Those in pull mode; whoever listens for connections hands them over."""
+        """Those in pull mode."""
+        self.ends = Ends(Listener(identity.id, lambda session, _: self._arrived(session)))
+        """Where agents come in; whoever serves the endpoint uses it."""
+        self._tunnels = Tunnels(self.ends.listener, self._cluster_queue.add)
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
@@ -115,7 +125,7 @@ class Hub:
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
             self._work(scope)
             self._deliverer.claims_complete(self._alive)
-            self.agents.starting = False
+            self.pulled.starting = False
             self.unready = ""
             log.info("hub ready", id=self._identity.id, applications=len(list(self._applications.values())))
             await asyncio.Event().wait()
@@ -178,16 +188,17 @@ class Hub:
             deliverer=self._deliverer,
             departure=self._departure,
             profiles=profiles,
+            tunnels=self._tunnels,
             hub_id=self._identity.id,
             replan=self._replan,
-            agents=self.agents,
+            agents=self.pulled,
             settle_debts=self._settle_debts,
         )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
         self._applications.subscribe(self._application_changed)
-        self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
+        self._clusters.subscribe(self._cluster_changed)
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
@@ -238,6 +249,22 @@ class Hub:
         """What is still to be removed from `cluster`, if its identity is `uid`."""
         for removal in self._tombstones.removals(cluster, uid):
             self._deliverer.remove(removal)
+
+    def _arrived(self, session: LinkSession) -> None:
+        """An agent has come; in which mode its cluster is, decides who listens to it."""
+        self._tunnels.serve(session)
+        self.pulled.serve(session)
+
+    def trust(self, authority: Authority) -> Trust:
+        """Who of the agents may come in, as far as this hub knows."""
+        return Trust(
+            self._client,
+            self._identity.id,
+            authority,
+            lambda name: self._clusters.get(cluster_id(name)),
+            lambda name: self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, bearer_name(name))),
+            lambda: self.unready,
+        )
 
     def _alive(self, uid: str) -> bool:
         """Whether there is an Application of this UID."""
@@ -329,7 +356,12 @@ class Hub:
             if dossier.key.namespace == namespace and dossier.app is not None and dossier.app.spec.select:
                 self._application_queue.add(dossier.key)
 
+    def _cluster_changed(self, change: Change[Object]) -> None:
+        self._cluster_queue.add(change.id.name)
+        self.ends.review(change.id.name)
+
     def _secret_changed(self, change: Change[Object]) -> None:
+        self.ends.review(change.id.name.removeprefix(bearer_name("")))
         for cluster in self._clusters.values():
             if f'"{change.id.name}"'.encode() in cluster.raw:
                 self._cluster_queue.add(cluster.name)

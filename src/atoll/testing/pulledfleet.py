@@ -110,7 +110,7 @@ class HubSide:
         """Take the call; False while nobody is there."""
         if self.hub is None:
             return False
-        self.hub.agents.serve(wire.hub)
+        self.hub.pulled.serve(wire.hub)
         self.wires.add(wire)
         return True
 

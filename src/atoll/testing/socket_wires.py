@@ -109,7 +109,7 @@ class SocketHub:
         self._side.wires.add(line)
         try:
             if self._side.hub is not None:
-                await self._side.hub.agents.attend(SocketSession(cluster, None), SocketStream(CONTROL, reader, writer))
+                await self._side.hub.pulled.attend(SocketSession(cluster, None), SocketStream(CONTROL, reader, writer))
         finally:
             self._side.wires.discard(line)
             writer.close()

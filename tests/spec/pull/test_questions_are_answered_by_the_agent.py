@@ -25,7 +25,7 @@ A = TypeVar("A")
 
 async def answered(pulled: Pulled, question: Question, kind: type[A], cluster: str = "a") -> list[A]:
     assert pulled.side.hub is not None
-    return [part async for part in pulled.side.hub.agents.ask(cluster, question) if isinstance(part, kind)]
+    return [part async for part in pulled.side.hub.pulled.ask(cluster, question) if isinstance(part, kind)]
 
 
 def secret(name: str, **data: str) -> Json:
@@ -97,7 +97,7 @@ async def test_who_stops_listening_to_a_log_has_the_agent_stop(pulled: Pulled) -
     await pulled.ready("app")
     assert pulled.side.hub is not None
     before = len(asyncio.all_tasks())
-    async with aclosing(pulled.side.hub.agents.ask("a", Logs(uid, follow=True))) as answers:
+    async with aclosing(pulled.side.hub.pulled.ask("a", Logs(uid, follow=True))) as answers:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await anext(answers)
@@ -108,7 +108,7 @@ async def test_who_stops_listening_to_a_log_has_the_agent_stop(pulled: Pulled) -
 async def test_an_agent_that_is_away_is_said_to_be(pulled: Pulled) -> None:
     await pulled.reachable("a", "True")
     await pulled.agents["a"].stop()
-    await eventually(lambda: pulled.side.hub and pulled.side.hub.agents.get("a").talk is None)  # type: ignore[union-attr]
+    await eventually(lambda: pulled.side.hub and pulled.side.hub.pulled.get("a").talk is None)  # type: ignore[union-attr]
     with pytest.raises(Unreachable):
         await answered(pulled, Look("u"), Objects)
     with pytest.raises(Unreachable, match="no cluster nobody"):

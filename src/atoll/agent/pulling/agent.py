@@ -1,13 +1,14 @@
 """A pull agent, put together. It works from what it holds; conversations with the hub come and go."""
 
 import asyncio
+import random
 import time
 
 import msgspec
 import structlog
 
 from atoll.agent.pulling.answers import answer
-from atoll.agent.pulling.conversation import Conversation
+from atoll.agent.pulling.conversation import Conversation, FarewellError
 from atoll.agent.pulling.holdings import Held, Holdings, Mark, Refusal
 from atoll.agent.pulling.outbox import Outbox
 from atoll.agent.pulling.store import Store
@@ -28,8 +29,9 @@ from atoll.kube.config import Config
 from atoll.kube.errors import KubeError, Unreachable
 from atoll.kube.objects import Object
 from atoll.kube.resources import NAMESPACES
-from atoll.link.session import Session, Stream
+from atoll.link.session import LinkError, Session, Stream
 from atoll.observe.collector import Collector
+from atoll.pull.framing import ProtocolError
 from atoll.pull.protocol import QUESTION, SPOKEN, MemberState, Versions
 from atoll.runtime.changes import Change
 from atoll.runtime.supervise import keep
@@ -37,6 +39,8 @@ from atoll.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
+CALL_AGAIN, UNWANTED = 2.0, 30.0
+"""Seconds between conversations, by chance half or half as much again; the second for one who is not wanted."""
 WRITERS = 8
 STORE_AGAIN = 5.0
 """Seconds after which what could not be stored is tried again."""
@@ -108,6 +112,23 @@ class PullAgent:
             epoch=self._greatest_epoch,
             spoken=self._spoken,
         ).run()
+
+    async def keep_attending(self, session: Session) -> None:
+        """One conversation after the other, while `session` lasts; longer pauses for a hub that wants none."""
+        lost = asyncio.ensure_future(session.wait_lost())
+        try:
+            while not lost.done():
+                pause = CALL_AGAIN
+                try:
+                    await self.attend(session)
+                except FarewellError as bye:
+                    log.warning("the hub ended the conversation", reason=bye.reason, why=str(bye))
+                    pause = CALL_AGAIN if bye.again else UNWANTED
+                except (LinkError, ProtocolError) as error:
+                    log.info("the conversation ended", why=str(error))
+                await asyncio.wait([lost], timeout=pause * random.uniform(0.5, 1.5))
+        finally:
+            lost.cancel()
 
     def serve(self, session: Session) -> None:
         """Answer the questions that the hub at the other end puts."""
