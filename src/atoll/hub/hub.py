@@ -20,6 +20,7 @@ from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
 from atoll.fleet.tokens import bearer_name
+from atoll.hub.agents.asked import Asked
 from atoll.hub.agents.endpoint import Ends
 from atoll.hub.agents.trust import Trust
 from atoll.hub.agents.tunnels import Tunnels
@@ -103,7 +104,9 @@ class Hub:
             )
         )
         """Those in pull mode."""
-        self.ends = Ends(Listener(identity.id, lambda session, _: self._arrived(session)))
+        self.ends = Ends(
+            Listener(identity.id, lambda session, _: self._arrived(session)), Asked(client, self.pulled.ask)
+        )
         """Where agents come in; whoever serves the endpoint uses it."""
         self._tunnels = Tunnels(self.ends.listener, self._cluster_queue.add)
 

@@ -94,6 +94,7 @@ class Discovery:
             missing = False
             if self._asking is None:
                 self._asking = asyncio.create_task(self._renew())
+                self._asking.add_done_callback(_heard)
             await asyncio.shield(self._asking)
 
     async def _renew(self) -> None:
@@ -143,3 +144,9 @@ class Discovery:
             return document
         self._documents[path] = (answer.etag, answer.body)
         return answer.body
+
+
+def _heard(asking: "asyncio.Task[None]") -> None:
+    """A failure that nobody waits for any more, since the client is being closed, is no news."""
+    if not asking.cancelled():
+        asking.exception()

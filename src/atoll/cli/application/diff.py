@@ -29,9 +29,10 @@ async def diff(
     could not be asked, 4 when it failed.
     """
     from atoll.cli.application.changed import text_of
-    from atoll.cli.application.members import Ask, each_cluster
+    from atoll.cli.application.members import each_cluster
     from atoll.cli.application.rendering import render_body, render_live
     from atoll.cli.application.view import read_view
+    from atoll.fleet.asking import Ask
     from atoll.pull.protocol import Change, Changes, Compare
 
     async with session.hub() as hub:

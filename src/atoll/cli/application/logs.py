@@ -11,7 +11,7 @@ from atoll.cli.session import Session, parse_duration
 from atoll.cli.verbs import ClusterFilter, verb
 
 if TYPE_CHECKING:
-    from atoll.cli.application.members import Ask
+    from atoll.fleet.asking import Ask
     from atoll.pull.protocol import Logs
 
 
@@ -38,8 +38,9 @@ async def logs(
     Lines are headed by where they come from unless there is one Pod only. Ends with 3 when a cluster or a Pod
     could not be read.
     """
-    from atoll.cli.application.members import Ask, clusters_of, each_cluster
+    from atoll.cli.application.members import clusters_of, each_cluster
     from atoll.cli.application.view import read_view
+    from atoll.fleet.asking import Ask
     from atoll.kube.resources import APPLICATIONS
     from atoll.pull.protocol import Logs
 

@@ -5,21 +5,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from atoll.api.cluster import Cluster
 from atoll.cli.application.view import View
 from atoll.cli.exits import CommandError
 from atoll.cli.session import Session
+from atoll.fleet.asking import Ask, asking_through_hub
 from atoll.fleet.identity import hub_identity
-from atoll.inquire.answering import Asked, answers
+from atoll.inquire.answering import answers
 from atoll.inquire.looking import There
 from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object, decode_object
-from atoll.pull.protocol import Answer, Events, Look, Objects
+from atoll.kube.resources import CLUSTERS
+from atoll.pull.protocol import Events, Look, Objects
 
 T = TypeVar("T")
-Ask = Callable[[Asked], AsyncIterator[Answer]]
-"""Puts a question to one member. Raises KubeError while the answer is read."""
-
 AT_ONCE = 8
 
 
@@ -53,7 +53,13 @@ async def each_cluster(
 
 @asynccontextmanager
 async def asking(session: Session, hub: Client, name: str, identity: str) -> AsyncIterator[Ask]:
-    """How cluster `name` is asked, by hub `identity`'s marks there: by the credentials that the hub keeps for it."""
+    """How cluster `name` is asked, by hub `identity`'s marks there: by the credentials that the hub keeps for it, or
+    through the hub where only the cluster's agent can reach it.
+    """
+    if (await hub.get(CLUSTERS, name)).read(Cluster).spec.connection.mode == "pull":
+        async with asking_through_hub(hub, name) as ask:
+            yield ask
+        return
     async with session.member(hub, name) as member:
         yield lambda question: answers(member, name, identity, question)
 

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from atoll.hub.agents.asked import Asked
 from atoll.hub.agents.authority import authority, load_pair, publish, server_context
 from atoll.hub.agents.trust import Proof, RefusedError, Trust
 from atoll.hub.server import running
@@ -35,8 +36,9 @@ def nobody(_: str) -> None:
 class Ends:
     """The hub's ends of all links, and who is asked when something about a cluster has changed."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, asked: Asked) -> None:
         self.listener = listener
+        self.asked = asked
         self.review: Callable[[str], None] = nobody
 
 
@@ -132,7 +134,10 @@ async def serve_agents(
     context = server_context(pair, ca.certificate)
     trust = trusting(ca)
     endpoint = Endpoint(trust, ends.listener, ca.certificate)
-    async with running(endpoint.app(), address, context) as bound:
+    app = endpoint.app()
+    app.add_routes(ends.asked.routes())
+    await ends.asked.prepare()
+    async with running(app, address, context) as bound:
         port = bound.rpartition(":")[2]
         trust.addresses = tuple(f"https://{host if ':' in host else f'{host}:{port}'}" for host in hosts)
         await publish(client, ca.certificate, trust.addresses)
