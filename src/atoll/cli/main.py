@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from atoll import __version__
+from atoll.cli import agent, completion, hub, install, registering, resuming, up
 from atoll.cli import app as app_commands
 from atoll.cli import cluster as cluster_commands
-from atoll.cli import completion, hub, install, resuming, up
 from atoll.cli.exits import ExitCode
 from atoll.cli.printing import note
 from atoll.cli.session import Options, report
@@ -51,6 +51,8 @@ def options(
 
 cluster_commands.register(app)
 resuming.register(cluster_commands.cluster)
+registering.register(app, cluster_commands.cluster)
+agent.register(app)
 app_commands.register(app)
 up.register(app)
 hub.register(app)

@@ -6,15 +6,13 @@ import tempfile
 from pathlib import Path
 
 from atoll.api.names import HUB_CONFIGMAP, SYSTEM_NAMESPACE
+from atoll.fleet.register import KEY_ADDRESSES, KEY_AUTHORITY
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, NotFound
 from atoll.kube.resources import CONFIGMAPS, SECRETS
 from atoll.link.certificates import Authority, Issued, make_authority
 
 AUTHORITY_SECRET = "agents-authority"  # noqa: S105  a name
-KEY_ADDRESSES, KEY_AUTHORITY = "agents-addresses", "agents-authority"
-"""In ConfigMap `hub`: where agents reach the hub, comma-separated, and the authority's certificate (PEM). Whoever
-registers a cluster reads them there."""
 
 
 async def authority(client: Client, hub_id: str) -> Authority:
