@@ -16,7 +16,7 @@ from atoll.kube.errors import ConfigError, NotFound, Unreachable
 from atoll.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
 from atoll.kube.transport import Request, Transport
 from atoll.pull.framing import TO_AGENT, ProtocolError, Reader, frame
-from atoll.pull.protocol import Answer, Compare, End, Events, Failed, Logs, Look
+from atoll.pull.protocol import Answer, Compare, End, Events, Failed, Logs, Look, Probe
 
 ACCOUNT = "atoll-members"
 AUDIENCE = "atoll"
@@ -24,7 +24,7 @@ LIFE = 600
 PATH = "/ask/{cluster}"
 NO_ENDPOINT = "this hub has no endpoint for agents; `atoll hub --agents-address` gives it one"
 
-Question = Look | Compare | Events | Logs
+Question = Look | Compare | Events | Logs | Probe
 Ask = Callable[[Question], AsyncIterator[Answer]]
 """Puts a question to one member. Raises KubeError while the answer is read."""
 

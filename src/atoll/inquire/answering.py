@@ -11,13 +11,15 @@ from atoll.inquire.looking import happened, look
 from atoll.inquire.masking import masked
 from atoll.kube.client import Client
 from atoll.kube.objects import Object
-from atoll.pull.protocol import Answer, Changes, Compare, Events, Logs, Look, Objects
+from atoll.pull.protocol import Answer, Changes, Compare, Events, Logs, Look, Objects, Probe, Probed
 
 PIECE = 1 << 20
 """Bytes after which an answer is sent in another part."""
+PATIENCE = 5.0
+"""Seconds in which an API server that is well says its version."""
 SECRET = GroupKind("", "Secret")
 
-Asked = Look | Compare | Events | Logs
+Asked = Look | Compare | Events | Logs | Probe
 
 
 async def answers(member: Client, cluster: str, hub_id: str, question: Asked) -> AsyncGenerator[Answer, None]:
@@ -36,6 +38,9 @@ async def answers(member: Client, cluster: str, hub_id: str, question: Asked) ->
         case Compare(delivery=delivery):
             for change in await compare(member, cluster, delivery, hub_id):
                 yield Changes((change,))
+        case Probe():
+            found = await member.request("GET", "/version", timeout=PATIENCE)
+            yield Probed(str(found.get("gitVersion", "")))
         case Logs():
             async for told in read_logs(member, cluster, hub_id, question):
                 yield told

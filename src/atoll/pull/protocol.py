@@ -231,11 +231,15 @@ class Logs(Message, frozen=True, tag="logs"):
     previous: bool = False
 
 
+class Probe(Message, frozen=True, tag="probe"):
+    """Does the member's API server answer? Answered by Probed."""
+
+
 class Clean(Message, frozen=True, tag="clean"):
     """Remove what Atoll placed for itself: the member leaves the fleet. Answered by Cleaned."""
 
 
-Question = Look | Compare | Events | Logs | Clean
+Question = Look | Compare | Events | Logs | Probe | Clean
 
 
 class Objects(Message, frozen=True, tag="objects"):
@@ -277,6 +281,12 @@ class Trouble(Message, frozen=True, tag="trouble"):
     where: str = ""
 
 
+class Probed(Message, frozen=True, tag="probed"):
+    """It does; its version."""
+
+    version: str
+
+
 class Cleaned(Message, frozen=True, tag="cleaned"):
     """What stays behind, in words."""
 
@@ -294,7 +304,7 @@ class End(Message, frozen=True, tag="end"):
     """The answer is complete: without it, it is not."""
 
 
-Answer = Objects | Changes | Line | Trouble | Cleaned | Failed | End
+Answer = Objects | Changes | Line | Trouble | Probed | Cleaned | Failed | End
 
 ToHub = Hello | Report | Stock | Count | Beat | Bye
 ToAgent = Welcome | Deliver | Keep | Remove | Forget | Synced | Ownerless | Resume | Ping | Bye

@@ -1,6 +1,6 @@
 """The hub's end of questions about members in pull mode: who asks is proved, then the agent is asked.
 
-See `fleet.asking` for who may. Nothing but the four questions about an Application passes, whoever asks.
+See `fleet.asking` for who may. Nothing but the questions that are named there passes, whoever asks.
 """
 
 import asyncio
