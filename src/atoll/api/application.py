@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from atoll.api.common import AnyJson, Base, Expression, LabelSelector, Rule, Strict, pointer_rules
 from atoll.api.differences import Difference, Target
+from atoll.api.failover import Failover
 from atoll.api.placement import Placement, Toleration
 from atoll.api.replicas import Replicas
 from atoll.api.status import ApplicationStatus
@@ -94,6 +95,7 @@ class ApplicationSpec(Strict, frozen=True):
     tolerations: Annotated[
         tuple[Toleration, ...], Meta(max_length=32, description="Taints of clusters that it tolerates.")
     ] = ()
+    failover: Annotated[Failover | None, Meta(description="What happens when a cluster is lost.")] = None
     adopt: Annotated[bool, Meta(description="Take objects that exist already and belong to no other Application.")] = (
         False
     )
@@ -120,7 +122,6 @@ class ApplicationSpec(Strict, frozen=True):
             "select (by labels)",
             ".manifests",
         ),
-        Rule("has(self.placement)", "placement is missing: give clusters, selector or where, or all: true"),
     )
 
 

@@ -67,6 +67,12 @@ class ClusterSpec(Strict, frozen=True):
     cordoned: Annotated[bool, Meta(description="No Application is newly placed here; those that are here stay.")] = (
         False
     )
+    drained: Annotated[
+        bool,
+        Meta(
+            description="Applications leave: each when it runs elsewhere. No other comes. Who has nowhere to go, stays."
+        ),
+    ] = False
 
 
 class Resources(Base, frozen=True):
@@ -75,6 +81,13 @@ class Resources(Base, frozen=True):
     cpu: Annotated[float, Meta(description="Cores.")] = 0.0
     memory: Annotated[int, Meta(description="Bytes.")] = 0
     pods: Annotated[int, Meta(description="Pods.")] = 0
+
+
+class TaintTime(Base, frozen=True):
+    """Since when the cluster has a taint that removes what is there."""
+
+    taint: Annotated[str, Meta(max_length=400, description="As key=value:Effect.")]
+    since: Annotated[str, Meta(max_length=32, description="RFC 3339.")] = ""
 
 
 class ClusterStatus(Base, frozen=True):
@@ -102,6 +115,9 @@ class ClusterStatus(Base, frozen=True):
     ] = ()
     allocatable: Annotated[Resources | None, Meta(description="What the nodes offer.")] = None
     requested: Annotated[Resources | None, Meta(description="What the Pods on them request.")] = None
+    taints: Annotated[
+        tuple[TaintTime, ...], Meta(max_length=32, description="Since when it has each NoExecute taint.")
+    ] = ()
     observed_generation: Annotated[int, Meta(description="The generation that this is about.")] = 0
 
 

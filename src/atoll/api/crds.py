@@ -13,6 +13,7 @@ from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.clusterprofile import ClusterProfile
 from atoll.api.common import AnyJson, Base
+from atoll.api.defaults import ApplicationDefaults
 from atoll.api.manifests import dump
 from atoll.api.names import GROUP, VERSION
 from atoll.api.schema import VALIDATIONS, Schema, struct_schema
@@ -116,6 +117,17 @@ DEFINITIONS = (
         "clusterprofiles",
         "Namespaced",
     ),
+    Definition(
+        ApplicationDefaults,
+        GROUP,
+        VERSION,
+        "ApplicationDefaults",
+        "applicationdefaults",
+        "Namespaced",
+        (_AGE,),
+        ("atdef",),
+        ("atoll",),
+    ),
 )
 
 
@@ -125,13 +137,15 @@ def crds() -> list[AnyJson]:
 
 
 def crd(definition: Definition) -> AnyJson:
+    schema = _schema(definition)
     version: AnyJson = {
         "name": definition.version,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": _schema(definition)},
-        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": schema},
     }
+    if "status" in schema["properties"]:
+        version["subresources"] = {"status": {}}
     if definition.columns:
         version["additionalPrinterColumns"] = [_printer_column(column) for column in definition.columns]
     names: AnyJson = {
@@ -159,7 +173,7 @@ def _schema(definition: Definition) -> Schema:
     what a write costs.
     """
     schema = root_schema(definition.struct)
-    if definition.group == GROUP:
+    if definition.group == GROUP and "status" in schema["properties"]:
         properties = schema["properties"]
         properties["status"] = properties["status"] | {"x-kubernetes-map-type": "atomic"}
     return schema
@@ -177,8 +191,7 @@ def root_schema(struct: type[Base]) -> Schema:
             "apiVersion": _API_VERSION,
             "kind": _KIND,
             "metadata": {"type": "object"},
-            "spec": parts["spec"],
-            "status": parts["status"],
+            **{name: parts[name] for name in ("spec", "status") if name in parts},
         },
     }
     if VALIDATIONS in schema:

@@ -6,6 +6,7 @@ import msgspec
 
 from atoll.api.application import HealthRule, Retain
 from atoll.api.differences import Difference
+from atoll.api.failover import Failover
 from atoll.api.objects import Key, Manifest, ObjectId
 from atoll.api.placement import Placement, Toleration
 from atoll.api.replicas import Replicas
@@ -48,6 +49,7 @@ class Intent(msgspec.Struct, frozen=True):
     replicas: Replicas | None = None
     differences: tuple[Difference, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
+    failover: Failover | None = None
     adopt: bool = False
     orphan: bool = False
     suspend: bool = False

@@ -13,6 +13,21 @@ class PlacedCluster(Base, frozen=True):
     cluster: Annotated[Name, Meta(description="The cluster.")]
     replicas: Annotated[int | None, Meta(description="Replicas of the scalable workloads, when they agree.")] = None
     why: Annotated[ShortText, Meta(description="Why here, and why so many.")] = ""
+    workloads: Annotated[
+        dict[str, int], Meta(max_length=128, description="Replicas by workload, when they don't agree.")
+    ] = {}
+    leaving: Annotated[
+        ShortText, Meta(description="Why it is to leave: its share went to others, and it stays until they are ready.")
+    ] = ""
+    most: Annotated[int | None, Meta(description="More replicas than this found no node.")] = None
+    until: Annotated[str, Meta(max_length=32, description="When more are tried again, RFC 3339.")] = ""
+
+
+class AvoidedCluster(Base, frozen=True):
+    """A cluster that the Application left, and isn't to go back to before it changes."""
+
+    cluster: Annotated[Name, Meta(description="The cluster.")]
+    why: Annotated[ShortText, Meta(description="Why it left.")] = ""
 
 
 class ProblemStatus(Base, frozen=True):
@@ -42,6 +57,7 @@ class ClusterRow(Base, frozen=True):
     message: Annotated[ShortText, Meta(description="The first trouble, in words.")] = ""
     since: Annotated[str, Meta(max_length=32, description="Since when state is what it is, RFC 3339.")] = ""
     problems: Annotated[tuple[ProblemStatus, ...], Meta(max_length=3, description="What is wrong.")] = ()
+    degraded_since: Annotated[str, Meta(max_length=32, description="Since when it is Degraded, RFC 3339.")] = ""
 
 
 class Summary(Base, frozen=True):
@@ -63,11 +79,14 @@ class ApplicationStatus(Base, frozen=True):
         tuple[Condition, ...],
         Meta(
             max_length=16,
-            description="Accepted, Placed, Applied, Healthy, Ready; Reconciling and Stalled as kstatus.",
+            description="Accepted, Placed, Applied, Healthy, Ready; Reconciling and Stalled as kstatus; FailoverHeld.",
             extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()
     placement: Annotated[tuple[PlacedCluster, ...], Meta(max_length=1024, description="Where, how many, why.")] = ()
+    avoided: Annotated[
+        tuple[AvoidedCluster, ...], Meta(max_length=1024, description="Where it isn't to go back before it changes.")
+    ] = ()
     clusters: Annotated[
         tuple[ClusterRow, ...],
         Meta(

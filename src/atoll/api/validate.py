@@ -15,6 +15,7 @@ from atoll.api.checks.list_keys import list_keys
 from atoll.api.checks.manifests import objects
 from atoll.api.checks.placement import clusters, expressions, selectors
 from atoll.api.checks.references import references
+from atoll.api.checks.scheduling import divisions, failovers, placed, spreads
 from atoll.api.checks.structure import parse, shape
 from atoll.api.issues import Issue
 from atoll.api.objects import Json
@@ -32,6 +33,10 @@ CHECKS: tuple[Callable[[Case], Iterator[Issue]], ...] = (
     expressions,
     differences,
     references,
+    placed,
+    spreads,
+    divisions,
+    failovers,
 )
 
 
@@ -42,6 +47,7 @@ def validate(
     scopes: Scopes = known_scope,
     reach: bool = False,
     selected: Mapping[int, Sequence[Json]] | None = None,
+    defaults: bool = False,
 ) -> tuple[Issue, ...]:
     """What is wrong with `app`, in the order of its checks; at most 100 issues. Pure, and never raises.
 
@@ -50,12 +56,15 @@ def validate(
     reach: whether the namespace may reach beyond itself.
     selected: by the index in `spec.select`, the objects that were found; None when that isn't known, and what the
         differences name is then not looked for.
+    defaults: what the namespace's defaults say is in `app` already, so what is missing now is missing.
     """
     body: Json = msgspec.to_builtins(app) if isinstance(app, Application) else app
     parsed = parse(body)
     if isinstance(parsed, Issue):
         return (parsed,)
-    case = make_case(parsed, body, selected=selected, clusters=known_clusters, scopes=scopes, reach=reach)
+    case = make_case(
+        parsed, body, selected=selected, clusters=known_clusters, scopes=scopes, reach=reach, defaults=defaults
+    )
     issues = [*shape(body), *(issue for check in CHECKS for issue in check(case))]
     issues.sort(key=lambda issue: issue.severity)  # stable: errors first
     return tuple(issues[:MAX_ISSUES])

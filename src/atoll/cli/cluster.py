@@ -297,8 +297,34 @@ async def cordon(session: Session, names: Annotated[list[str], typer.Argument(me
 
 @verb(cluster, "uncordon")
 async def uncordon(session: Session, names: Annotated[list[str], typer.Argument(metavar="NAME…")]) -> None:
-    """Let Applications be placed on a cluster again."""
+    """Let Applications be placed on a cluster again; one that was drained is filled again."""
     await _set_cordoned(session, names, cordoned=False)
+
+
+@verb(cluster, "drain")
+async def drain(
+    session: Session,
+    name: ClusterName,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until nothing is left to leave.")] = True,
+    timeout: Timeout = "10m",
+) -> ExitCode | None:
+    """Let every Application leave a cluster, each when it runs elsewhere; `uncordon` takes it back.
+
+    An Application that has nowhere else to go stays, and is named at the end.
+    """
+    from atoll.cli.draining import Draining
+
+    seconds = parse_duration(timeout)
+    async with session.hub() as hub:
+        draining = Draining(hub, name)
+        await draining.begin()
+        print(f"cluster/{name} is being drained")
+        staying = await draining.watch(seconds, say=lambda text: note(f"cluster/{name}: {text}")) if wait else ()
+    for line in staying:
+        note(line)
+    if wait:
+        print(f"cluster/{name} drained" + (f", but {len(staying)} stay" if staying else ""))
+    return None
 
 
 async def _set_cordoned(session: Session, names: list[str], *, cordoned: bool) -> None:
@@ -309,10 +335,12 @@ async def _set_cordoned(session: Session, names: list[str], *, cordoned: bool) -
     word = "cordoned" if cordoned else "uncordoned"
     async with session.hub() as hub:
         for name in names:
-            if (await hub.get(CLUSTERS, name)).read(Cluster).spec.cordoned == cordoned:
+            spec = (await hub.get(CLUSTERS, name)).read(Cluster).spec
+            if spec.cordoned == cordoned and not (spec.drained and not cordoned):
                 print(f"cluster/{name} already {word}")
                 continue
-            await hub.patch(CLUSTERS, name, "", {"spec": {"cordoned": cordoned}}, type="merge", manager=MANAGER)
+            change = {"cordoned": cordoned} | ({} if cordoned else {"drained": None})
+            await hub.patch(CLUSTERS, name, "", {"spec": change}, type="merge", manager=MANAGER)
             print(f"cluster/{name} {word}")
 
 

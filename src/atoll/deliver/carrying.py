@@ -1,6 +1,5 @@
 """One pass over one application on one member: what is wanted goes there in order, what is left out goes away."""
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -8,13 +7,12 @@ from collections.abc import Callable, Iterable
 from atoll.api.delivery import Delivery, ObjectOutcome, ObjectState
 from atoll.api.objects import GroupKind, ObjectId
 from atoll.deliver.applyset import ApplySet
-from atoll.deliver.autoscalers import HPA, target_of
-from atoll.deliver.kinds import Kinds, defined_kind, established
+from atoll.deliver.compiled import Compiler
+from atoll.deliver.kinds import Kinds, established
 from atoll.deliver.ledger import Ledger, Record
-from atoll.deliver.order import CRD, NAMESPACE
+from atoll.deliver.order import NAMESPACE
 from atoll.deliver.refusals import LATER, Refusal, refusal
-from atoll.deliver.retain import pointers_for
-from atoll.deliver.stamp import Item, Stamper
+from atoll.deliver.stamp import Item
 from atoll.deliver.together import together
 from atoll.deliver.writer import RefusedError, Writer, fighting
 from atoll.kube.errors import KindNotServed, KubeError
@@ -22,8 +20,6 @@ from atoll.kube.objects import Resource
 from atoll.runtime.watchset import WatchSet
 
 _RESULTS = {"Conflict": "conflict", "Pending": "failed"}
-BREATH = 100
-"""Manifests that are worked out before others get a turn."""
 
 
 class Carrying:
@@ -31,7 +27,7 @@ class Carrying:
 
     def __init__(
         self,
-        stamper: Stamper,
+        compiler: Compiler,
         kinds: Kinds,
         applyset: ApplySet,
         watches: WatchSet,
@@ -39,7 +35,7 @@ class Carrying:
         count: Callable[[str, float], None],
     ) -> None:
         self._count = count
-        self._stamper = stamper
+        self._compiler = compiler
         self._kinds = kinds
         self._applyset = applyset
         self._watches = watches
@@ -74,23 +70,12 @@ class Carrying:
         return True
 
     async def _compile(self, ledger: Ledger, delivery: Delivery) -> None:
-        items: dict[ObjectId, Item] = {}
-        for number, manifest in enumerate(delivery.objects):
-            if manifest.id not in delivery.protected:
-                items[manifest.id] = self._stamper.stamp(
-                    manifest, delivery.key, delivery.uid, pointers_for(manifest, delivery.retain)
-                )
-            if number % BREATH == BREATH - 1:
-                await asyncio.sleep(0)
-        for gone in ledger.records.keys() - items.keys():
+        wanted = await self._compiler.compile(delivery)
+        for gone in ledger.records.keys() - wanted.items.keys():
             del ledger.records[gone]
             ledger.troubled.pop(gone, None)
-        ledger.items, ledger.compiled = items, delivery
-        ledger.held &= items.keys()
-        ledger.autoscaled = frozenset(
-            target_of(item.body, key.namespace) for key, item in items.items() if key.group_kind == HPA
-        )
-        ledger.defines = {defined_kind(item.body): key for key, item in items.items() if key.group_kind == CRD}
+        ledger.wanted, ledger.compiled = wanted, delivery
+        ledger.held &= wanted.items.keys()
 
     async def _step(self, items: list[Item], ledger: Ledger, delivery: Delivery) -> None:
         items = [item for item in items if not self._settled(item, ledger)]
@@ -145,7 +130,7 @@ class Carrying:
         return found
 
     async def _served(self, kind: GroupKind, version: str, ledger: Ledger) -> Resource:
-        crd = ledger.defines.get(kind)
+        crd = ledger.wanted.defines.get(kind)
         if crd is not None and self._kinds.known(kind, version) is None:
             live = ledger.current(crd, self._watches.get(crd))
             if live is None or not established(live):

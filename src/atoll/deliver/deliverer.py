@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from atoll.api.delivery import Delivery, Outcome, Removal
+from atoll.deliver.compiled import Compiler
 from atoll.deliver.session import Session, Targets
 from atoll.deliver.stamp import Stamper
 from atoll.fleet.member import Member
@@ -43,7 +44,7 @@ class Deliverer:
         self._leads = leads
         self._targets: dict[str, dict[str, Delivery | Removal]] = {}
         self._workers: dict[str, Worker] = {}
-        self._stampers: dict[str, Stamper] = {}
+        self._compilers: dict[str, Compiler] = {}
         self._alive: Callable[[str], bool] | None = None
 
     def submit(self, delivery: Delivery) -> None:
@@ -59,6 +60,10 @@ class Deliverer:
         targets = self._targets.get(cluster, {})
         if targets.pop(uid, None) is not None and (worker := self._workers.get(cluster)):
             worker.retarget(uid)
+
+    def forget_cluster(self, cluster: str) -> None:
+        """The cluster is no longer managed: should it come back, nothing is wanted there until somebody says so."""
+        self._targets.get(cluster, {}).clear()
 
     def claims_complete(self, alive: Callable[[str], bool]) -> None:
         """All applications have been loaded; `alive(uid)` says whether there is one of that UID.
@@ -93,12 +98,12 @@ class Deliverer:
 
     async def engage(self, member: Member) -> None:
         """Work on `member` until cancelled. Raises KubeError when it can't even be learnt what is there."""
-        stamper = self._stampers.setdefault(member.hub.id, Stamper(member.hub.id))
+        compiler = self._compilers.setdefault(member.hub.id, Compiler(Stamper(member.hub.id)))
         targets = self._targets.setdefault(member.name, {})
         session = Session(
             member,
             targets,
-            stamper,
+            compiler,
             self._report,
             lambda uid: self._claimed(uid, member.name),
             self._count,

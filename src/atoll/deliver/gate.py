@@ -44,7 +44,7 @@ class Gate:
     def __init__(
         self,
         most: int = MOST,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         self._allowed = allowed
@@ -54,7 +54,7 @@ class Gate:
         """Up to here the limit grows quickly again after a refusal."""
         self._running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._clock = clock
+        self._clock = clock or time.monotonic
         self._quiet_until = 0.0
         self._pause = 0.0
         self._alarm: asyncio.TimerHandle | None = None

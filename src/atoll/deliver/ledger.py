@@ -1,19 +1,27 @@
 """What delivery knows of one application on one member: the items, what became of each, and what is to be looked at."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
-from atoll.api.objects import GroupKind, Json, ObjectId
-from atoll.deliver.autoscalers import Scaled
+from atoll.api.objects import Json, ObjectId
+from atoll.deliver.compiled import Compiled
 from atoll.deliver.stamp import Item
 from atoll.kube.objects import Object
 from atoll.runtime.informer import Change
 from atoll.runtime.watchset import WatchSet
 
+NOTHING = Compiled((), (), frozenset(), {}, frozenset(), {})
 PATIENCE = 5.0
 """Seconds in which the watch brings what we wrote."""
+
+
+ON_DEMAND: dict[str, Callable[[], object]] = {
+    **dict.fromkeys(("behind", "kept", "sent_away", "troubled", "vanished"), dict),
+    **dict.fromkeys(("dirty", "held"), set),
+}
+"""The collections of a Ledger that are empty most of the time."""
 
 
 class Record:
@@ -86,36 +94,62 @@ class Fight:
 
 
 class Ledger:
-    """One application on one member. Level-triggered: events only say where to look."""
+    """One application on one member. Level-triggered: events only say where to look.
+
+    There are as many as applications times clusters, and most stand still: what is empty then is let go, see `rest`.
+    """
+
+    __slots__ = (
+        *("all_dirty", "began", "behind", "compiled", "dirty", "held", "kept", "records", "reported", "sent_away"),
+        *("strays", "target", "troubled", "vanished", "wanted"),
+    )
+
+    troubled: dict[ObjectId, ObjectOutcome]
+    """Those that are not Applied."""
+    dirty: set[ObjectId]
+    kept: dict[ObjectId, ObjectOutcome]
+    """Those that are left out and still here, and why."""
+    sent_away: dict[ObjectId, str]
+    """Deletes that were sent: the resourceVersion that they were for."""
+    held: set[ObjectId]
+    """Those that wait for an earlier wave."""
+    behind: dict[ObjectId, tuple[Object, float]]
+    """Answers to our own writes that the watch has not brought yet, and when they came."""
+    vanished: dict[ObjectId, str]
+    """Objects that left the watch: the last resourceVersion that it had of each."""
 
     def __init__(self, target: Delivery | Removal) -> None:
         self.target = target
-        self.items: dict[ObjectId, Item] = {}
+        self.wanted = NOTHING
+        """What the target comes to, once it was looked at; see `compiled`."""
         self.records: dict[ObjectId, Record] = {}
-        self.troubled: dict[ObjectId, ObjectOutcome] = {}
-        """Those that are not Applied."""
-        self.dirty: set[ObjectId] = set()
         self.all_dirty = True
         self.strays = True
         """Objects of ours may be here that the delivery leaves out."""
-        self.kept: dict[ObjectId, ObjectOutcome] = {}
-        """Those that are left out and still here, and why."""
-        self.sent_away: dict[ObjectId, str] = {}
-        """Deletes that were sent: the resourceVersion that they were for."""
-        self.held: set[ObjectId] = set()
-        """Those that wait for an earlier wave."""
-        self.autoscaled: frozenset[Scaled] = frozenset()
-        """Workloads that autoscalers of this very delivery scale."""
-        self.defines: dict[GroupKind, ObjectId] = {}
-        """The CRDs of this very delivery, by the kinds that they define."""
-        self.behind: dict[ObjectId, tuple[Object, float]] = {}
-        """Answers to our own writes that the watch has not brought yet, and when they came."""
-        self.vanished: dict[ObjectId, str] = {}
-        """Objects that left the watch: the last resourceVersion that it had of each."""
         self.compiled: Delivery | None = None
         self.reported: Outcome | None = None
         self.began = 0.0
         """When work on the target began, on the monotonic clock."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A collection that was never needed, or let go since: a new one."""
+        make = ON_DEMAND.get(name)
+        if make is None:
+            raise AttributeError(name)
+        made: object = make()
+        setattr(self, name, made)
+        return made
+
+    def rest(self) -> None:
+        """Nothing is to be done for now: let go of the collections that are empty."""
+        for name in ON_DEMAND:
+            if not getattr(self, name):
+                delattr(self, name)
+
+    @property
+    def items(self) -> dict[ObjectId, Item]:
+        """What is to be here, by name. Clusters share it: nobody changes it."""
+        return self.wanted.items
 
     def retarget(self, target: Delivery | Removal) -> None:
         """Something else is wanted from now on: what failed before may succeed now."""
@@ -198,7 +232,7 @@ class Ledger:
             return list(self.items)
         now = time.monotonic()
         dirty |= {key for key, record in self.waiting() if record.due <= now} | self.held
-        return [key for key in dirty if key in self.items]
+        return sorted(key for key in dirty if key in self.items)
 
     def waiting(self) -> Iterable[tuple[ObjectId, Record]]:
         """Those with a time at which they are to be looked at again."""

@@ -74,7 +74,7 @@ class Pruning:
     async def remove(self, ledger: Ledger, removal: Removal) -> bool:
         """One pass of a removal. True when nothing of the application is left here, and that is known."""
         ledger.kept = {}
-        for kind in self._applyset.kinds:  # of others nothing was ever delivered
+        for kind in sorted(self._applyset.kinds):  # of others nothing was ever delivered
             if why := await self._kinds.accounted(kind):
                 key = ObjectId(kind.group, kind.kind, "", "*")
                 ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", f"can't be listed: {why}")

@@ -4,7 +4,7 @@ Leaving a field out that only we own would remove it: a Deployment would fall to
 applied under the manager `atoll-handover`; then ours omits it; the handover goes once somebody else owns the field.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -17,11 +17,12 @@ from atoll.deliver.ownership import Entry
 from atoll.deliver.stamp import Item
 
 REPLICAS = "/spec/replicas"
+NOTHING: frozenset[str] = frozenset()
 
 
-def pointers_for(manifest: Manifest, retain: Iterable[Retain]) -> frozenset[str]:
+def pointers_for(manifest: Manifest, retain: Collection[Retain]) -> frozenset[str]:
     """The JSON pointers of `manifest`'s retained fields."""
-    return frozenset(entry.path for entry in retain if _matches(entry.target, manifest))
+    return frozenset(entry.path for entry in retain if _matches(entry.target, manifest)) if retain else NOTHING
 
 
 def _matches(target: Target, manifest: Manifest) -> bool:

@@ -1,5 +1,6 @@
 """Delivery to one member, for as long as it can be reached."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 
@@ -11,6 +12,7 @@ from atoll.api.objects import GroupKind, Key, ObjectId
 from atoll.api.status import ClusterState
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.carrying import Carrying
+from atoll.deliver.compiled import Compiler
 from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, established
@@ -20,7 +22,6 @@ from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.order import CRD
 from atoll.deliver.prune import Pruning
 from atoll.deliver.refusals import refusal
-from atoll.deliver.stamp import Stamper
 from atoll.deliver.together import together
 from atoll.deliver.writer import Writer
 from atoll.fleet.member import Member
@@ -30,12 +31,15 @@ from atoll.runtime.controller import Controller
 from atoll.runtime.decisions import Decision, Done, Wait
 from atoll.runtime.informer import Change
 from atoll.runtime.queue import FairQueue
+from atoll.runtime.ratelimit import Backoff
 
 log = structlog.get_logger(__name__)
 
 Targets = Mapping[str, Delivery | Removal]
 """By application UID: what is wanted on one member, latest word only."""
 WORKERS = 8
+ACCOUNT_AGAIN = 0.5, 60.0
+"""First and longest pause, in seconds, before kinds that could not be listed are listed again."""
 LOOK_AGAIN = 2.0
 """Seconds after which a removal, or a prune that could not be finished, is looked at again without an event."""
 APPLICATION = GroupKind("atoll.dev", "Application")
@@ -48,7 +52,7 @@ class Session:
         self,
         member: Member,
         targets: Targets,
-        stamper: Stamper,
+        compiler: Compiler,
         report: Callable[[Outcome], None],
         claimed: Callable[[str], bool],
         count: Callable[[str, str, float], None],
@@ -70,14 +74,20 @@ class Session:
             count(member.name, result, seconds)
 
         writer = Writer(client, gate, namespaces, hub, claimed, watches.saw)
-        self._carrying = Carrying(stamper, self._kinds, self._applyset, watches, writer, counted)
+        self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, counted)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
         self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
 
     async def run(self) -> None:
         """Until cancelled. First everything of ours on the member is known; then work begins."""
         await self._applyset.read()
-        await together(self._applyset.kinds, self._account)
+        unknown: list[GroupKind] = []
+
+        async def account(kind: GroupKind) -> None:
+            if await self._kinds.accounted(kind):
+                unknown.append(kind)
+
+        await together(sorted(self._applyset.kinds), account)
         for live in self.member.watches.all():
             self._namespaces.seen(live.namespace)
         unsubscribe = self.member.watches.subscribe(self._changed)
@@ -85,16 +95,23 @@ class Session:
             self._open = True
             for uid in list(self._targets):
                 self.retarget(uid)
-            await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
+            async with asyncio.TaskGroup() as scope:
+                scope.create_task(self._account(unknown))
+                await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
             self._open = False
             unsubscribe()
             self._queue.shutdown()
             self._gate.close()
 
-    async def _account(self, kind: GroupKind) -> None:
-        """Watch a kind that is on record. One that can't be listed now is tried again when it matters."""
-        await self._kinds.accounted(kind)
+    async def _account(self, unknown: list[GroupKind]) -> None:
+        """Watch the kinds on record that couldn't be listed at first: what is left out may be of one that nobody asks
+        for any more.
+        """
+        backoff = Backoff(*ACCOUNT_AGAIN)
+        while unknown:
+            await asyncio.sleep(backoff.next())
+            unknown = [kind for kind in unknown if await self._kinds.accounted(kind)]
 
     def retarget(self, uid: str) -> None:
         """Something else is wanted of application `uid`, or nothing."""
@@ -120,7 +137,7 @@ class Session:
     def _changed(self, change: Change[Object]) -> None:
         if change.id.group_kind == CRD:
             self._definition(change)
-        for uid in {self._application(change.old), self._application(change.new)}:
+        for uid in dict.fromkeys((self._application(change.old), self._application(change.new))):
             ledger = self._ledgers.get(uid)
             if ledger is not None and ledger.seen(change):
                 self._queue.add(uid)
@@ -189,7 +206,10 @@ class Session:
             await self._pruning.prune(ledger, delivery)
         if ledger.target is delivery:
             self._tell(ledger, delivery, _state(ledger))
-        return _next(ledger)
+        decision = _next(ledger)
+        if isinstance(decision, Done):
+            ledger.rest()
+        return decision
 
     def _newer(self, ledger: Ledger, revision: Revision) -> Revision | None:
         """The newest revision on the member, when that is newer than `revision`: then nothing is touched here."""

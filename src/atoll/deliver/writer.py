@@ -229,7 +229,7 @@ class Writer:
 
     async def _autoscaled(self, item: Item, record: Record, ledger: Ledger) -> bool:
         workload = item.id.namespace, item.id.kind, item.id.name
-        if workload in ledger.autoscaled:
+        if workload in ledger.wanted.autoscaled:
             return True
         now = time.monotonic()
         if now >= record.autoscaled_until:

@@ -9,6 +9,8 @@ from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Link, Reach, Target
 from atoll.fleet.member import Member
 from atoll.fleet.provider import Aware
+from atoll.kube.client import Client
+from atoll.kube.config import Config
 from atoll.runtime.supervise import keep
 
 
@@ -42,6 +44,7 @@ class Fleet:
 
     `changed(name)` is called when a cluster became reachable, was lost, or left. `owner(name, uid)` is the name of the
     cluster with this identity, which is `name` itself when no other has it: one cluster is worked on under one name.
+    `connect(config)` makes a cluster's client.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class Fleet:
         awares: Sequence[Aware],
         changed: Callable[[str], None],
         owner: Callable[[str, str], str],
+        connect: Callable[[Config], Client] = Client,
     ) -> None:
+        self._connect = connect
         self._hub = hub
         self._awares = awares
         self._changed = changed
@@ -76,7 +81,7 @@ class Fleet:
             if link.renew(target):
                 return
             task.cancel()
-        self._start(target.name, Link(target, self._hub, self._awares, self._changed, self._owner))
+        self._start(target.name, Link(target, self._hub, self._awares, self._changed, self._owner, self._connect))
 
     def host(self, name: str, connection: Connection) -> None:
         """Cluster `name` is reached by `connection` from now on; the one that it is reached by already goes on."""

@@ -77,7 +77,9 @@ class Link:
         awares: Sequence[Aware],
         changed: Callable[[str], None],
         owner: Callable[[str, str], str],
+        connect: Callable[[Config], Client] = Client,
     ) -> None:
+        self._connect = connect
         self.target = target
         self.reach = Reach(since=time.time())
         self.member: Member | None = None
@@ -131,7 +133,7 @@ class Link:
             delay = min(delay * 2, RETRY_MOST)
 
     async def _contact(self) -> None:
-        async with Client(self.target.config) as client:
+        async with self._connect(self.target.config) as client:
             version = await self._beat(client)
             uid = await self._identity(client)
             self._check(uid)

@@ -1,13 +1,13 @@
 """One Application, from what the user wrote to deliveries in every cluster's queue. Level-triggered: keys only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from atoll.api.delivery import Removal
+from atoll.api.delivery import Delivery, Removal
 from atoll.api.intent import Intent, Revision
 from atoll.api.names import FINALIZER
-from atoll.api.objects import Key
+from atoll.api.objects import Key, ObjectId
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
@@ -15,6 +15,7 @@ from atoll.hub.dossier import Dossier, Dossiers, application_id
 from atoll.hub.ending import Ending
 from atoll.hub.intents import Intents
 from atoll.hub.snapshots import Snapshots
+from atoll.hub.surroundings import Surroundings
 from atoll.intake.native import intent_digest
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
@@ -24,14 +25,17 @@ from atoll.observe.collector import Collector
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan
 from atoll.runtime import failpoints
-from atoll.runtime.decisions import Decision, Done, Retry
+from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.informer import Informer
 
 EMPTIES = "it would remove the application from every cluster it is on; say `allowEmpty: true` if that is meant"
 
 
 class ApplicationController:
-    """Plans and submits. Status is somebody else's: `touch(key)` says that there is something to tell."""
+    """Plans and submits. Status is somebody else's: `touch(key)` says that there is something to tell.
+
+    `wake(key)` asks for another look at a neighbour, to which it may matter where this one went.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,9 @@ class ApplicationController:
         deliverer: Deliverer,
         collector: Collector,
         ending: Ending,
+        surroundings: Surroundings,
         touch: Callable[[Key], None],
+        wake: Callable[[Key], None],
     ) -> None:
         self._client = client
         self._identity = identity
@@ -58,7 +64,9 @@ class ApplicationController:
         self._deliverer = deliverer
         self._collector = collector
         self._ending = ending
+        self._surroundings = surroundings
         self._touch = touch
+        self._wake = wake
 
     async def reconcile(self, key: Key) -> Decision:
         live = self._applications.get(application_id(key))
@@ -70,25 +78,29 @@ class ApplicationController:
         reading = await self._intents.read(dossier.live)  # 1 what the user wants
         dossier.app, dossier.issues = reading.app, reading.issues
         if dossier.plan is None and dossier.app is not None:
-            dossier.history = {p.cluster: p.replicas for p in dossier.app.status.placement}
+            self._surroundings.recall(dossier)
         if reading.intent is None:  # what was delivered before stays as it is
             self._touch(key)
             return Done()
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
-        planned = plan(intent, self._snapshots.now(key, dossier.history))  # 3 who gets what
-        dossier.plan, dossier.held = planned, held(dossier, intent, planned)
+        planned = plan(intent, self._surroundings.snapshot(dossier, intent))  # 3 who gets what
+        planned = as_submitted(dossier.submitted, planned)
+        dossier.plan, dossier.held = planned, self._held(dossier, intent, planned)
         if not dossier.held:
-            dossier.history = {name: share.common for name, share in planned.shares.items()}
+            for neighbour in self._surroundings.carried_out(dossier, intent, planned):
+                self._wake(neighbour)
             try:
                 await self._own(dossier, planned)  # 4 nothing is written to a member before this
             except (Conflict, NotFound) as error:  # somebody wrote meanwhile: the watch brings it
                 return Retry(error)
             self._submit(dossier, intent, planned)  # 5 each cluster's own queue takes its part
         self._touch(key)  # 6 status, written once
-        return Done()
+        again = self._surroundings.check_again(dossier, planned)
+        return Wait(again) if again is not None else Done()
 
     def _forget(self, key: Key) -> Decision:
         dossier = self._dossiers.close(key)
+        self._surroundings.forget(key)
         if dossier is not None:
             for cluster in self._fleet.names():
                 self._deliverer.forget(cluster, dossier.uid)
@@ -135,13 +147,23 @@ class ApplicationController:
         )
 
     def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
+        ids: dict[int, frozenset[ObjectId]] = {}  # clusters with the same objects share the set of their names
         for cluster, delivery in planned.deliveries.items():
             dossier.leaving.pop(cluster, None)
             dossier.gone.discard(cluster)
-            if dossier.submitted.get(cluster) != delivery:
+            if dossier.submitted.get(cluster) is not delivery:
                 dossier.submitted[cluster] = delivery
-                self._collector.expect(cluster, dossier.key, dossier.uid, delivery.ids, delivery.health)
+                names = ids.setdefault(id(delivery.objects), frozenset(m.id for m in delivery.objects))
+                if delivery.protected:
+                    names -= delivery.protected
+                self._collector.expect(cluster, dossier.key, dossier.uid, names, delivery.health)
                 self._deliverer.submit(delivery)
+        if intent.suspend:  # nothing is written to any member: who leaves, does so when it goes on
+            for cluster in tuple(dossier.leaving):
+                del dossier.leaving[cluster]
+                dossier.outcomes.pop(cluster, None)
+                self._deliverer.forget(cluster, dossier.uid)
+            return
         known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
             if cluster in known:
@@ -151,9 +173,22 @@ class ApplicationController:
 
     def _leavers(self, dossier: Dossier, planned: Plan) -> Iterable[str]:
         """Where it was, or still is by the members' own labels, and is planned no longer."""
-        holding = (c for c in self._fleet.names() if dossier.uid in self._fleet.holdings(c))
         stays = planned.deliveries.keys() | planned.refusals.keys()
-        return sorted(((dossier.placed - dossier.gone) | set(holding) | dossier.leaving.keys()) - stays)
+        was = (dossier.placed - dossier.gone) | self._holding(dossier.uid) | dossier.leaving.keys()
+        return sorted(was - stays)
+
+    def _held(self, dossier: Dossier, intent: Intent, planned: Plan) -> str:
+        """Why `planned` must not be carried out; "" when it may.
+
+        What the members hold counts: a hub that was killed may not have written down yet where the application is.
+        """
+        if planned.deliveries or planned.refusals or intent.allow_empty:
+            return ""
+        return EMPTIES if dossier.placed or self._holding(dossier.uid) else ""
+
+    def _holding(self, uid: str) -> frozenset[str]:
+        """The clusters on which something is labelled as this application's."""
+        return frozenset(name for name in self._fleet.names() if uid in self._fleet.holdings(name))
 
     def _withdraw(self, dossier: Dossier, removal: Removal) -> None:
         """Remove the application from a cluster; the deliverer remembers it while the cluster is away."""
@@ -164,7 +199,10 @@ class ApplicationController:
             self._deliverer.remove(removal)
 
 
-def held(dossier: Dossier, intent: Intent, planned: Plan) -> str:
-    """Why `planned` must not be carried out; "" when it may."""
-    would_empty = not planned.deliveries and not planned.refusals
-    return EMPTIES if would_empty and dossier.placed and not intent.allow_empty else ""
+def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:
+    """`planned`, with the very deliveries that were submitted before where they say the same: nothing is kept twice."""
+    deliveries = {
+        name: before if (before := submitted.get(name)) == delivery else delivery
+        for name, delivery in planned.deliveries.items()
+    }
+    return msgspec.structs.replace(planned, deliveries=deliveries)

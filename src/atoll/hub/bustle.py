@@ -21,9 +21,9 @@ class Bustle(Generic[K]):
     event loop.
     """
 
-    def __init__(self, tell: Callable[[K], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tell: Callable[[K], None], clock: Callable[[], float] | None = None) -> None:
         self._tell = tell
-        self._clock = clock
+        self._clock = clock or time.monotonic
         self._held: dict[K, float] = {}
         self._window = 0
         self._writes = self._before = 0

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from atoll.api.capacity import Capacity
 from atoll.api.cluster import Cluster, ClusterStatus
 from atoll.api.names import SYSTEM_NAMESPACE
-from atoll.api.objects import ObjectId
+from atoll.api.objects import GroupKind, ObjectId
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet import credentials
+from atoll.fleet.capacity import Capacity
 from atoll.fleet.connect import read_secret, secret_name
 from atoll.fleet.credentials import Credential
 from atoll.fleet.fleet import Fleet
@@ -23,8 +23,10 @@ from atoll.hub.cluster_status import build_cluster_status
 from atoll.hub.departure import Departure
 from atoll.hub.profiles import Profiles
 from atoll.hub.pulled.agents import Agents
-from atoll.hub.snapshots import Snapshots, cluster_facts
+from atoll.hub.snapshots import News, Snapshots, cluster_facts
+from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
+from atoll.kube.config import Config
 from atoll.kube.errors import ConfigError, Conflict, Invalid, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
@@ -42,7 +44,9 @@ SECRET_GRACE = 5.0
 
 
 class ClusterController:
-    """Reconciles Clusters. `replan()` is called when planning could decide otherwise for what it found."""
+    """Reconciles Clusters. `replan(cluster, news)` is called with what is new of a cluster, for planning, `gone(name)`
+    when a Cluster is no more.
+    """
 
     def __init__(
         self,
@@ -53,11 +57,14 @@ class ClusterController:
         fleet: Fleet,
         snapshots: Snapshots,
         deliverer: Deliverer,
+        tombstones: Tombstones,
         departure: Departure,
         profiles: Profiles,
         tunnels: Tunnels,
         hub_id: str,
-        replan: Callable[[], None],
+        capacities: dict[str, Capacity],
+        replan: Callable[[str, News], None],
+        gone: Callable[[str], None],
         agents: Agents,
         settle_debts: Callable[[str, str], None],
     ) -> None:
@@ -69,12 +76,17 @@ class ClusterController:
         self._deliverer = deliverer
         self._agents = agents
         self._settle_debts = settle_debts
+        self._tombstones = tombstones
         self._departure = departure
         self._profiles = profiles
         self._tunnels = tunnels
         self._hub_id = hub_id
         self._replan = replan
-        self.capacities: dict[str, Capacity] = {}
+        self._forget = gone
+        self._capacities = capacities
+        self.kinds: dict[str, frozenset[GroupKind]] = {}
+        self._opened: dict[str, tuple[str, tuple[Config, str, Credential]]] = {}
+        """By cluster: its Secret's version, and what that one says."""
         self._load_written: dict[str, float] = {}
         self._bereft: dict[str, float] = {}
 
@@ -100,13 +112,18 @@ class ClusterController:
         if grace := self._grace(cluster):
             return Wait(grace)
         credential = self._reach(cluster)  # 1 how it is reached
-        if (reach := self._fleet.reach(cluster.metadata.name)).reachable:
-            self._settle_debts(cluster.metadata.name, reach.uid)  # 2 what it still owes from before
-        facts = cluster_facts(cluster, self._fleet.reach(cluster.metadata.name), self._capacity(cluster))
-        if self._snapshots.set(facts):  # 3 what planning may know
-            self._replan()
+        await self._clear_debts(cluster.metadata.name)  # 2 what it still owes from before
+        status = self._status(cluster, credential)
+        facts = cluster_facts(
+            cluster,
+            self._fleet.reach(cluster.metadata.name),
+            self._capacity(cluster),
+            status,
+            self.kinds.get(cluster.metadata.name),
+        )
+        self._replan(facts.name, self._snapshots.set(facts))  # 3 what planning may know
         wait = await self._renew(cluster, credential)  # 4 credentials at half their life
-        wait = min(wait, await self._tell(live, cluster, credential))  # 5 status, on transitions
+        wait = min(wait, await self._tell(live, cluster, status))  # 5 status, on transitions
         await self._profiles.publish(facts, self._fleet.reach(facts.name))  # 6 SIG Multicluster's form of it
         return Wait(wait) if wait < float("inf") else Done()
 
@@ -124,8 +141,7 @@ class ClusterController:
             secret = self._secret(cluster)
             if secret is None:
                 raise ConfigError(f"Secret {SYSTEM_NAMESPACE}/{secret_name(cluster)} does not exist")
-            config, fingerprint = read_secret(secret)
-            credential = credentials.read(secret, config)
+            config, fingerprint, credential = self._open(name, secret)
             namespaces = credential.namespaces
         except ConfigError as error:
             self._fleet.refuse(name, CREDENTIALS_UNUSABLE, str(error))
@@ -147,6 +163,19 @@ class ClusterController:
             told = away(name)
             self._fleet.refuse(name, told.reason, told.message)
 
+    def _open(self, name: str, secret: Object) -> tuple[Config, str, Credential]:
+        """What cluster `name`'s Secret says, read once for each version: a kubeconfig takes milliseconds.
+
+        Raises ConfigError.
+        """
+        version = f"{secret.uid} {secret.resource_version}"
+        before, known = self._opened.get(name, ("", None))
+        if known is None or before != version:
+            config, fingerprint = read_secret(secret)
+            known = config, fingerprint, credentials.read(secret, config)
+            self._opened[name] = version, known
+        return known
+
     def _secret(self, cluster: Cluster) -> Object | None:
         return self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, secret_name(cluster)))
 
@@ -161,8 +190,13 @@ class ClusterController:
             return 0.0
         return max(0.0, self._bereft.setdefault(name, now) + SECRET_GRACE - now)
 
+    async def _clear_debts(self, name: str) -> None:
+        await self._tombstones.clear(name)
+        if (reach := self._fleet.reach(name)).reachable:
+            self._settle_debts(name, reach.uid)
+
     def _capacity(self, cluster: Cluster) -> Capacity | None:
-        return self.capacities.get(cluster.metadata.name)
+        return self._capacities.get(cluster.metadata.name)
 
     async def _renew(self, cluster: Cluster, credential: Credential | None) -> float:
         """Rotate a managed credential that is past half its life. Returns seconds until it is to be looked at again."""
@@ -186,18 +220,21 @@ class ClusterController:
         log.info("credential renewed", cluster=name)
         return max((renewed.rotate_at or now) - now, ROTATION_RETRY)
 
-    async def _tell(self, live: Object, cluster: Cluster, credential: Credential | None) -> float:
-        """Write the status if it changed. Returns seconds until a change of mere load may be written."""
+    def _status(self, cluster: Cluster, credential: Credential | None) -> ClusterStatus:
         name = cluster.metadata.name
-        status = build_cluster_status(
+        return build_cluster_status(
             cluster,
             self._fleet.reach(name),
-            self.capacities.get(name),
+            self._capacities.get(name),
             credential,
-            self._agents.get(name),
             sum(self._deliverer.unclaimed(name).values()),
             time.time(),
+            self._agents.get(name),
         )
+
+    async def _tell(self, live: Object, cluster: Cluster, status: ClusterStatus) -> float:
+        """Write the status if it changed. Returns seconds until a change of mere load may be written."""
+        name = cluster.metadata.name
         if status == cluster.status:
             return float("inf")
         if without_load(status) == without_load(cluster.status):
@@ -226,13 +263,16 @@ class ClusterController:
 
     def _planned_no_longer(self, name: str) -> None:
         if self._snapshots.drop(name):
-            self._replan()
+            self._replan(name, "other")
 
     async def _gone(self, name: str) -> Decision:
         self._planned_no_longer(name)
         self._fleet.leave(name)
         self._tunnels.forget(name, Lost("Left", f"Cluster {name} has left this hub"))
-        self.capacities.pop(name, None)
+        self._forget(name)
+        self._capacities.pop(name, None)
+        self.kinds.pop(name, None)
+        self._opened.pop(name, None)
         metrics.cluster_left(name)
         return Done()
 

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from atoll.api.capacity import Capacity
-from atoll.api.cluster import Cluster, ClusterStatus
+from atoll.api.cluster import Cluster, ClusterStatus, TaintTime
 from atoll.api.common import Condition
+from atoll.fleet.capacity import Capacity
 from atoll.fleet.credentials import Credential
 from atoll.fleet.link import Reach
 from atoll.hub.pulled.connection import PulledConnection
+from atoll.plan.taints import in_words
 
 
 class _StatusUid(msgspec.Struct, frozen=True):
@@ -27,14 +28,14 @@ def build_cluster_status(
     reach: Reach,
     capacity: Capacity | None,
     credential: Credential | None,
-    agent: PulledConnection | None,
     unclaimed: int,
     now: float,
+    agent: PulledConnection | None = None,
 ) -> ClusterStatus:
     """The status now. Times of conditions that say the same as before are kept, so equal facts give equal statuses."""
     before = cluster.status
     generation = cluster.metadata.generation
-    news = [_reachable(reach), _ready(reach, capacity), *_credential(credential, now), *_agent(agent)]
+    news = [*_contact(reach, capacity, before), *_credential(credential, now), *_agent(agent)]
     if unclaimed:
         news.append(
             (
@@ -45,6 +46,8 @@ def build_cluster_status(
             )
         )
     conditions = tuple(_condition(n, before.conditions, generation, now) for n in news)
+    if untried(reach, before):  # what was known stands, with its dates: a hub that starts makes nothing younger
+        conditions = (*(c for c in before.conditions if c.type in CONTACT), *conditions)
     spec = cluster.spec
     known = msgspec.structs.replace(
         before,
@@ -52,6 +55,7 @@ def build_cluster_status(
         uid=before.uid or reach.uid,
         version=reach.version or before.version,
         observed_generation=generation,
+        taints=_taints(cluster, now),
         mode=spec.connection.mode,
         region=spec.region or before.region,
         zone=spec.zone or before.zone,
@@ -71,6 +75,29 @@ def build_cluster_status(
 
 
 News = tuple[str, str, str, str]
+
+
+CONTACT = ("Reachable", "Ready")
+
+
+def untried(reach: Reach, before: ClusterStatus) -> bool:
+    """The hub has just started: it hasn't tried the cluster yet, and another process wrote how it was."""
+    return reach.reachable is None and {c.type for c in before.conditions} >= set(CONTACT)
+
+
+def _contact(reach: Reach, capacity: Capacity | None, before: ClusterStatus) -> list[News]:
+    return [] if untried(reach, before) else [_reachable(reach), _ready(reach, capacity)]
+
+
+def _taints(cluster: Cluster, now: float) -> tuple[TaintTime, ...]:
+    """A taint that was there before keeps its date."""
+    dates = {taint.taint: taint.since for taint in cluster.status.taints}
+    names = [in_words(taint) for taint in cluster.spec.taints if taint.effect == "NoExecute"]
+    return tuple(TaintTime(name, dates.get(name) or _time(now)) for name in dict.fromkeys(names))
+
+
+def _time(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _reachable(reach: Reach) -> News:
@@ -125,9 +152,5 @@ def _agent(agent: PulledConnection | None) -> list[News]:
 def _condition(news: News, before: tuple[Condition, ...], generation: int, now: float) -> Condition:
     kind, status, reason, message = news
     old = next((c for c in before if c.type == kind), None)
-    since = (
-        old.last_transition_time
-        if old is not None and old.status == status
-        else datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    )
+    since = old.last_transition_time if old is not None and old.status == status else _time(now)
     return Condition(kind, status, reason, message[:1024], since, generation)  # type: ignore[arg-type]  # one of three words

@@ -1,5 +1,7 @@
 """How a cluster departs: its applications are withdrawn, what the hub placed for itself goes, then the Cluster does."""
 
+import time
+
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Removal
 from atoll.deliver.deliverer import Deliverer
@@ -48,8 +50,8 @@ class Departure:
         self._recorder = recorder
         self._collector = collector
         self._asked: dict[str, set[str]] = {}
-        self._withdrawn: dict[str, set[str]] = {}
-        """By cluster: applications with nothing left on it, though they may still be placed there and nowhere else."""
+        self._gone: dict[tuple[str, str], float] = {}
+        """By cluster and application UID: when nothing was left, on the monotonic clock."""
 
     async def step(self, live: Object) -> Decision:
         """One step; Wait while the member still holds something, or can't be reached and isn't forced."""
@@ -93,28 +95,38 @@ class Departure:
 
     def _withdraw(self, cluster: str, *, orphan: bool) -> bool:
         """Withdraw every application from the member; whether any is still there."""
+        now, watch_is_behind = time.monotonic(), False
         there = frozenset(self._fleet.holdings(cluster))
-        asked, withdrawn = self._asked.setdefault(cluster, set()), self._withdrawn.setdefault(cluster, set())
+        asked = self._asked.setdefault(cluster, set())
+        asked.intersection_update([dossier.uid for dossier in self._dossiers])
+        uid = self._fleet.reach(cluster).uid
+        debts = self._tombstones.removals(cluster, uid)  # of those that ended while it was away, since then too
+        for removal in debts:
+            self._deliverer.remove(removal)
         for dossier in self._dossiers:
-            placed = cluster in dossier.placed and dossier.uid not in withdrawn
+            placed = cluster in dossier.placed and cluster not in dossier.gone  # a status may tell of the past
             if dossier.uid in asked or not (dossier.uid in there or placed):
+                continue
+            if now - self._gone.get((cluster, dossier.uid), -LOOK_AGAIN) < LOOK_AGAIN:
+                watch_is_behind = True
                 continue
             asked.add(dossier.uid)
             dossier.drop(cluster)
             self._collector.forget(cluster, dossier.uid)
             self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
-        return bool(asked)
+        return bool(asked or debts) or watch_is_behind
 
     def gone(self, cluster: str, uid: str) -> None:
         """Nothing of application `uid` is left on `cluster`."""
-        if uid in self._asked.get(cluster, ()):
-            self._asked[cluster].discard(uid)
-            self._withdrawn[cluster].add(uid)
+        asked = self._asked.get(cluster)
+        if asked is not None and uid in asked:
+            asked.discard(uid)
+            self._gone[cluster, uid] = time.monotonic()
 
     async def _release(self, live: Object) -> Decision:
         self._fleet.leave(live.name)
         self._asked.pop(live.name, None)
-        self._withdrawn.pop(live.name, None)
+        self._gone = {key: when for key, when in self._gone.items() if key[0] != live.name}
         await self._profiles.drop(live.name)
         await self._tombstones.drop(live.name)
         await clean_hub(self._client, live.name)

@@ -8,6 +8,7 @@ from atoll.api.delivery import Delivery, Outcome, Removal
 from atoll.api.names import FINALIZER
 from atoll.api.objects import Key, ObjectId
 from atoll.api.observation import Observation
+from atoll.api.status import PlacedCluster
 from atoll.api.validate import Issue
 from atoll.kube.objects import Object
 from atoll.plan.model import Plan
@@ -25,9 +26,15 @@ class Dossier:
     plan: Plan | None = None
     held: str = ""
     """Why the plan is not carried out, when it would remove everything unasked."""
-    history: dict[str, int | None] = field(default_factory=dict)
-    """By cluster: its replicas in the placement that was carried out last."""
+    standing_on: dict[str, PlacedCluster] = field(default_factory=dict)
+    """By cluster: its part in the placement that was carried out last, without reasons."""
+    avoided: dict[str, str] = field(default_factory=dict)
+    """Clusters that it isn't to go back to before it changes, and why."""
+    degraded: dict[str, float] = field(default_factory=dict)
+    """By cluster: since when it is Degraded there, epoch seconds."""
     sequence: int = 0
+    carried: int = 0
+    """The sequence that was carried out last: while it is the same, nobody ordered what moves."""
     digest: str = ""
     submitted: dict[str, Delivery] = field(default_factory=dict)
     """By cluster: what was handed to delivery last."""
@@ -42,7 +49,7 @@ class Dossier:
 
     def saw(self, live: Object) -> None:
         """Take `live` if it is newer than what is known (an own write's answer may be ahead of the watch)."""
-        if int(live.resource_version) >= int(self.live.resource_version):
+        if int(live.resource_version) > int(self.live.resource_version):
             self.live = live
 
     def drop(self, cluster: str) -> None:

@@ -58,7 +58,7 @@ class Ending:
             dossier.app = lenient(dossier.live)
         orphan = dossier.app is not None and dossier.app.spec.deletion == "orphan"
         clusters = set(self._clusters())
-        for cluster in clusters:
+        for cluster in sorted(clusters):
             if cluster not in dossier.gone:
                 await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan))
         if not dossier.gone >= clusters:

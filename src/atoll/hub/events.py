@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 QUIET = 300.0
 """Seconds in which the same Event is not written again."""
 MOST_WAITING = 1000
-TOLD = {"Accepted": "False", "Placed": "False", "Ready": "True", "Stalled": "True"}
+TOLD = {"Accepted": "False", "Placed": "False", "Ready": "True", "Stalled": "True", "FailoverHeld": "True"}
 """Conditions that are news when they become this."""
 
 

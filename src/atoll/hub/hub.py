@@ -7,18 +7,18 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from atoll.api.capacity import Capacity
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Outcome
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
-from atoll.api.objects import Json, Key, ObjectId
+from atoll.api.objects import GroupKind, Json, Key, ObjectId
 from atoll.api.observation import Observation
 from atoll.api.validate import Issue, validate
 from atoll.deliver.deliverer import Deliverer
-from atoll.fleet.capacity import CapacityCount
+from atoll.fleet.capacity import Capacity, CapacityCount
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
+from atoll.fleet.served import ServedKinds
 from atoll.fleet.tokens import bearer_name
 from atoll.hub.agents.asked import Asked
 from atoll.hub.agents.endpoint import Ends
@@ -27,6 +27,7 @@ from atoll.hub.agents.tunnels import Tunnels
 from atoll.hub.application import ApplicationController
 from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
+from atoll.hub.defaults import Defaults
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
@@ -39,12 +40,14 @@ from atoll.hub.pulled.terms import Terms
 from atoll.hub.reporting import Reporter
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
-from atoll.hub.snapshots import Snapshots, cluster_facts
+from atoll.hub.snapshots import News, Snapshots, cluster_facts
+from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
+from atoll.kube.config import Config
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
-from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
+from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
 from atoll.link.certificates import Authority
 from atoll.link.listening import Listener
 from atoll.link.sessions import LinkSession
@@ -65,24 +68,36 @@ class Hub:
     """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet.
 
     `leads()` is asked before each write to a member: a process that was stopped and goes on finds out there first.
+    `connect(config)` makes the client of a member.
     """
 
-    def __init__(self, client: Client, identity: HubIdentity, leads: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        client: Client,
+        identity: HubIdentity,
+        leads: Callable[[], bool] = lambda: True,
+        connect: Callable[[Config], Client] = Client,
+    ) -> None:
         self._client = client
         self._identity = identity
+        self._connect = connect
         self.unready = "starting"
         self._applications: Informer[Object] = Informer(client, APPLICATIONS, meter=metrics)
         self._clusters: Informer[Object] = Informer(client, CLUSTERS, meter=metrics)
         self._namespaces: Informer[Object] = Informer(client, NAMESPACES, meter=metrics)
+        self._found_defaults: Informer[Object] = Informer(client, APPLICATIONDEFAULTS, meter=metrics)
         self._secrets: Informer[Object] = Informer(client, SECRETS, namespace=SYSTEM_NAMESPACE, meter=metrics)
         self._application_queue: FairQueue[Key] = FairQueue(
             "application", group=lambda key: key.namespace, meter=metrics
         )
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
+        self._defaults = Defaults(self._found_defaults, self._applications, self._application_queue.add)
         self._uids: set[str] = set()
         self._moment = 0
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
+        self._capacities: dict[str, Capacity] = {}
+        self._surroundings = Surroundings(self._dossiers, self._snapshots, self._capacities)
         self._scopes = Scopes()
         self._tombstones = Tombstones(client)
         self._recorder = Recorder(client)
@@ -113,10 +128,11 @@ class Hub:
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
         counting = CapacityCount(self._counted)
-        awares = (self._deliverer, self._collector, counting, Inventory(self._found))
+        serving = ServedKinds(self._serves)
+        awares = (self._deliverer, self._collector, counting, serving, Inventory(self._found))
         async with (
             asyncio.TaskGroup() as scope,
-            Fleet(self._identity, awares, self._cluster_queue.add, self._owner) as fleet,
+            Fleet(self._identity, awares, self._cluster_queue.add, self._owner, self._connect) as fleet,
         ):
             self._wire(scope, fleet)
             for informer in self._informers:
@@ -135,7 +151,7 @@ class Hub:
 
     @property
     def _informers(self) -> tuple[Informer[Object], ...]:
-        return self._applications, self._clusters, self._namespaces, self._secrets
+        return self._applications, self._clusters, self._namespaces, self._secrets, self._found_defaults
 
     def _wire(self, scope: asyncio.TaskGroup, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -148,6 +164,7 @@ class Hub:
             self._namespace,
             self._snapshots.names,
             lambda: (m.client for n in fleet.names() if (m := fleet.member(n)) is not None),
+            self._defaults.applied,
         )
         ending = Ending(
             client=self._client,
@@ -170,7 +187,9 @@ class Hub:
             deliverer=self._deliverer,
             collector=self._collector,
             ending=ending,
+            surroundings=self._surroundings,
             touch=self._reporter.touch,
+            wake=self._application_queue.add,
         )
         self._departure = Departure(
             client=self._client,
@@ -189,11 +208,14 @@ class Hub:
             fleet=fleet,
             snapshots=self._snapshots,
             deliverer=self._deliverer,
+            tombstones=self._tombstones,
             departure=self._departure,
             profiles=profiles,
             tunnels=self._tunnels,
             hub_id=self._identity.id,
+            capacities=self._capacities,
             replan=self._replan,
+            gone=self._cluster_gone,
             agents=self.pulled,
             settle_debts=self._settle_debts,
         )
@@ -204,6 +226,7 @@ class Hub:
         self._clusters.subscribe(self._cluster_changed)
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
+        self._found_defaults.subscribe(self._defaults.changed)
         controllers: tuple[Controller[Key] | Controller[str], ...] = (
             Controller("cluster", self._cluster_queue, self._cluster_controller.reconcile, workers=8, meter=metrics),
             Controller(
@@ -241,7 +264,8 @@ class Hub:
 
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
-        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach)
+        body = self._defaults.applied(body, str((body.get("metadata") or {}).get("namespace") or ""))
+        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
 
     def _now(self) -> int:
         """How far the hub's API server has come, as far as is known here."""
@@ -285,7 +309,7 @@ class Hub:
     # What wakes whom.
 
     def _application_changed(self, change: Change[Object]) -> None:
-        """The status is ours: a change of nothing else wakes nobody."""
+        """The status is ours: a change of nothing else wakes nobody, nor does the echo of what we wrote ourselves."""
         key, old, new = Key(change.id.namespace, change.id.name), change.old, change.new
         if new is None or (old is not None and old.uid != new.uid):
             self._uids.discard(old.uid if old is not None else "")
@@ -293,6 +317,9 @@ class Hub:
             self._uids.add(new.uid)
         if old is not None and new is not None:
             if (dossier := self._dossiers.get(key, new.uid)) is not None:
+                if dossier.live.resource_version == new.resource_version:
+                    dossier.live = new  # the informer's own: it is not held twice
+                    return
                 dossier.saw(new)
             if (old.uid, old.generation, old.deleting, old.finalizers) == (
                 new.uid,
@@ -327,15 +354,26 @@ class Hub:
     def _fleet_gone(self, outcome: Outcome) -> None:
         self._departure.gone(outcome.cluster, outcome.uid)
         self._deliverer.forget(outcome.cluster, outcome.uid)
-        if outcome.uid in self._tombstones.uids(outcome.cluster):
-            asyncio.get_running_loop().create_task(self._tombstones.lift(outcome.cluster, outcome.uid))
-        self._cluster_queue.add(outcome.cluster)
+        cluster = self._clusters.get(cluster_id(outcome.cluster))
+        leaving = cluster is not None and cluster.deleting
+        waited_for = self._tombstones.paid(outcome.cluster, outcome.uid) or leaving
+        self._cluster_queue.add_after(outcome.cluster, 0.0 if waited_for else RECOUNT)
+
+    def _cluster_gone(self, name: str) -> None:
+        """What was wanted, done and seen there is of the past: the cluster may come back as another."""
+        for dossier in self._dossiers:
+            dossier.drop(name)
+            dossier.outcomes.pop(name, None)
+        self._collector.forget_cluster(name)
+        self._deliverer.forget_cluster(name)
 
     def _observed(self, observation: Observation) -> None:
         dossier = self._dossiers.get(observation.key, observation.uid)
         if dossier is not None and observation.cluster not in dossier.leaving:
             dossier.observations[observation.cluster] = observation
             self._reporter.touch(observation.key)
+            if self._surroundings.observed(dossier, observation.cluster):
+                self._application_queue.add(observation.key)
 
     def _found(self, cluster: str, uid: str) -> None:
         """An application that is there unplanned has to leave; what belongs to none is counted."""
@@ -347,12 +385,28 @@ class Hub:
             self._application_queue.add(dossier.key)
 
     def _counted(self, cluster: str, capacity: Capacity) -> None:
-        self._cluster_controller.capacities[cluster] = capacity
+        for key in self._surroundings.counted(cluster, capacity):
+            self._application_queue.add(key)
         self._cluster_queue.add(cluster)
 
-    def _replan(self) -> None:
-        for application in self._applications.values():
-            self._application_queue.add(Key(application.namespace, application.name))
+    def _serves(self, cluster: str, kinds: frozenset[GroupKind]) -> None:
+        self._cluster_controller.kinds[cluster] = kinds
+        self._cluster_queue.add(cluster)
+
+    def _replan(self, cluster: str, news: News) -> None:
+        """A cluster changed: wake those that may be planned otherwise for it, and nobody else."""
+        match news:
+            case "none":
+                return
+            case "load":
+                for key in self._surroundings.short:
+                    self._application_queue.add_after(key, RECOUNT)
+            case "worse":
+                for key in self._surroundings.concerned(cluster):
+                    self._application_queue.add(key)
+            case "other":
+                for application in self._applications.values():
+                    self._application_queue.add(Key(application.namespace, application.name))
 
     def _selected_changed(self, namespace: str) -> None:
         for dossier in self._dossiers:

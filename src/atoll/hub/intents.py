@@ -21,7 +21,10 @@ MAY_NOT_SEE = "binding ClusterRole atoll-select in this namespace gives the hub 
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What an Application says. Without `intent`, `issues` hold an error; `app` is None when it isn't even one."""
+    """What an Application says. Without `intent`, `issues` hold an error; `app` is None when it isn't even one.
+
+    With `intent`, its manifests are there only.
+    """
 
     app: Application | None
     issues: tuple[Issue, ...]
@@ -39,6 +42,7 @@ class Intents:
         namespace: Callable[[str], Object | None],
         clusters: Callable[[], frozenset[str]],
         members: Callable[[], Iterable[Client]],
+        with_defaults: Callable[[Json, str], Json] = lambda body, _: body,
     ) -> None:
         self._hub = hub
         self._scopes = scopes
@@ -46,13 +50,14 @@ class Intents:
         self._namespace = namespace
         self._clusters = clusters
         self._members = members
+        self._with_defaults = with_defaults
 
     async def read(self, live: Object) -> Reading:
         """Translate `live`. Raises KubeError when what it selects can't be read now."""
-        body = live.body()
+        body = self._with_defaults(live.body(), live.namespace)
         await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
         reach = self._reaches(live.namespace)
-        issues = validate(body, known_clusters=self._clusters(), scopes=self._scopes, reach=reach)
+        issues = self._validate(body, reach=reach)
         if any(i.severity == "error" for i in issues):
             return Reading(lenient(live), issues)
         app = msgspec.convert(body, Application)
@@ -63,12 +68,24 @@ class Intents:
         except Forbidden as error:
             return Reading(app, (*issues, Issue("spec.select", f"{error}; {MAY_NOT_SEE}", "error")))
         if chosen:
-            issues = validate(body, known_clusters=self._clusters(), scopes=self._scopes, reach=reach, selected=chosen)
+            issues = self._validate(body, reach=reach, selected=chosen)
         issues = (*issues, *self._missing(app, chosen))
         if any(i.severity == "error" for i in issues):
             return Reading(app, issues)
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
-        return Reading(app, issues, intent)
+        return Reading(without_manifests(app), issues, intent)
+
+    def _validate(
+        self, body: Json, *, reach: bool, selected: Mapping[int, tuple[Json, ...]] | None = None
+    ) -> tuple[Issue, ...]:
+        return validate(
+            body,
+            known_clusters=self._clusters(),
+            scopes=self._scopes,
+            reach=reach,
+            selected=selected,
+            defaults=True,
+        )
 
     def _reaches(self, namespace: str) -> bool:
         found = self._namespace(namespace)
@@ -104,6 +121,10 @@ def kinds_of(body: Json) -> frozenset[GroupKind]:
     return frozenset(identify(m).group_kind for m in manifests) | frozenset(
         GroupKind(split_api_version(str(s.get("apiVersion", "")))[0], str(s.get("kind", ""))) for s in selects
     )
+
+
+def without_manifests(app: Application) -> Application:
+    return msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, manifests=()))
 
 
 def lenient(live: Object) -> Application | None:

@@ -16,6 +16,7 @@ from atoll.hub.events import Recorder
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, Invalid, NotFound
 from atoll.kube.resources import APPLICATIONS
+from atoll.observe.bounds import room
 from atoll.observe.collector import Collector
 from atoll.observe.status import build_status, settled
 from atoll.runtime import failpoints
@@ -27,6 +28,8 @@ AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
 INTERIM = (0.3, 1.0, 5.0, 15.0)
 """Seconds after the first news at which an unsettled status is written; then every 15."""
+BUSY = 2
+"""The step of INTERIM that is the first where nothing is wrong and many objects are being delivered."""
 
 
 class Reporter:
@@ -89,6 +92,7 @@ class Reporter:
             leaving=dossier.leaving,
             previous=before,
             now=time.time(),
+            most=room(dossier.live.raw),
         )
         if status == before:
             if settled(status):
@@ -109,9 +113,9 @@ class Reporter:
     def _too_early(self, key: Key, *, ending: bool) -> float:
         """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""
         now = time.monotonic()
-        first = (2 if self._bustle.on else 1) if ending else 0
-        since, told = self._unsettled.setdefault(key, (now, first))
-        due = INTERIM[told] if told < len(INTERIM) else INTERIM[-1] * (told - len(INTERIM) + 2)
+        since, told = self._unsettled.setdefault(key, (now, 1 if ending else 0))
+        step = max(told, BUSY) if self._bustle.on and not self._urgent(key) else told
+        due = INTERIM[step] if step < len(INTERIM) else INTERIM[-1] * (step - len(INTERIM) + 2)
         if now - since >= due:
             self._unsettled[key] = since, told + 1
             return 0.0

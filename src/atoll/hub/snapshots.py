@@ -1,14 +1,23 @@
 """The fleet as planning sees it: cluster objects and what is known of them, frozen."""
 
 import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
 
 import msgspec
 
-from atoll.api.capacity import Capacity
-from atoll.api.cluster import Cluster, Resources
-from atoll.api.objects import Key
+from atoll.api.cluster import Cluster, ClusterStatus, Resources
+from atoll.api.objects import GroupKind, Key
+from atoll.api.rooms import Room, Rooms
+from atoll.api.status import ApplicationStatus, ClusterRow, PlacedCluster
+from atoll.fleet.capacity import Capacity
 from atoll.fleet.link import Reach
-from atoll.plan.model import ClusterFacts, Snapshot
+from atoll.kube.podrequests import CPU
+from atoll.plan.model import ClusterFacts, Neighbour, Snapshot, Standing
+
+News = Literal["none", "load", "worse", "other"]
+"""What is new of a cluster: nothing, how full it is, that it is out of reach or closed for newcomers, or more."""
 
 
 class Snapshots:
@@ -19,26 +28,62 @@ class Snapshots:
         """UID of the hub's own cluster: a member that is the same holds the templates themselves."""
         self._facts: dict[str, ClusterFacts] = {}
 
-    def set(self, facts: ClusterFacts) -> bool:
-        """Remember `facts`; True when planning could decide otherwise for them (more than load changed)."""
+    def set(self, facts: ClusterFacts) -> News:
+        """Remember `facts`, and say who may have to be planned again."""
         before = self._facts.get(facts.name)
         self._facts[facts.name] = facts
-        return before is None or _without_load(before) != _without_load(facts)
+        if before is None:
+            return "other"
+        if before == facts:
+            return "none"
+        if _without_load(before) == _without_load(facts):
+            return "load"
+        return "worse" if _at_its_worst(before) == _at_its_worst(facts) and _is_worse(before, facts) else "other"
 
     def drop(self, name: str) -> bool:
         return self._facts.pop(name, None) is not None
 
-    def now(self, key: Key, previous: dict[str, int | None]) -> Snapshot:
+    def now(
+        self,
+        key: Key,
+        previous: dict[str, int | None],
+        *,
+        standing: dict[str, Standing] | None = None,
+        avoided: dict[str, str] | None = None,
+        reserved: Mapping[str, Resources] | None = None,
+        neighbours: Mapping[str, Neighbour] | None = None,
+        steady: bool = False,
+    ) -> Snapshot:
         """The fleet now, for planning the application `key` that was placed as `previous` says."""
-        return Snapshot(self._facts.copy(), time.time(), {key: previous}, self.hub)
+        return Snapshot(
+            clusters=self._facts.copy(),
+            now=time.time(),
+            previous={key: previous},
+            hub=self.hub,
+            standing={key: standing or {}},
+            avoided={key: avoided or {}},
+            reserved=dict(reserved or {}),
+            neighbours=dict(neighbours or {}),
+            steady=steady,
+        )
 
     def names(self) -> frozenset[str]:
         return frozenset(self._facts)
 
 
-def cluster_facts(cluster: Cluster, reach: Reach, capacity: Capacity | None) -> ClusterFacts:
-    """What planning may know of `cluster`; what the nodes say fills in for what the administrator left out."""
-    status, spec = cluster.status, cluster.spec
+def cluster_facts(
+    cluster: Cluster,
+    reach: Reach,
+    capacity: Capacity | None,
+    status: ClusterStatus | None = None,
+    kinds: frozenset[GroupKind] | None = None,
+) -> ClusterFacts:
+    """What planning may know of `cluster`; what the nodes say fills in for what the administrator left out.
+
+    `status` is what is to be written of it now; not given, what was written last. It dates what has lasted for a while.
+    """
+    spec = cluster.spec
+    status = status or cluster.status
     return ClusterFacts(
         name=cluster.metadata.name,
         uid=reach.uid or status.uid,
@@ -48,12 +93,85 @@ def cluster_facts(cluster: Cluster, reach: Reach, capacity: Capacity | None) -> 
         zone=spec.zone or (capacity.zones[0] if capacity and len(capacity.zones) == 1 else status.zone),
         version=reach.version or status.version,
         taints=spec.taints,
-        cordoned=spec.cordoned,
-        ready=bool(status.uid) if reach.reachable is None else reach.reachable,
+        cordoned=spec.cordoned or spec.drained,
+        ready=was_ready(status) if reach.reachable is None else reach.reachable,
         allocatable=(capacity.allocatable if capacity else status.allocatable) or Resources(),
         requested=(capacity.requested if capacity else status.requested) or Resources(),
+        lost_since=lost_since(status),
+        drained=spec.drained,
+        tainted_since={taint.taint: epoch(taint.since) for taint in status.taints},
+        kinds=kinds,
+        rooms=capacity.rooms if capacity else None,
     )
 
 
+def was_ready(status: ClusterStatus) -> bool:
+    """Whether it was there when it was heard of last. A cluster that never was reached never was."""
+    reachable = next((c.status for c in status.conditions if c.type == "Reachable"), "True")
+    return bool(status.uid) and reachable != "False"
+
+
+def lost_since(status: ClusterStatus) -> float:
+    """Since when the cluster is not Ready, epoch seconds; 0 while it is, or nobody knows yet."""
+    ready = next((c for c in status.conditions if c.type == "Ready"), None)
+    return epoch(ready.last_transition_time) if ready is not None and ready.status == "False" else 0.0
+
+
+def epoch(text: str) -> float:
+    """Seconds of an RFC 3339 time; 0 when it is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0
+
+
 def _without_load(facts: ClusterFacts) -> ClusterFacts:
-    return msgspec.structs.replace(facts, allocatable=Resources(), requested=Resources())
+    """Without what changes with every Pod; that anything is known of its room is more than load."""
+    rooms = facts.rooms if facts.rooms is None else ()
+    return msgspec.structs.replace(facts, allocatable=Resources(), requested=Resources(), rooms=rooms)
+
+
+def _at_its_worst(facts: ClusterFacts) -> ClusterFacts:
+    return msgspec.structs.replace(_without_load(facts), ready=False, lost_since=1.0, cordoned=True)
+
+
+def _is_worse(before: ClusterFacts, now: ClusterFacts) -> bool:
+    """Nothing got better: who isn't there can't come now if it couldn't before."""
+    return (
+        now.ready <= before.ready
+        and bool(now.lost_since) >= bool(before.lost_since)
+        and now.cordoned >= before.cordoned
+    )
+
+
+def recalled(key: Key, status: ApplicationStatus, clusters: dict[str, ClusterFacts], now: float) -> Snapshot:
+    """The fleet for planning an application of which only its status is known: for whoever isn't the hub."""
+    rows = {row.name: row for row in status.clusters}
+    return Snapshot(
+        clusters=clusters,
+        now=now,
+        previous={key: {placed.cluster: placed.replicas for placed in status.placement}},
+        standing={key: {placed.cluster: _stood(placed, rows.get(placed.cluster), now) for placed in status.placement}},
+        avoided={key: {avoided.cluster: avoided.why for avoided in status.avoided}},
+    )
+
+
+def _stood(placed: PlacedCluster, row: ClusterRow | None, now: float) -> Standing:
+    ready = row.ready.partition("/")[0] if row is not None else ""
+    return Standing(
+        ready=int(ready) if ready.isdecimal() else None,
+        healthy=row is not None and row.health in {"Healthy", "Suspended"},
+        workloads=placed.workloads,
+        most=placed.most if now < epoch(placed.until) else None,
+        degraded_since=epoch(row.degraded_since) if row is not None and row.degraded_since else 0.0,
+        leaving=placed.leaving,
+    )
+
+
+def summary_of_room(status: ClusterStatus) -> Rooms | None:
+    """What is free in all, as if it were one node: all that a Cluster's status says of its room."""
+    if status.allocatable is None or status.requested is None:
+        return None
+    free, taken = status.allocatable, status.requested
+    left = {CPU: max(0, round((free.cpu - taken.cpu) * 1000)), "memory": max(0, free.memory - taken.memory)}
+    return (Room(left, max(0, free.pods - taken.pods)),)

@@ -37,6 +37,8 @@ class Tombstones:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._by_cluster: dict[str, dict[str, Tombstone]] = {}
+        self._paid: defaultdict[str, set[str]] = defaultdict(set)
+        """By cluster: UIDs of which nothing is left there, and whose entries are still to be taken away."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def load(self) -> None:
@@ -47,15 +49,12 @@ class Tombstones:
                 uid: msgspec.json.decode(text, type=Tombstone) for uid, text in data.items()
             }
 
-    def uids(self, cluster: str) -> frozenset[str]:
-        return frozenset(self._by_cluster.get(cluster, ()))
-
     def removals(self, cluster: str, cluster_uid: str) -> tuple[Removal, ...]:
         """What is to be removed from `cluster`, when it is still the one that the tombstones are about."""
         return tuple(
             Removal(Key.parse(stone.application), uid, cluster, stone.orphan)
             for uid, stone in self._by_cluster.get(cluster, {}).items()
-            if stone.cluster_uid in {"", cluster_uid}
+            if stone.cluster_uid in {"", cluster_uid} and uid not in self._paid[cluster]
         )
 
     async def lay(self, removal: Removal, cluster_uid: str) -> None:
@@ -63,9 +62,23 @@ class Tombstones:
         stone = Tombstone(str(removal.key), cluster_uid, removal.orphan, round(time.time(), 3))
         async with self._locks[removal.cluster]:
             known = self._by_cluster.setdefault(removal.cluster, {})
+            self._paid[removal.cluster].discard(removal.uid)
             if removal.uid not in known:
                 await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
                 known[removal.uid] = stone
+
+    def paid(self, cluster: str, uid: str) -> bool:
+        """Nothing of application `uid` is left on `cluster`: if there is a tombstone (the answer), `clear` lifts it."""
+        there = uid in self._by_cluster.get(cluster, {})
+        if there:
+            self._paid[cluster].add(uid)
+        return there
+
+    async def clear(self, cluster: str) -> None:
+        """Lift the tombstones of what was paid. Raises KubeError; what is left then is tried again next time."""
+        for uid in sorted(self._paid[cluster]):
+            await self.lift(cluster, uid)
+            self._paid[cluster].discard(uid)
 
     async def lift(self, cluster: str, uid: str) -> None:
         """Nothing of application `uid` is left on `cluster`."""
@@ -78,6 +91,7 @@ class Tombstones:
     async def drop(self, cluster: str) -> None:
         """The cluster left the fleet: what it owed is no longer ours."""
         self._by_cluster.pop(cluster, None)
+        self._paid.pop(cluster, None)
         try:
             await self._client.delete(CONFIGMAPS, tombstones(cluster), SYSTEM_NAMESPACE)
         except NotFound:

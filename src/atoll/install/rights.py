@@ -24,6 +24,7 @@ def rule(group: str, resources: str, verbs: str, *names: str) -> Json:
 
 CLUSTER_RULES = (
     rule(GROUP, "applications clusters", "list watch patch"),  # the patches are of finalizers
+    rule(GROUP, "applicationdefaults", "list watch"),
     rule(GROUP, "applications/status clusters/status", "patch"),
     rule("", "namespaces", "get list watch"),
     rule("", "events", "create"),

@@ -46,6 +46,7 @@ def translate(
         replicas=spec.replicas,
         differences=spec.differences,
         tolerations=spec.tolerations,
+        failover=spec.failover,
         adopt=spec.adopt,
         orphan=spec.deletion == "orphan",
         suspend=spec.suspend,

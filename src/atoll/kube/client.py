@@ -55,15 +55,22 @@ class Client:
     """Speaks to one API server. Open it with `async with`; it may be shared by any number of tasks.
 
     Nothing is retried but an idempotent request on a kept connection that the server had closed: callers back off,
-    and heed `ApiError.retry_after`. Every method raises KubeError and nothing else of its own accord.
+    and heed `ApiError.retry_after`. Every method raises KubeError and nothing else of its own accord. `transport` makes
+    the way to the server, where that is not the network.
     """
 
     def __init__(
-        self, config: Config, *, user_agent: str = f"atoll/{__version__}", connections: int = 32, timeout: float = 30.0
+        self,
+        config: Config,
+        *,
+        user_agent: str = f"atoll/{__version__}",
+        connections: int = 32,
+        timeout: float = 30.0,
+        transport: Callable[..., Transport] = Transport,
     ) -> None:
         self.discovery = Discovery(self)
         self._timeout = timeout
-        self._transport = Transport(config, user_agent=user_agent, connections=connections, timeout=timeout)
+        self._transport = transport(config, user_agent=user_agent, connections=connections, timeout=timeout)
 
     @property
     def config(self) -> Config:
@@ -76,6 +83,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.discovery.close()
         await self._transport.__aexit__(kind, error, trace)
 
     def renew(self, token: str) -> None:

@@ -84,6 +84,12 @@ class Discovery:
         self._doubted = True
         self._asked = float("-inf")
 
+    async def close(self) -> None:
+        """Ask no more: what is being asked is given up."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+
     def doubt(self) -> None:
         """A path of ours led nowhere. The next question asks the server, unless that was done a moment ago."""
         self._doubted = True
@@ -93,7 +99,7 @@ class Discovery:
         while (self._doubted or missing) and (self._asking or time.monotonic() - self._asked >= REFRESH_AFTER):
             missing = False
             if self._asking is None:
-                self._asking = asyncio.create_task(self._renew())
+                self._asking = asyncio.create_task(self._renew(), name="discovery")
                 self._asking.add_done_callback(_heard)
             await asyncio.shield(self._asking)
 
@@ -108,12 +114,17 @@ class Discovery:
             self._asking = None
 
     async def _ask(self) -> Catalogue:
+        both = [
+            asyncio.create_task(self._read("/api", read_core_versions)),
+            asyncio.create_task(self._read("/apis", read_group_versions)),
+        ]
         try:
-            (core, core_stale), (groups, groups_stale) = await asyncio.gather(
-                self._read("/api", read_core_versions), self._read("/apis", read_group_versions)
-            )
+            (core, core_stale), (groups, groups_stale) = await asyncio.gather(*both)
         except msgspec.DecodeError as error:
             raise not_kubernetes(self._client.config, b"") from error
+        finally:
+            for one in both:  # the other, when one has failed
+                one.cancel()
         return catalogue([*core, *groups], core_stale | groups_stale, self._known)
 
     async def _read(
@@ -146,7 +157,7 @@ class Discovery:
         return answer.body
 
 
-def _heard(asking: "asyncio.Task[None]") -> None:
-    """A failure that nobody waits for any more, since the client is being closed, is no news."""
+def _heard(asking: asyncio.Task[None]) -> None:
+    """Whoever waited for the answer may have gone: then its failure is nobody's business."""
     if not asking.cancelled():
         asking.exception()

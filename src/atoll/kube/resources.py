@@ -71,5 +71,6 @@ SELFSUBJECTACCESSREVIEWS = Resource(
 )
 
 APPLICATIONS = Resource(GROUP, VERSION, "Application", "applications", verbs=_ALL)
+APPLICATIONDEFAULTS = Resource(GROUP, VERSION, "ApplicationDefaults", "applicationdefaults", verbs=_ALL)
 CLUSTERS = Resource(GROUP, VERSION, "Cluster", "clusters", namespaced=False, verbs=_ALL)
 CLUSTERPROFILES = Resource("multicluster.x-k8s.io", "v1alpha1", "ClusterProfile", "clusterprofiles", verbs=_ALL)

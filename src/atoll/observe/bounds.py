@@ -1,7 +1,8 @@
 """A status that fits: etcd and every reader of the object pay for each byte. Pure.
 
 Above 100 clusters only rows with something to tell are full. Above 512 KiB the least urgent lose their problems first,
-then all but name, state and health, and at last go altogether; each that lost something for this is counted.
+then all but name, state and health, and at last go altogether; each that lost something for this is counted. Beside a
+large spec there is less room: what etcd takes is an object as a whole.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,12 @@ MOST_ROWS = 1024
 REASONS_BYTES = 128 * 1024
 """Of these, how much may be spent on why a cluster was chosen."""
 MARGIN = 1024
+ETCD_BYTES = 1536 * 1024
+"""The largest request that etcd takes by default (--max-request-bytes)."""
+METADATA_BYTES = 64 * 1024
+"""Of these, what is left to metadata.managedFields, which readers of an object don't get to see here."""
+LEAST_BYTES = 64 * 1024
+"""What a status may have whatever the spec: an inline one has 1 MiB at most."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,11 +33,23 @@ def size(value: object) -> int:
     return len(_encode(value)) + 1  # and the comma
 
 
-def bounded(status: ApplicationStatus) -> ApplicationStatus:
-    """`status` within its limits; rows and placement sorted by cluster."""
+class _WithStatus(msgspec.Struct):
+    status: msgspec.Raw = msgspec.Raw(b"")
+
+
+def room(raw: bytes) -> int:
+    """How many bytes the status of the object `raw`, JSON, may have beside everything else in it."""
+    if len(raw) <= MOST_BYTES:
+        return MOST_BYTES
+    rest = len(raw) - len(memoryview(msgspec.json.decode(raw, type=_WithStatus).status))
+    return max(LEAST_BYTES, min(MOST_BYTES, ETCD_BYTES - METADATA_BYTES - rest))
+
+
+def bounded(status: ApplicationStatus, most: int = MOST_BYTES) -> ApplicationStatus:
+    """`status` within its limits, `most` bytes among them; rows and placement sorted by cluster."""
     placement = _placement(sorted(status.placement, key=lambda p: p.cluster)[:MOST_ROWS])
     bare = msgspec.structs.replace(status, placement=placement, clusters=())
-    rows, cut = fit(status.clusters, MOST_BYTES - MARGIN - size(bare))
+    rows, cut = fit(status.clusters, most - MARGIN - size(bare))
     return msgspec.structs.replace(bare, clusters=rows, truncated=cut)
 
 

@@ -20,9 +20,9 @@ class Collector:
     event loop. Nothing is reported of a cluster that is away; what was said last stands until it is back.
     """
 
-    def __init__(self, report: Report, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, report: Report, *, clock: Callable[[], float] | None = None) -> None:
         self._report = report
-        self._clock = clock
+        self._clock = clock or time.time
         self._expected: dict[str, dict[str, Expectation]] = {}
         self._told: dict[tuple[str, str], Observation] = {}
         self._sites: dict[str, Site] = {}

@@ -41,6 +41,10 @@ class Verdict(msgspec.Struct, frozen=True):
     planned: bool = True
     no_cluster: str = ""
     """Why no cluster was chosen; "" when one was."""
+    short: str = ""
+    """What could not be placed for want of room."""
+    brake: str = ""
+    """Why clusters that are lost keep their share."""
     held: str = ""
     suspended: bool = False
     deleting: bool = False
@@ -49,7 +53,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def conditions(verdict: Verdict, rows: Iterable[ClusterRow]) -> tuple[Say, ...]:
-    """Accepted, Placed, Applied, Healthy, Ready; then Reconciling or Stalled where one holds."""
+    """Accepted, Placed, Applied, Healthy, Ready; FailoverHeld, Reconciling or Stalled where they hold."""
     rows = tuple(rows)
     if verdict.deleting:
         words = f"it is being removed from {len(rows)} clusters" + (f"; {_about(rows[0])}" if rows else "")
@@ -59,7 +63,8 @@ def conditions(verdict: Verdict, rows: Iterable[ClusterRow]) -> tuple[Say, ...]:
             Say("Reconciling", "True", "Removing", words),
         )
     four = (_accepted(verdict), _placed(verdict), _applied(verdict, rows), _healthy(verdict, rows))
-    return (*four, _ready(four), *_kstatus(verdict, four, rows))
+    brake = (Say("FailoverHeld", "True", "TooManyLost", verdict.brake),) if verdict.brake else ()
+    return (*four, _ready(four), *brake, *_kstatus(verdict, four, rows))
 
 
 def _accepted(verdict: Verdict) -> Say:
@@ -73,6 +78,8 @@ def _placed(verdict: Verdict) -> Say:
         return Say("Placed", "Unknown", "NotAccepted" if verdict.errors else "Pending")
     if verdict.no_cluster:
         return Say("Placed", "False", "NoClusters", verdict.no_cluster)
+    if verdict.short:
+        return Say("Placed", "False", "NoRoom", verdict.short)
     return Say("Placed", "True", "Placed")
 
 

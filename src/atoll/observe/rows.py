@@ -6,7 +6,7 @@ import msgspec
 
 from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.observation import Observation
-from atoll.api.status import ClusterRow, ClusterState, ProblemStatus
+from atoll.api.status import ClusterRow, ClusterState, Health, ProblemStatus
 from atoll.observe.inputs import Reachability
 from atoll.observe.problems import MOST
 from atoll.observe.wording import clean, conceal, format_time
@@ -44,16 +44,26 @@ def row(facts: Facts) -> ClusterRow:
     if seen is None and facts.outcome is None and before is not None:
         problems = before.problems
     ready = f"{seen.ready or 0}/{seen.desired}" if seen is not None and seen.desired is not None else ""
+    health = seen.health if seen is not None else (before.health if before is not None else "Unknown")
     return ClusterRow(
         name=facts.cluster,
         state=state,
-        health=seen.health if seen is not None else (before.health if before is not None else "Unknown"),
+        health=health,
         ready=before.ready if seen is None and before is not None else ready,
         revision=_revision(facts, state),
         message=_message(facts, problems),
         since=_since(facts.before, state, facts.now),
         problems=problems,
+        degraded_since=_degraded_since(facts, health),
     )
+
+
+def _degraded_since(facts: Facts, health: Health) -> str:
+    """Until it is well again, or another: while it only tries again, the time goes on."""
+    before = facts.before.degraded_since if facts.before is not None and facts.same else ""
+    if health in {"Healthy", "Suspended"}:
+        return ""
+    return before or (facts.now if health == "Degraded" else "")
 
 
 def _before(facts: Facts) -> ClusterRow | None:
@@ -130,9 +140,10 @@ def _problems(facts: Facts, state: ClusterState) -> Iterator[ProblemStatus]:
 
 
 def _troubles(facts: Facts) -> Iterable[ObjectOutcome]:
+    """The worst first, then by name: in which order they came to light is chance, and no news."""
     if facts.outcome is None or facts.suspended:
         return ()
-    return sorted((o for o in facts.outcome.objects if o.state in TROUBLES), key=lambda o: _URGENCY[o.state])
+    return sorted((o for o in facts.outcome.objects if o.state in TROUBLES), key=lambda o: (_URGENCY[o.state], o.id))
 
 
 _URGENCY = {"Failed": 0, "Conflict": 1, "Waiting": 2}

@@ -39,6 +39,10 @@ LATELY = 10.0
 """Seconds for which a copy is believed after its watch broke: most are back within one."""
 
 
+WELL = Finding(ObjectHealth("Healthy"))
+"""What is found of most objects of most applications."""
+
+
 class Expectation(msgspec.Struct, frozen=True):
     """What should be on a cluster of one application."""
 
@@ -85,7 +89,7 @@ class Site:
         for about in (before.ids if before is not None else frozenset[ObjectId]()) - now.ids:
             tally.drop(about)
             self._calm(Asking(now.uid, about))
-            self._unseen[now.uid].discard(about)
+            self._now_seen(now.uid, about)
         for place in {self._place(about) for about in now.ids}:
             self._places[place].add(now.uid)
         self._since[now.uid] = time.monotonic()
@@ -182,7 +186,7 @@ class Site:
             live = None
         if live is None and not listed and self._may_come(expectation.uid, about, lately=lately):
             return
-        self._unseen[expectation.uid].discard(about)
+        self._now_seen(expectation.uid, about)
         health, body = self._health(live, believed=listed or lately, about=about, rules=expectation.rules)
         tally.put(about, self._finding(asking, health, body))
 
@@ -195,6 +199,12 @@ class Site:
         self._unseen[uid].add(about)
         self._stir.set()
         return True
+
+    def _now_seen(self, uid: str, about: ObjectId) -> None:
+        if unseen := self._unseen.get(uid):
+            unseen.discard(about)
+            if not unseen:
+                del self._unseen[uid]
 
     def _place(self, about: ObjectId) -> Place:
         return Place(about.group_kind, about.namespace if self._watches.namespaces else "")
@@ -218,7 +228,7 @@ class Site:
         if not believed:
             return ObjectHealth("Unknown", "LastSeen", self._why_not(about)), {}
         if kind not in RULES and kind not in rules and not live.deleting and b'"status":' not in live.raw:
-            return ObjectHealth("Healthy"), {}  # nothing to read: most objects of most applications
+            return WELL.health, {}  # nothing to read: most objects of most applications
         body = live.body()
         return assess(body, rules), body
 
@@ -234,7 +244,7 @@ class Site:
             if health.health == "Healthy" and illness and illness.finding and illness.only_pauses(generation, now):
                 return illness.finding
             self._calm(asking)
-            return Finding(health)
+            return WELL if health == WELL.health else Finding(health)
         if illness is None:
             illness = self._ill[asking] = Illness(self._clock(), now, health, generation)
             self._stir.set()

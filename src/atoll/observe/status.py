@@ -9,12 +9,16 @@ from collections.abc import Collection, Iterable, Mapping
 from atoll.api.application import Application
 from atoll.api.delivery import Outcome
 from atoll.api.observation import Observation
-from atoll.api.status import ApplicationStatus, ClusterRow, PlacedCluster, Summary
-from atoll.observe.bounds import bounded
+from atoll.api.status import ApplicationStatus, AvoidedCluster, ClusterRow, PlacedCluster, Summary
+from atoll.observe.bounds import MOST_BYTES, bounded
 from atoll.observe.conditions import MOVING, Verdict, conditions, dated
 from atoll.observe.inputs import Finding, Planned, Reachability
 from atoll.observe.rows import Facts, row
 from atoll.observe.wording import clean, format_time
+
+MOST_AVOIDED = 1024
+TRIED_AGAIN = 1800.0
+"""Seconds after which more replicas are tried where they were found not to fit."""
 
 
 def build_status(
@@ -33,8 +37,9 @@ def build_status(
     previous: ApplicationStatus,
     now: float,
     leaving: Collection[str] | None = None,
+    most: int = MOST_BYTES,
 ) -> ApplicationStatus:
-    """The status to write.
+    """The status to write, of `most` bytes at most.
 
     `app` is None while it can't even be read. `plan` is None until it has been planned. `leaving`: clusters that it is
     being removed from; not given, those whose outcome says so, and those in `reach` that the plan leaves out and that
@@ -80,6 +85,8 @@ def build_status(
         warnings=(*(_words(i) for i in issues if i.severity != "error"), *(current.warnings if current else ())),
         planned=plan is not None,
         no_cluster=_no_cluster(current),
+        short=current.short if current else "",
+        brake=current.brake if current else "",
         held=held,
         suspended=suspended,
         deleting=deleting,
@@ -92,10 +99,12 @@ def build_status(
             sequence=sequence,
             intent=digest,
             conditions=dated(conditions(verdict, rows), known, generation, time),
-            placement=_placement(current) if current is not None else previous.placement,
+            placement=_placement(current, previous, now) if current is not None else previous.placement,
+            avoided=_avoided(current) if current is not None else previous.avoided,
             clusters=tuple(rows),
             summary=_summary(rows, observations, previous if same else None),
-        )
+        ),
+        most,
     )
 
 
@@ -153,14 +162,34 @@ def _no_cluster(plan: Planned | None) -> str:
     return "no cluster was chosen: " + "; ".join(whys[:3]) + more
 
 
-def _placement(plan: Planned) -> tuple[PlacedCluster, ...]:
+def _placement(plan: Planned, previous: ApplicationStatus, now: float) -> tuple[PlacedCluster, ...]:
     whys = {v.cluster: v.why for v in plan.verdicts if v.chosen}
+    before = {placed.cluster: placed for placed in previous.placement}
     placed = []
-    for name in plan.deliveries.keys() | plan.refusals.keys():
+    for name in sorted(plan.deliveries.keys() | plan.refusals.keys()):
         share = plan.shares.get(name)
         why = (share.why if share is not None else "") or whys.get(name, "")
-        placed.append(PlacedCluster(name, share.common if share is not None else None, clean(why)))
+        if share is None:
+            placed.append(PlacedCluster(name, None, clean(why)))
+            continue
+        apart = {} if share.common is not None else dict(share.replicas)
+        until = _until(before.get(name), share.most, now)
+        leaving = clean(share.leaving)
+        placed.append(PlacedCluster(name, share.common, clean(why), apart, leaving, share.most, until))
     return tuple(placed)
+
+
+def _until(before: PlacedCluster | None, most: int | None, now: float) -> str:
+    """Until when more replicas than were found to fit are not tried: as said before, while that number is the same."""
+    if most is None:
+        return ""
+    if before is not None and before.most == most and before.until:
+        return before.until
+    return format_time(now + TRIED_AGAIN)
+
+
+def _avoided(plan: Planned) -> tuple[AvoidedCluster, ...]:
+    return tuple(AvoidedCluster(name, clean(why)) for name, why in sorted(plan.avoided.items())[:MOST_AVOIDED])
 
 
 def _replicas(text: str) -> tuple[int, int] | None:

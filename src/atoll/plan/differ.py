@@ -17,7 +17,7 @@ from atoll.plan.model import Numbers, RefusedError, Snapshot
 from atoll.plan.patches import meant, patched
 from atoll.plan.podspecs import edit_named
 from atoll.plan.resources import with_resources
-from atoll.plan.scalable import EVERY, own_replicas, replicas_by_workload, with_replicas
+from atoll.plan.scalable import EVERY, JOB, own_replicas, replicas_by_workload, with_replicas
 from atoll.plan.targets import NoAnswerError, objection
 
 
@@ -57,7 +57,8 @@ class Renderer:
 
     def _render(self, differing: tuple[int, ...], numbers: Numbers) -> Rendering | RefusedError:
         objects = scaled(self._manifests, numbers)
-        replicas, overridden = replicas_by_workload(objects), ""
+        jobs = [m.id.name for m, n in zip(objects, numbers, strict=True) if n is not None and m.id.group_kind == JOB]
+        replicas, overridden = replicas_by_workload(objects, jobs), ""
         self._used.update(differing)
         for index in differing:
             at = f"spec.differences[{index}]"
@@ -65,7 +66,7 @@ class Renderer:
                 objects = differ(objects, self._differences[index], at, self._hits)
             except RefusedError as refused:
                 return refused.with_traceback(None)  # kept as a value: without the frames it came through
-            now = replicas_by_workload(objects)
+            now = replicas_by_workload(objects, jobs)
             if now != replicas:
                 replicas, overridden = now, at
         return Rendering(objects, replicas, overridden)

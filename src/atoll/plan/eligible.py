@@ -1,81 +1,174 @@
 """Who may get the application, and why not: one verdict for each cluster.
 
-What is already there is treated more gently than what would be new: a cordon, a NoSchedule taint, a lost connection or
-an expression that doesn't compile keep an application where it is. Only the placement itself, or a NoExecute taint,
-moves it.
+What is already there is treated more gently than what would be new: a cordon, a NoSchedule taint, a lost connection, a
+neighbour or an expression that doesn't compile keep an application where it is. Only the placement itself, or a
+NoExecute taint, moves it.
 """
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from atoll.api.intent import Intent
+from atoll.api.objects import GroupKind
 from atoll.api.placement import ClusterTarget
+from atoll.plan.affinity import Nearness
 from atoll.plan.model import ClusterFacts, Snapshot, Verdict
 from atoll.plan.taints import in_words as taint_in_words
-from atoll.plan.taints import untolerated
+from atoll.plan.taints import tolerated_until, untolerated
 from atoll.plan.targets import NoAnswerError, in_words, objection, says_nothing
 
 NO_SUCH_CLUSTER = "no such cluster (yet)"
 
 
-def eligible(intent: Intent, fleet: Snapshot) -> tuple[dict[str, Verdict], list[str]]:
-    """A verdict for every cluster of the fleet and every name that is no cluster, by name; and warnings."""
+class Eligible(NamedTuple):
+    """A verdict for every cluster and every name that is no cluster, by name.
+
+    tiers: of each cluster that may have it, how many groups of `fallback` come before its own; 0 is the placement.
+    due: when a taint is tolerated no longer, epoch seconds.
+    """
+
+    verdicts: dict[str, Verdict]
+    tiers: dict[str, int]
+    warnings: list[str]
+    due: float | None = None
+
+
+class _Hindrance(NamedTuple):
+    """What speaks against a cluster that the placement means, and whether it decides; or for how long it doesn't."""
+
+    words: str = ""
+    forbids: bool = False
+    due: float | None = None
+
+
+_NONE = _Hindrance()
+
+
+def eligible(intent: Intent, fleet: Snapshot) -> Eligible:
+    """Judge every cluster by itself; how many of those that may have it do is somebody else's to say."""
     placement, before = intent.placement, fleet.previous.get(intent.key, {})
-    warnings: list[str] = []
+    judge = _Judge(intent, fleet)
     if says_nothing(placement):
-        warnings.append("spec.placement gives no condition: name clusters, a selector, where, or all: true")
-    judge = _judge(intent, placement, warnings)
-    verdicts = {facts.name: judge(facts, facts.name in before) for facts in _by_name(fleet)}
-    for name in sorted(set(placement.clusters) - verdicts.keys()):
+        judge.warnings.append("spec.placement gives no condition: name clusters, a selector, where, or all: true")
+    verdicts = {facts.name: judge.judge(facts, facts.name in before) for facts in _by_name(fleet)}
+    named = dict.fromkeys(placement.clusters, "spec.placement.clusters")
+    for index, target in enumerate(placement.fallback):
+        named |= {name: f"spec.placement.fallback[{index}].clusters" for name in target.clusters if name not in named}
+    for name in sorted(named.keys() - verdicts.keys()):
         verdicts[name] = Verdict(name, chosen=False, why=NO_SUCH_CLUSTER)
-        warnings.append(f"spec.placement.clusters: {name}: {NO_SUCH_CLUSTER}")
-    return verdicts, warnings
+        judge.warnings.append(f"{named[name]}: {name}: {NO_SUCH_CLUSTER}")
+    return Eligible(verdicts, judge.tiers, judge.warnings, min(judge.times, default=None))
 
 
 def _by_name(fleet: Snapshot) -> Iterable[ClusterFacts]:
     return [fleet.clusters[name] for name in sorted(fleet.clusters)]
 
 
-def _judge(intent: Intent, placement: ClusterTarget, warnings: list[str]) -> Callable[[ClusterFacts, bool], Verdict]:
-    """The function that judges one cluster, given whether the application is there already."""
-    object_to, meant, named = objection(placement), in_words(placement), bool(placement.clusters)
+class _Judge:
+    """Judges clusters for one application; what doesn't depend on the cluster is prepared once."""
 
-    def judge(facts: ClusterFacts, there: bool) -> Verdict:
-        try:
-            why_not = object_to(facts)
-        except NoAnswerError as error:
-            _once(warnings, f"spec.placement.where: {error}")
-            return Verdict(facts.name, there, f"{'stays: ' if there else ''}where does not compile: {error}")
-        if why_not:
-            return Verdict(facts.name, chosen=False, why=why_not)
+    def __init__(self, intent: Intent, fleet: Snapshot) -> None:
+        self._intent = intent
+        self._now = fleet.now
+        self._avoided = fleet.avoided.get(intent.key, {})
+        self._targets = [_Target(intent.placement, 0)]
+        self._targets += [_Target(target, tier) for tier, target in enumerate(intent.placement.fallback, 1)]
+        placement = intent.placement
+        self._near = Nearness(placement, fleet) if placement.affinity or placement.anti_affinity else None
+        self._kinds = kinds_needed(intent)
+        self.tiers: dict[str, int] = {}
+        self.warnings: list[str] = []
+        self.times: list[float] = []
+
+    def judge(self, facts: ClusterFacts, there: bool) -> Verdict:
+        why_not = ""
+        for target in self._targets:
+            try:
+                why = target.object_to(facts)
+            except NoAnswerError as error:
+                self._once(f"{target.path}.where: {error}")
+                if there:
+                    self.tiers[facts.name] = target.tier
+                return Verdict(facts.name, there, f"{'stays: ' if there else ''}where does not compile: {error}")
+            if not why:
+                return self._meant(facts, target, there=there)
+            why_not = why_not or why
+        return Verdict(facts.name, chosen=False, why=why_not)
+
+    def _meant(self, facts: ClusterFacts, target: "_Target", *, there: bool) -> Verdict:
+        hindrance = self._hindrance(facts, there=there, named=target.named)
+        if hindrance.forbids:
+            return Verdict(facts.name, chosen=False, why=hindrance.words)
+        if hindrance.due is not None:
+            self.times.append(hindrance.due)
+        self.tiers[facts.name] = target.tier
+        return Verdict(facts.name, True, f"{target.meant}; {hindrance.words}" if hindrance.words else target.meant)
+
+    def _hindrance(self, facts: ClusterFacts, *, there: bool, named: bool) -> _Hindrance:
+        if not there and (why := self._unwelcome(facts, named=named)):
+            return _Hindrance(why, forbids=True)
         if facts.ready and not facts.cordoned and not facts.taints:
-            return Verdict(facts.name, chosen=True, why=meant)
-        hindrance, forbidden = _hindrance(intent, facts, there=there, named=named)
-        if forbidden:
-            return Verdict(facts.name, chosen=False, why=hindrance)
-        return Verdict(facts.name, chosen=True, why=f"{meant}; {hindrance}" if hindrance else meant)
+            return _NONE
+        tainted = self._tainted(facts, there=there)
+        if tainted.forbids:
+            return tainted
+        remarks = [tainted.words] if tainted.words else []
+        if facts.cordoned:
+            if not there:
+                return _Hindrance("cordoned", forbids=True)
+            remarks.append("stays although cordoned")
+        if not facts.ready:
+            if not there and not named:
+                return _Hindrance("not ready", forbids=True)
+            remarks.append("not ready, delivery waits")
+        return _Hindrance("; ".join(remarks), due=tainted.due)
 
-    return judge
+    def _unwelcome(self, facts: ClusterFacts, *, named: bool) -> str:
+        """What keeps a newcomer away, and would not move who is there."""
+        if why := self._avoided.get(facts.name):
+            return f"left it: {why}"
+        if facts.kinds is not None and not named and (missing := self._kinds - facts.kinds):
+            return f"does not serve {min(map(str, missing))}"
+        return self._near.objection(facts) if self._near is not None else ""
+
+    def _tainted(self, facts: ClusterFacts, *, there: bool) -> _Hindrance:
+        remarks, times = [], []
+        tolerations = self._intent.tolerations
+        for taint in untolerated(facts.taints, tolerations):
+            text = f"taint {taint_in_words(taint)} is not tolerated"
+            if taint.effect == "NoExecute" or (taint.effect == "NoSchedule" and not there):
+                return _Hindrance(text, forbids=True)
+            remarks.append(f"stays although {text}" if taint.effect == "NoSchedule" else f"although {text}")
+        for taint in facts.taints:
+            end = tolerated_until(taint, tolerations, facts.tainted_since.get(taint_in_words(taint), self._now))
+            if end is None:
+                continue
+            if not there or self._now >= end:
+                return _Hindrance(f"taint {taint_in_words(taint)} is tolerated for a time only", forbids=True)
+            times.append(end)
+        return _Hindrance("; ".join(remarks), due=min(times, default=None))
+
+    def _once(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
 
-def _hindrance(intent: Intent, facts: ClusterFacts, *, there: bool, named: bool) -> tuple[str, bool]:
-    """What speaks against a cluster that the placement means, and whether it decides."""
-    remarks = []
-    for taint in untolerated(facts.taints, intent.tolerations):
-        text = f"taint {taint_in_words(taint)} is not tolerated"
-        if taint.effect == "NoExecute" or (taint.effect == "NoSchedule" and not there):
-            return text, True
-        remarks.append(f"stays although {text}" if taint.effect == "NoSchedule" else f"although {text}")
-    if facts.cordoned:
-        if not there:
-            return "cordoned", True
-        remarks.append("stays although cordoned")
-    if not facts.ready:
-        if not there and not named:
-            return "not ready", True
-        remarks.append("not ready, delivery waits")
-    return "; ".join(remarks), False
+class _Target:
+    """The placement, or one group of its fallback."""
+
+    def __init__(self, target: ClusterTarget, tier: int) -> None:
+        self.tier = tier
+        self.path = f"spec.placement.fallback[{tier - 1}]" if tier else "spec.placement"
+        self.meant = f"fallback {tier}: {in_words(target)}" if tier else in_words(target)
+        self.named = bool(target.clusters)
+        self.object_to: Callable[[ClusterFacts], str] = objection(target)
 
 
-def _once(warnings: list[str], warning: str) -> None:
-    if warning not in warnings:
-        warnings.append(warning)
+def kinds_needed(intent: Intent) -> frozenset[GroupKind]:
+    """The kinds that a cluster must serve: those of the manifests, but for what they themselves define."""
+    defined = set()
+    for manifest in intent.manifests:
+        if manifest.id.kind == "CustomResourceDefinition":
+            spec = manifest.body.get("spec") or {}
+            defined.add(GroupKind(str(spec.get("group")), str((spec.get("names") or {}).get("kind"))))
+    return frozenset(m.id.group_kind for m in intent.manifests) - defined

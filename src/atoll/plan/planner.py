@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Intent
+from atoll.api.objects import ObjectId
+from atoll.plan.choose import Chosen, choose
 from atoll.plan.differ import Renderer, Rendering, differing
-from atoll.plan.divide import EVERY_OTHER, Part, divide
+from atoll.plan.divide import EVERY_OTHER, Division, Part, divide
 from atoll.plan.eligible import NO_SUCH_CLUSTER, eligible
-from atoll.plan.model import ClusterShare, Plan, Refusal, RefusedError, Snapshot
+from atoll.plan.ground import Ground
+from atoll.plan.holding import Held, hold
+from atoll.plan.model import ClusterShare, Plan, Refusal, RefusedError, Snapshot, Verdict
 
 
 def plan(intent: Intent, fleet: Snapshot) -> Plan:
@@ -15,20 +19,37 @@ def plan(intent: Intent, fleet: Snapshot) -> Plan:
 
     What can't be carried out on a cluster is a refusal there, and leaves that cluster as it is; the others go on.
     """
-    verdicts, warnings = eligible(intent, fleet)  # 1 who may, and why not
-    chosen = [name for name, verdict in verdicts.items() if verdict.chosen]  # 2 who should: all who may
-    differs, refused = differing(intent.differences, chosen, fleet)  # 3 which differences hold where
-    parts = _divide(intent, chosen, differs, fleet, refused)  # 4 how many each
+    able = eligible(intent, fleet)  # 1 who may, and why not
+    chosen = choose(intent, able, fleet)  # 2 who should, and who has to leave
+    where = sorted({*chosen.clusters, *chosen.leaving, *chosen.displaced})
+    differs, refused = differing(intent.differences, where, fleet)  # 3 which differences hold where
+    division = _divide(intent, chosen.clusters, differs, fleet, refused)  # 4 how many each
+    held = hold(intent, chosen, division, fleet)  # 5 what stays until others are ready
     renderer = Renderer(intent.manifests, intent.differences)
-    rendered = _render(intent, renderer, differs, parts, refused)  # 5 what each gets
+    rendered = _render(intent, renderer, differs, held.parts, refused)  # 6 what each gets
+    placed = [name for name in where if name in held.parts or (name in refused and name in chosen.clusters)]
     return Plan(
         key=intent.key,
-        verdicts=tuple(verdicts.values()),
-        shares=_shares(chosen, parts, rendered),
+        verdicts=tuple(_verdicts(chosen, division, held).values()),
+        shares=_shares(placed, chosen.staying, held, rendered),
         deliveries=_deliveries(intent, rendered, fleet),
-        refusals={name: Refusal(name, refused[name].path, refused[name].message) for name in sorted(refused)},
-        warnings=(*warnings, *_unknown_clusters(intent, fleet), *_without_effect(renderer)),
+        refusals={n: Refusal(n, refused[n].path, refused[n].message) for n in sorted(refused) if n in placed},
+        warnings=(*able.warnings, *chosen.warnings, *_unknown_clusters(intent, fleet), *_without_effect(renderer)),
+        short=chosen.short or division.short,
+        brake=chosen.brake,
+        waiting=held.waiting,
+        due=chosen.due,
+        avoided=held.avoided,
     )
+
+
+def _verdicts(chosen: Chosen, division: Division, held: Held) -> dict[str, Verdict]:
+    verdicts = dict(chosen.verdicts)
+    for name in division.spared:
+        verdicts[name] = Verdict(name, chosen=False, why=f"{verdicts[name].why}; no replicas are needed here")
+    for name, why in held.leaving.items():
+        verdicts[name] = Verdict(name, chosen=False, why=f"{why}; stays until others are ready")
+    return verdicts
 
 
 def _divide(
@@ -37,17 +58,16 @@ def _divide(
     differs: Mapping[str, Sequence[int]],
     fleet: Snapshot,
     refused: dict[str, RefusedError],
-) -> dict[str, Part]:
+) -> Division:
     """The parts; none at all when the total can't be divided, which refuses every cluster."""
-    previous = fleet.previous.get(intent.key, {})
     scaling = {index for index, difference in enumerate(intent.differences) if difference.replicas}
-    if scaling:  # a number that a difference set tells nothing of how the total was divided
-        previous = {name: n for name, n in previous.items() if scaling.isdisjoint(differs.get(name, ()))}
+    told_otherwise = {n for n in differs if not scaling.isdisjoint(differs[n])} if scaling else ()
+    ground = Ground(intent, fleet, frozenset(told_otherwise))  # these numbers tell nothing of how it was divided
     try:
-        return divide(intent.replicas, intent.manifests, chosen, previous)
+        return divide(intent.replicas, intent.manifests, chosen, ground)
     except RefusedError as error:
         refused.update(dict.fromkeys(chosen, error))
-        return {}
+        return Division({})
 
 
 def _render(
@@ -75,17 +95,18 @@ NOTHING_LEFT = RefusedError("spec", "no object is left: all would be deleted; al
 
 
 def _shares(
-    chosen: Iterable[str], parts: Mapping[str, Part], rendered: Mapping[str, Rendering]
+    placed: Iterable[str], staying: Mapping[str, str], held: Held, rendered: Mapping[str, Rendering]
 ) -> dict[str, ClusterShare]:
     """Replicas as the objects have them in the end: a difference may have said otherwise than the division."""
     shares: dict[str, ClusterShare] = {}
-    for name in chosen:
-        rendering, part = rendered.get(name), parts.get(name)
+    for name in placed:
+        rendering, part, leaving = rendered.get(name), held.parts.get(name), held.leaving.get(name, "")
         if rendering is None or part is None:
-            shares[name] = ClusterShare(name, {}, part.why if part else "")
+            shares[name] = ClusterShare(name, {}, part.why if part else "", leaving)
         else:
-            why = f"{rendering.overridden} says so" if rendering.overridden else part.why
-            shares[name] = ClusterShare(name, rendering.replicas, why)
+            words = (f"{rendering.overridden} says so" if rendering.overridden else part.why, staying.get(name, ""))
+            why = "; ".join(word for word in words if word)
+            shares[name] = ClusterShare(name, rendering.replicas, why, leaving, part.most)
     return shares
 
 
@@ -103,10 +124,13 @@ def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapsh
             recreate=intent.recreate,
             retain=intent.retain,
             health=intent.health,
-            protected=intent.templates if fleet.hub and fleet.clusters[name].uid == fleet.hub else frozenset(),
+            protected=intent.templates if fleet.hub and fleet.clusters[name].uid == fleet.hub else NOTHING,
         )
         for name, rendering in rendered.items()
     }
+
+
+NOTHING: frozenset[ObjectId] = frozenset()
 
 
 def _unknown_clusters(intent: Intent, fleet: Snapshot) -> list[str]:

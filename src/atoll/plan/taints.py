@@ -23,3 +23,11 @@ def in_words(taint: Taint) -> str:
     """As kubectl writes it: `key=value:Effect`."""
     value = f"={taint.value}" if taint.value else ""
     return f"{taint.key}{value}:{taint.effect}"
+
+
+def tolerated_until(taint: Taint, tolerations: tuple[Toleration, ...], since: float) -> float | None:
+    """When the taint, there `since`, is tolerated no longer; None: never. The shortest toleration counts."""
+    if taint.effect != "NoExecute":
+        return None
+    spans = [t.toleration_seconds for t in tolerations if t.toleration_seconds is not None and tolerates(t, taint)]
+    return since + min(spans) if spans else None

@@ -16,10 +16,11 @@ from typing import Literal
 
 import msgspec
 
-from atoll.api.capacity import Capacity
+from atoll.api.cluster import Resources
 from atoll.api.delivery import Delivery, Outcome, Removal
 from atoll.api.objects import Json, ObjectId
 from atoll.api.observation import Observation
+from atoll.api.rooms import Rooms
 
 CONTROL = "pull/1"
 """What an agent opens on its hub. The number is that of the framing; the messages' version is negotiated."""
@@ -106,10 +107,20 @@ class Stock(Message, frozen=True, tag="stock"):
 
 
 class Count(Message, frozen=True, tag="count"):
-    """What the member has and offers."""
+    """What the member has and offers: see fleet.capacity.Capacity, whose fields these are.
+
+    `waiting`: namespace and name of each workload with Pods that no node takes, and since when each of these waits.
+    """
 
     number: int
-    capacity: Capacity
+    nodes: int = 0
+    ready_nodes: int = 0
+    regions: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    allocatable: Resources = Resources()
+    requested: Resources | None = None
+    rooms: Rooms | None = None
+    waiting: tuple[tuple[str, str, tuple[float, ...]], ...] = ()
 
 
 class Beat(Message, frozen=True, tag="beat"):

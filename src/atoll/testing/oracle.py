@@ -34,13 +34,12 @@ from atoll.deliver.stamp import Item, Stamper
 from atoll.fleet.link import Reach
 from atoll.hub.intents import kinds_of
 from atoll.hub.scopes import Scopes
-from atoll.hub.snapshots import cluster_facts
+from atoll.hub.snapshots import cluster_facts, recalled
 from atoll.intake.native import translate
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import APPLICATIONS, CLUSTERS
-from atoll.plan.model import Snapshot
 from atoll.plan.planner import plan
 
 Dump = Mapping[ObjectId, Object]
@@ -88,8 +87,7 @@ async def wanted_of(hub: Client, hub_id: str, members: Iterable[str]) -> dict[st
         app = msgspec.convert(body, Application)
         revision = Revision(0, live.uid, app.status.sequence)
         intent = translate(app, selected=await _selected(hub, app), scopes=scopes, revision=revision)
-        before = {intent.key: {p.cluster: p.replicas for p in app.status.placement}}
-        for name, delivery in plan(intent, Snapshot(facts, time.time(), before)).deliveries.items():
+        for name, delivery in plan(intent, recalled(intent.key, app.status, facts, time.time())).deliveries.items():
             if name in found:
                 key = Key(live.namespace, live.name)
                 found[name] |= {m.id: stamper.stamp(m, key, live.uid) for m in delivery.objects}

@@ -11,10 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.identity import HubIdentity
+from atoll.fleet.rights import account_name
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, NAMESPACES
 from atoll.runtime.failpoints import HITS, VARIABLE
+from atoll.testing.auditlog import Request, requests
 from atoll.testing.oracle import Dump, dump, touched, wanted_of, wrong
 from tests.delivering import eventually
 from tests.fleet.conftest import Fleet
@@ -161,6 +164,11 @@ class Trial(World):
             await eventually(check, seconds)
         except AssertionError:
             raise AssertionError("\n".join([*said, self.machine.log.read_text()[-4000:]])) from None
+
+    def asked(self, member: str, since: str, until: str = "9") -> list[Request]:
+        """What the hub asked of a member, by the member's own account; see `atoll.testing.auditlog`."""
+        user = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{account_name(self.identity.id)}"
+        return list(requests(self.fleet.local.folder / member / "audit.log", user, since, until))
 
     async def applications(self) -> list[Json]:
         return [live.body() for live in (await self.hub.list(APPLICATIONS, self.namespace)).items]

@@ -1,19 +1,16 @@
 """A member's API server is stopped for 40 seconds, not killed: connections stand, nothing answers."""
 
 import asyncio
-import json
 import os
 import signal
 import statistics
 import sys
 import time
 from contextlib import aclosing
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from atoll.api.names import SYSTEM_NAMESPACE, tombstones
-from atoll.fleet.rights import account_name
 from atoll.kube.resources import CONFIGMAPS
+from atoll.testing.auditlog import Request, moment
 from tests.fleet.faults.hubs import Trial
 from tests.fleet.hub.world import configmap
 
@@ -21,29 +18,9 @@ PROBES = int(os.environ.get("ATOLL_PROBES", "20"))
 STOPPED = 40.0
 
 
-class Write(NamedTuple):
-    """A write that the API server's audit log tells of."""
-
-    verb: str
-    resource: str
-    name: str
-
-
-def writes(trial: Trial, member: str, since: str) -> list[Write]:
+def writes(trial: Trial, member: str, since: str) -> list[Request]:
     """What the hub wrote on a member since then, by the member's own account."""
-    user = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{account_name(trial.identity.id)}"
-    found = []
-    for line in (trial.fleet.local.folder / member / "audit.log").read_text().splitlines():
-        event = json.loads(line)
-        writing = event["verb"] in {"create", "update", "patch", "delete", "deletecollection"}
-        if writing and event["user"]["username"] == user and event["requestReceivedTimestamp"] >= since:
-            about = event.get("objectRef", {})
-            found.append(Write(event["verb"], about.get("resource", ""), about.get("name", "")))
-    return sorted(found)
-
-
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return sorted(one for one in trial.asked(member, since) if one.writes)
 
 
 async def latencies(trial: Trial, member: str, prefix: str) -> list[float]:
@@ -73,7 +50,7 @@ async def test_a_member_that_hangs(trial: Trial) -> None:
     before = await latencies(trial, first, "before")
 
     server = trial.fleet.local.running[f"{second}/kube-apiserver"]
-    since = now()
+    since = moment()
     server.signal(signal.SIGSTOP)
     stopped = time.monotonic()
     try:
@@ -99,10 +76,10 @@ async def test_a_member_that_hangs(trial: Trial) -> None:
     await trial.all_right()
     await trial.eventually(lambda: lifted(trial, second, uid))
     assert writes(trial, second, since) == [
-        Write("delete", "configmaps", "goes"),
-        Write("delete", "configmaps", "goes-too"),
-        Write("patch", "configmaps", "changes"),
-        Write("patch", "configmaps", "comes"),
+        Request("delete", "configmaps", "goes"),
+        Request("delete", "configmaps", "goes-too"),
+        Request("patch", "configmaps", "changes"),
+        Request("patch", "configmaps", "comes"),
     ]
     probes = {f"during-{n}" for n in range(PROBES)}
     there = [w for w in writes(trial, first, since) if w.name not in probes]

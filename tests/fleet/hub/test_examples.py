@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.fleet.hub.world import CONFIGMAPS, DEPLOYMENTS, World, condition_of, 
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[3]
+PROGRAMS = Path(sys.executable).parent
+"""Where `atoll` is."""
 EXAMPLES = sorted(folder for folder in (ROOT / "examples").iterdir() if (folder / "README.md").exists())
 MANIFESTS = re.compile(r"examples/[\w/.-]+\.yaml")
 
@@ -55,7 +58,10 @@ def follow(world: World, folder: Path, tools: Path) -> str:
     if not kubectl.exists():
         kubectl.symlink_to(Binaries().find("kubectl"))
     blocks = re.findall(r"^```sh\n(.*?)^```$", (folder / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    environment = os.environ | {"KUBECONFIG": str(world.fleet.kubeconfig), "PATH": f"{tools}:{os.environ['PATH']}"}
+    environment = os.environ | {
+        "KUBECONFIG": str(world.fleet.kubeconfig),
+        "PATH": f"{tools}:{PROGRAMS}:{os.environ['PATH']}",
+    }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=180,
@@ -123,12 +129,28 @@ async def autoscaled(world: World, _printed: str) -> None:
     assert (await of(world, "member1", "waves", "web"))["replicas"] == 5
 
 
+async def spread_and_failover(world: World, printed: str) -> None:
+    assert "drained" in printed
+    first, second = [(await of(world, member, "reef", "web"))["replicas"] for member in world.members[:2]]
+    assert first + second == 6  # what left stays where it went: by capacity nothing is evened out
+    assert await absent(world, "member3")
+
+
+async def absent(world: World, member: str) -> bool:
+    try:
+        await of(world, member, "reef", "web")
+    except NotFound:
+        return True
+    return False
+
+
 CLAIMS = {
     "01-first-application": first_application,
     "02-custom-resources": custom_resources,
     "03-objects-on-the-hub": objects_on_the_hub,
     "04-adopt-what-runs": adopt_what_runs,
     "05-autoscaled": autoscaled,
+    "06-spread-and-failover": spread_and_failover,
 }
 
 

@@ -6,14 +6,57 @@ from typing import Any
 
 from tests.spec.api.shop import application, difference, manifest, pod
 
+
+def placed(**placement: Any) -> Any:
+    return application(placement={"clusters": ["eu-1", "us-1"], **placement})
+
+
 SHAPE: list[tuple[Any, str]] = [
+    (placed(spread=[{"by": "region"}]), "spec.placement.spread[0]: says nothing: give min, max or clusters"),
+    (placed(spread=[{"by": "region", "min": 3, "max": 2}]), "spec.placement.spread[0].min: min is above max"),
+    (
+        placed(spread=[{"by": "region", "max": 0}]),
+        "spec.placement.spread[0].max: at most 0 groups leave nothing to choose",
+    ),
+    (
+        placed(spread=[{"by": "region", "clusters": {"min": 3, "max": 2}}]),
+        "spec.placement.spread[0].clusters.min: min is above max",
+    ),
+    (
+        placed(spread=[{"by": "cluster", "max": 2, "clusters": {"max": 1}}]),
+        "spec.placement.spread[0].clusters: a group by cluster is one cluster: give min and max of the spread itself",
+    ),
+    (
+        placed(affinity=[{"by": "region"}]),
+        "spec.placement.affinity[0]: give either application, for one, or selector, for many",
+    ),
+    (
+        application(placement={"all": True, "fallback": [{"clusters": ["eu-1"]}]}),
+        "spec.placement.fallback: all: true is every cluster: there is none to fall back to",
+    ),
+    (
+        application(replicas={"total": 9, "limits": {"eu-1": {"min": 3, "max": 2}}}),
+        "spec.replicas.limits[eu-1].min: min is above max",
+    ),
+    (
+        application(replicas={"total": 9, "weights": {"eu-1": 0, "*": 0}}),
+        "spec.replicas.weights: all weights are 0: nothing could be placed",
+    ),
+    (
+        application(replicas={"total": 9, "divide": "capacity", "weights": {"*": 1}}),
+        "spec.replicas.weights: weights are for divide: weighted, and kubefed",
+    ),
+    (
+        application(replicas={"each": 2, "divide": "packed"}),
+        "spec.replicas: divide, limits and rebalance are about a total: give total, or take them away",
+    ),
+    (
+        application(tolerations=[{"key": "a", "operator": "Exists", "tolerationSeconds": 3}]),
+        "spec.tolerations[0].tolerationSeconds: only the effect NoExecute takes seconds",
+    ),
     (
         application(manifests=None, differences=None, replicas=None),
         "spec: the Application is empty: give manifests or select (allowEmpty: true says that it is meant)",
-    ),
-    (
-        application(placement=None),
-        "spec: placement is missing: give clusters, selector or where, or all: true",
     ),
     (
         application(placement={}),

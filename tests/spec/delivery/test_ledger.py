@@ -5,6 +5,7 @@ from typing import Any
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Revision
 from atoll.api.objects import Key, manifest
+from atoll.deliver.compiled import Compiled
 from atoll.deliver.ledger import Fight, Ledger
 from atoll.deliver.stamp import Stamper
 from atoll.kube.objects import Object, of_body
@@ -21,8 +22,9 @@ def live(version: str, uid: str = "x", generation: int = 0, **labels: str) -> Ob
 
 
 def ledger() -> Ledger:
-    made = Ledger(Delivery(KEY, "u1", "c1", Revision(1, "u1", 1), (manifest(BODY),)))
-    made.items[ITEM.id] = ITEM
+    delivery = Delivery(KEY, "u1", "c1", Revision(1, "u1", 1), (manifest(BODY),))
+    made = Ledger(delivery)
+    made.wanted = Compiled(delivery.objects, (), frozenset(), {ITEM.id: ITEM}, frozenset(), {})
     made.all_dirty = made.strays = False
     return made
 
@@ -105,3 +107,28 @@ def test_a_fight_is_slowed_down_and_forgotten_when_it_is_quiet() -> None:
     assert fight.over(now + Fight.QUIET)
     fight.repaired(now + Fight.QUIET, "x")
     assert not fight.on
+
+
+def test_a_ledger_at_rest_holds_no_empty_collections_and_loses_nothing() -> None:
+    book = ledger()
+    book.settle(ITEM, live("5"), written=False)
+    book.sent_away[ITEM.id] = "gone x"
+    book.held.add(ITEM.id)
+    book.held.clear()
+    book.rest()
+    assert set(Ledger.__slots__) - {name for name in Ledger.__slots__ if has(book, name)} == {
+        *("behind", "dirty", "held", "kept", "troubled", "vanished"),
+    }
+    assert book.sent_away == {ITEM.id: "gone x"}
+    assert book.seen(change(live("5"), live("6", changed="yes")))
+    assert book.dirty == {ITEM.id}
+    assert book.take() == [ITEM.id]
+
+
+def has(book: Ledger, name: str) -> bool:
+    """Whether there is something in the slot, without asking for it."""
+    try:
+        object.__getattribute__(book, name)
+    except AttributeError:
+        return False
+    return True

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from atoll.api.capacity import Capacity
 from atoll.api.cluster import Resources
-from atoll.fleet.capacity import CapacityCount
+from atoll.fleet.capacity import Capacity, CapacityCount
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.member import Member
 from atoll.kube.client import Client

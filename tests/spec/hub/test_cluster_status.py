@@ -2,8 +2,8 @@
 
 import pytest
 
-from atoll.api.capacity import Capacity
 from atoll.api.cluster import Cluster, ClusterMeta, ClusterSpec, ClusterStatus, Connection, Direct, Resources
+from atoll.fleet.capacity import Capacity
 from atoll.fleet.credentials import Credential
 from atoll.fleet.link import Reach
 from atoll.hub.cluster_status import build_cluster_status
@@ -20,7 +20,7 @@ def cluster(before: ClusterStatus | None = None, *, region: str = "") -> Cluster
 
 
 def status(of: Cluster, reach: Reach = HERE, room: Capacity | None = ROOM, now: float = NOW) -> ClusterStatus:
-    return build_cluster_status(of, reach, room, Credential(managed=True), None, 0, now)
+    return build_cluster_status(of, reach, room, Credential(managed=True), 0, now)
 
 
 def conditions(found: ClusterStatus) -> dict[str, tuple[str, str]]:
@@ -65,7 +65,7 @@ def test_a_cluster_whose_nodes_are_all_down_is_reachable_and_not_ready() -> None
 
 def test_unclaimed_objects_and_an_ending_credential_are_said() -> None:
     credential = Credential(managed=False, issued=NOW - 900, expires=NOW + 10)
-    found = build_cluster_status(cluster(), HERE, ROOM, credential, None, 4, NOW)
+    found = build_cluster_status(cluster(), HERE, ROOM, credential, 4, NOW)
     said = conditions(found)
     assert said["Unclaimed"] == ("True", "UnknownApplication")
     assert said["CredentialManaged"] == ("False", "GivenByUser")

@@ -2,17 +2,24 @@
 
 import asyncio
 
+import pytest
+
 from atoll.api.delivery import Removal
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Key
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
+from atoll.kube.errors import Unavailable
 from atoll.kube.resources import NAMESPACES
-from atoll.testing.fakeapi import FakeApi
+from atoll.testing.fakeapi import FakeApi, Refuse, Rule
 
 
 def removal(uid: str, cluster: str = "eu-1", *, orphan: bool = False) -> Removal:
     return Removal(Key("demo", f"app-{uid}"), uid, cluster, orphan)
+
+
+def owed(stones: Tombstones) -> set[str]:
+    return {found.uid for found in stones.removals("eu-1", "uid-of-eu")}
 
 
 async def test_they_are_there_after_a_restart() -> None:
@@ -25,7 +32,7 @@ async def test_they_are_there_after_a_restart() -> None:
 
         after = Tombstones(client)
         await after.load()
-        assert after.uids("eu-1") == {"0", "1", "2", "3", "4", "6", "7"}
+        assert owed(after) == {"0", "1", "2", "3", "4", "6", "7"}
         assert removal("3", orphan=True) in after.removals("eu-1", "uid-of-eu")
         assert after.removals("us-1", "uid-of-us") == (removal("9", "us-1"),)
 
@@ -50,4 +57,24 @@ async def test_what_is_laid_twice_is_written_once_and_a_cluster_that_left_is_for
         await stones.drop("eu-1")
         fresh = Tombstones(client)
         await fresh.load()
-        assert fresh.uids("eu-1") == frozenset()
+        assert not owed(fresh)
+
+
+async def test_what_was_paid_is_not_asked_for_again_while_its_stone_is_still_there() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        stones = Tombstones(client)
+        await stones.lay(removal("1"), "uid-of-eu")
+        await stones.lay(removal("2"), "uid-of-eu")
+        api.faults.rules.append(Rule(Refuse(503, "ServiceUnavailable"), times=1))
+        stones.paid("eu-1", "1")
+        stones.paid("eu-1", "never laid")
+        assert owed(stones) == {"2"}
+        with pytest.raises(Unavailable):
+            await stones.clear("eu-1")
+        assert owed(stones) == {"2"}
+
+        await stones.clear("eu-1")
+        fresh = Tombstones(client)
+        await fresh.load()
+        assert owed(fresh) == {"2"}

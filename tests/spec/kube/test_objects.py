@@ -156,3 +156,13 @@ def test_objects_need_no_http_library() -> None:
         "import sys, atoll.kube.objects, atoll.kube.resources, atoll.kube.watching; sys.exit('aiohttp' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_objects_with_the_same_labels_hold_them_once() -> None:
+    one, two = of_body(BODY), of_body(BODY | {"spec": {}})
+    assert one.labels is two.labels
+    assert one.annotations is two.annotations
+    bare = of_body({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "labels": None}})
+    assert (bare.labels, bare.annotations) == ({}, {})
+    long = {"name": "web", "annotations": {"note": "x" * 5000}}
+    assert of_body(BODY | {"metadata": long}).annotations == {"note": "x" * 5000}

@@ -1,14 +1,12 @@
 """A hub put back to an older state: its agents refuse what is older, keep what is unknown, until they are told."""
 
 import asyncio
-import copy
 
 from atoll.agent.pulling.agent import PullAgent
 from atoll.api.intent import Revision
 from atoll.api.objects import Json
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS
 from atoll.testing.fakeapi import FakeApi
-from atoll.testing.fakeapi.store import Store
 from tests.delivering import eventually
 
 from .conftest import NAMESPACE, Pulled, configmap
@@ -19,16 +17,12 @@ class Backup:
 
     def __init__(self, api: FakeApi) -> None:
         self.api = api
-        self.cluster = copy.copy(api.cluster)
-        self.cluster.store, now = Store(), api.cluster.store
-        self.cluster.store.revision = self.cluster.store.compacted = now.revision
-        for kind in now.kinds():
-            self.cluster.store.all(kind).update(now.all(kind))
+        self.then = api.cluster.store.snapshot()
 
     async def restore(self, pulled: Pulled) -> None:
         await pulled.side.stop()
         self.api.break_connections()
-        self.api.cluster = self.cluster
+        self.api.cluster.store.restore(self.then)
         await pulled.side.start()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from atoll.plan.divide import apportion
+from atoll.plan.apportion import apportion
 
 
 @pytest.mark.parametrize(

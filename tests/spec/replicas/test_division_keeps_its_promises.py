@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.plan.divide import apportion
+from atoll.plan.apportion import apportion
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e", "f"])
 TOTALS = st.integers(0, 40)

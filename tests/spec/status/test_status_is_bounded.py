@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.objects import ObjectId
 from atoll.api.observation import Observation, Problem
 from atoll.api.status import ApplicationStatus, ClusterRow, ProblemStatus
-from atoll.observe.bounds import MOST_BYTES, fit, size
+from atoll.observe.bounds import ETCD_BYTES, MOST_BYTES, bounded, fit, room, size
 
 from .worlds import observed, outcome, planned, status, trouble
 
@@ -70,6 +71,17 @@ def test_the_worst_that_clusters_can_say_still_fits(count: int) -> None:
     assert (found.truncated > 0) == (count > 100)
     whole = [r for r in found.clusters if len(r.problems) == 3]
     assert found.truncated == count - len(whole)
+
+
+def test_beside_a_spec_of_a_mebibyte_it_leaves_the_object_within_what_etcd_takes() -> None:
+    body: dict[str, Any] = {"spec": {"manifests": [{"text": "x" * (1 << 20)}]}, "status": {}}
+    alone, clusters = msgspec.json.encode(body), names(1000)
+    found = bounded(status(planned(*clusters), *worst(clusters)), room(alone))
+    written = msgspec.json.encode(body | {"status": found})
+    assert len(written) <= ETCD_BYTES - 64 * 1024
+    assert len(found.placement) == 1000
+    assert room(written) == room(alone), "what the status takes itself is no reason to shrink it"
+    assert room(b'{"spec": {}}') == MOST_BYTES
 
 
 def test_a_thousand_clusters_take_no_time() -> None:

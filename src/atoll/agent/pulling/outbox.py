@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from atoll.api.capacity import Capacity
 from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.observation import Observation
+from atoll.fleet.capacity import Capacity
 from atoll.pull.protocol import AnyMessage, Beat, Count, MemberState, Report, Stock
 from atoll.runtime import failpoints
 
@@ -128,7 +128,7 @@ class Outbox:
                 await send(beat())
             if self._counted and self._capacity is not None:
                 self._counted = False
-                await send(Count(self.number(), self._capacity))
+                await send(_count(self.number(), self._capacity))
             await self._tell_stock(send)
             while self._news:
                 await self._report(send)
@@ -158,6 +158,20 @@ class Outbox:
         for outcome in outcomes:
             if outcome.gone and self._outcomes.get(outcome.uid) is outcome:
                 self.forget(outcome.uid)
+
+
+def _count(number: int, found: Capacity) -> Count:
+    return Count(
+        number,
+        found.nodes,
+        found.ready_nodes,
+        found.regions,
+        found.zones,
+        found.allocatable,
+        found.requested,
+        found.rooms,
+        tuple((*workload, since) for workload, since in found.waiting.items()),
+    )
 
 
 def brief(outcome: Outcome) -> Outcome:

@@ -26,6 +26,8 @@ class Case(NamedTuple):
     clusters: Collection[str] | None
     scopes: Scopes
     reach: bool
+    defaults: bool = False
+    """What the namespace's ApplicationDefaults say is filled in."""
 
     @property
     def namespace(self) -> str:
@@ -43,6 +45,7 @@ def make_case(
     clusters: Collection[str] | None,
     scopes: Scopes,
     reach: bool,
+    defaults: bool = False,
 ) -> Case:
     scopes = _with_own_kinds(app, scopes)
     namespace = app.metadata.namespace or "default"
@@ -51,7 +54,7 @@ def make_case(
         found += [(f"spec.select[{index}]", manifest) for manifest in chosen]
     objects = tuple(Placed(path, manifest, _identity(manifest, namespace, scopes)) for path, manifest in found)
     complete = not app.spec.select or selected is not None
-    return Case(app, body, objects, complete, clusters, scopes, reach)
+    return Case(app, body, objects, complete, clusters, scopes, reach, defaults)
 
 
 def _identity(body: Json, namespace: str, scopes: Scopes) -> ObjectId:

@@ -20,18 +20,19 @@ _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-
 def clusters(case: Case) -> Iterator[Issue]:
     """Names that no cluster has are warnings: GitOps may bring the cluster later."""
     spec = case.app.spec
-    placed = set(spec.placement.clusters) if spec.placement else set()
+    placed = set(spec.placement.clusters) if spec.placement and not spec.placement.fallback else set()
     for target, at in _targets(case):
         yield from _names(case, target.clusters, f"{at}.clusters")
-        if at != "spec.placement" and placed:
+        if at.startswith("spec.differences") and placed:
             yield from _outside(target.clusters, placed, f"{at}.clusters")
     if spec.replicas is not None:
         shares: dict[str, Share] = {"spec.replicas": spec.replicas}
         shares |= {f"spec.replicas.workloads[{name}]": share for name, share in spec.replicas.workloads.items()}
         for at, share in shares.items():
-            named = [name for name in share.weights if name != EVERY_OTHER]
-            yield from _names(case, named, f"{at}.weights")
-            yield from _outside(named, placed, f"{at}.weights") if placed else ()
+            for field, given in (("weights", share.weights), ("limits", share.limits)):
+                named = [name for name in given if name != EVERY_OTHER]
+                yield from _names(case, named, f"{at}.{field}")
+                yield from _outside(named, placed, f"{at}.{field}") if placed else ()
 
 
 def selectors(case: Case) -> Iterator[Issue]:
@@ -55,8 +56,13 @@ def expressions(case: Case) -> Iterator[Issue]:
 
 
 def _targets(case: Case) -> Iterator[tuple[ClusterTarget, str]]:
-    if case.app.spec.placement is not None:
-        yield case.app.spec.placement, "spec.placement"
+    placement = case.app.spec.placement
+    if placement is not None:
+        yield placement, "spec.placement"
+        for index, preference in enumerate(placement.prefer):
+            yield preference, f"spec.placement.prefer[{index}]"
+        for index, group in enumerate(placement.fallback):
+            yield group, f"spec.placement.fallback[{index}]"
     for index, difference in enumerate(case.app.spec.differences):
         yield difference, f"spec.differences[{index}]"
 

@@ -20,6 +20,7 @@ def references(case: Case) -> Iterator[Issue]:
         return
     workloads = _workloads(case)
     scalable = {placed.id.name for placed in case.objects if _is_scalable(placed)}
+    jobs = {placed.id.name for placed in case.objects if _has_completions(placed)}
     for index, difference in enumerate(case.app.spec.differences):
         at = f"spec.differences[{index}]"
         for field in ("env", "command", "args", "resources"):
@@ -32,8 +33,8 @@ def references(case: Case) -> Iterator[Issue]:
     for index, retain in enumerate(case.app.spec.retain):
         yield from _target(retain.target, case, f"spec.retain[{index}].target")
     if case.app.spec.replicas is not None:
-        yield from _scaled(case.app.spec.replicas.workloads, scalable, "spec.replicas.workloads")
-        if not scalable and case.objects:
+        yield from _scaled(case.app.spec.replicas.workloads, scalable | jobs, "spec.replicas.workloads")
+        if not scalable and case.objects and not case.app.spec.replicas.workloads:
             yield warning("spec.replicas", "none of the objects has replicas: nothing is divided")
 
 
@@ -53,6 +54,13 @@ def _is_scalable(placed: Placed) -> bool:
     replicas = spec.get("replicas") if isinstance(spec, dict) else None
     has_replicas = isinstance(replicas, int) and not isinstance(replicas, bool)
     return has_replicas or (placed.id.group, placed.id.kind) in _SCALABLE
+
+
+def _has_completions(placed: Placed) -> bool:
+    """A Job's completions are divided where `replicas.workloads` names it."""
+    spec = placed.body.get("spec")
+    is_job = (placed.id.group, placed.id.kind) == ("batch", "Job")
+    return is_job and isinstance(spec, dict) and isinstance(spec.get("completions"), int)
 
 
 def _containers(keys: Iterable[str], workloads: Mapping[str, set[str]], at: str, case: Case) -> Iterator[Issue]:

@@ -1,26 +1,28 @@
 """What an Application becomes on each cluster: the hub's own pure functions, run here on what its API says now."""
 
+import contextlib
 import time
 
 import msgspec
 
 from atoll.api.application import Application
 from atoll.api.cluster import Cluster
+from atoll.api.defaults import NAME, with_defaults
 from atoll.api.intent import Intent, Revision
+from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json, split_api_version
 from atoll.cli.application.checking import check
-from atoll.cli.application.view import read_view
 from atoll.cli.exits import CommandError
 from atoll.fleet.link import Reach
 from atoll.hub.intents import kinds_of
 from atoll.hub.scopes import Scopes
-from atoll.hub.snapshots import cluster_facts
+from atoll.hub.snapshots import cluster_facts, recalled, summary_of_room
 from atoll.intake.native import translate
 from atoll.kube.client import Client
-from atoll.kube.errors import KindNotServed, NotFound
+from atoll.kube.errors import Forbidden, KindNotServed, NotFound
 from atoll.kube.objects import Object
-from atoll.kube.resources import APPLICATIONS, CLUSTERS, NAMESPACES
-from atoll.plan.model import ClusterFacts, Plan, Snapshot
+from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES
+from atoll.plan.model import ClusterFacts, Plan
 from atoll.plan.planner import plan
 
 
@@ -53,6 +55,7 @@ async def render_body(hub: Client, body: Json) -> Rendered:
 async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     clusters = [item.read(Cluster) for item in (await hub.list(CLUSTERS)).items]
     namespace = body["metadata"]["namespace"]
+    body = await _with_defaults(hub, body, namespace)
     check(body, known_clusters=frozenset(c.metadata.name for c in clusters), reach=await _reach(hub, namespace))
     scopes = Scopes()
     await scopes.learn(kinds_of(body), (hub,))
@@ -61,15 +64,24 @@ async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     intent = translate(
         app, selected=await _selected(hub, app), scopes=scopes, revision=Revision(0, app.metadata.uid, sequence)
     )
-    placed = {p.cluster: p.replicas for p in read_view(live).status.placement} if live else {}
     facts = {c.metadata.name: _facts(c) for c in clusters}
-    return Rendered(app, intent, plan(intent, Snapshot(facts, time.time(), {intent.key: placed})), live)
+    return Rendered(app, intent, plan(intent, recalled(intent.key, app.status, facts, time.time())), live)
+
+
+async def _with_defaults(hub: Client, body: Json, namespace: str) -> Json:
+    """The Application with what the namespace's ApplicationDefaults say, and everybody's, as far as may be read."""
+    found = []
+    for place in (namespace, SYSTEM_NAMESPACE):
+        with contextlib.suppress(NotFound, Forbidden, KindNotServed):
+            found.append((await hub.get(APPLICATIONDEFAULTS, NAME, place)).body().get("spec") or {})
+    return with_defaults(body, *found)
 
 
 def _facts(cluster: Cluster) -> ClusterFacts:
     reached = {c.type: c.status for c in cluster.status.conditions}.get("Reachable")
     reach = Reach(reachable=None if reached is None else reached == "True", uid=cluster.status.uid)
-    return cluster_facts(cluster, reach, None)
+    facts = cluster_facts(cluster, reach, None)
+    return msgspec.structs.replace(facts, rooms=summary_of_room(cluster.status))
 
 
 async def _reach(hub: Client, namespace: str) -> bool:

@@ -12,6 +12,8 @@ import msgspec
 import structlog
 
 from atoll.api.delivery import Delivery, Removal
+from atoll.fleet.capacity import Capacity
+from atoll.fleet.pods import Workload
 from atoll.hub.pulled.connection import PulledConnection
 from atoll.hub.pulled.terms import Terms
 from atoll.link.session import LinkError, Session, Stream
@@ -267,7 +269,7 @@ class Conversation:
                 self._recount = True
                 self._stir.set()
             case Count():
-                self._terms.counted(connection.name, message.capacity)
+                self._terms.counted(connection.name, _capacity(message))
             case Beat():
                 sent = self._pings.pop(message.ping, None)
                 if message.member.uid and connection.uid not in {"", message.member.uid}:
@@ -286,6 +288,19 @@ class Conversation:
             target = targets.get(seen.uid)
             if isinstance(target, Delivery) and target.key == seen.key:
                 self._terms.collector.heard(msgspec.structs.replace(seen, cluster=name))
+
+
+def _capacity(said: Count) -> Capacity:
+    return Capacity(
+        said.nodes,
+        said.ready_nodes,
+        said.regions,
+        said.zones,
+        said.allocatable,
+        said.requested,
+        said.rooms,
+        {Workload(namespace, name): since for namespace, name, since in said.waiting},
+    )
 
 
 def _first(group: BaseExceptionGroup[E], _: type[E]) -> E:

@@ -4,9 +4,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from atoll.api.capacity import Capacity
 from atoll.api.delivery import Outcome
 from atoll.deliver.deliverer import Deliverer
+from atoll.fleet.capacity import Capacity
 from atoll.fleet.identity import HubIdentity
 from atoll.observe.collector import Collector
 

@@ -69,7 +69,8 @@ def apply(live: Json, applied: Json, who: Manager, *, force: bool) -> tuple[Json
     merged = merge(live, applied)
     others = frozenset[Path]().union(*managers.values())
     pruned = remove(merged, _prunable(before - managers[who], others)) or {}
-    return pruned, _settle(managers, live, pruned, who, force=force)
+    written, removed = compare(flatten(live), flatten(pruned))
+    return pruned, _settle(managers, live, written, removed, who, force=force)
 
 
 def update(live: Json, new: Json, who: Manager) -> Managers:
@@ -78,8 +79,8 @@ def update(live: Json, new: Json, who: Manager) -> Managers:
         return {}  # nobody keeps account until the first apply
     managers = read_managers(new) if new.get("metadata", {}).get("managedFields") is not None else read_managers(live)
     before = managers.get(who, frozenset())
-    managers = _settle(managers, live, new, who, force=True)
     written, removed = compare(flatten(live), flatten(new))
+    managers = _settle(managers, live, written, removed, who, force=True)
     managers[who] = (before | written) - removed
     return {manager: fields for manager, fields in managers.items() if fields}
 
@@ -97,9 +98,8 @@ def _is_key(path: Path, held: set[Path]) -> bool:
     return bool(parent) and parent[-1].startswith("k:") and parent in held and f'"{path[-1][2:]}":' in parent[-1]
 
 
-def _settle(managers: Managers, live: Json, new: Json, who: Manager, *, force: bool) -> Managers:
-    """Take from the others what `who` changed; what was removed is nobody's any more."""
-    written, removed = compare(flatten(live), flatten(new))
+def _settle(managers: Managers, live: Json, written: Fields, removed: Fields, who: Manager, *, force: bool) -> Managers:
+    """Take from the others what `who` wrote into `live`; what was removed is nobody's any more."""
     conflicts = {other: clash for other, fields in managers.items() if other != who and (clash := fields & written)}
     if conflicts and not force:
         raise conflict(conflicts, _times(live))

@@ -259,3 +259,4 @@ class FakeCluster:
         for name in list(self.store.all(group_kind)):
             self.store.drop(group_kind, name)
         self.kinds.remove(group_kind)
+        self.store.tell(group_kind)

@@ -1,11 +1,10 @@
 """The HTTP of an API server, over a FakeCluster: plain, on the loopback interface, on a free port."""
 
 import asyncio
-import base64
 import contextlib
 import time
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import msgspec
 from aiohttp import web
@@ -26,30 +25,12 @@ from atoll.testing.fakeapi.faults import (
     Reset,
     SlowBody,
 )
-from atoll.testing.fakeapi.kinds import Kind, discovery
-from atoll.testing.fakeapi.refusals import Refusal, bad_request, expired
-from atoll.testing.fakeapi.selecting import selector
-from atoll.testing.fakeapi.store import too_large
-from atoll.testing.fakeapi.watches import Watch, shown
+from atoll.testing.fakeapi.handling import Asked, Handling, NoSuchPath, Target, verb_of
+from atoll.testing.fakeapi.refusals import Refusal, expired
+from atoll.testing.fakeapi.watches import Watch
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.1-fake"}
-PLAIN = {"/healthz": "ok", "/readyz": "ok", "/livez": "ok"}
 LONGEST_WATCH = 3600.0
-
-
-class NoSuchPath(Exception):  # noqa: N818  what the server's multiplexer says, which knows no Status
-    """A path that leads to no group and version."""
-
-
-class Target(NamedTuple):
-    """What a path leads to."""
-
-    kind: Kind
-    namespace: str
-    name: str
-    subresource: str
 
 
 class FakeApi:
@@ -63,6 +44,7 @@ class FakeApi:
     ) -> None:
         self.cluster = cluster or FakeCluster()
         self.faults = faults or Faults()
+        self._handling = Handling(self.cluster)
         self.requests: dict[str, int] = {}
         self.url = ""
         self._bookmark_every = bookmark_every
@@ -112,15 +94,12 @@ class FakeApi:
             return _json(refusal.status(), refusal.code, headers)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
-        path = request.path
-        if path in PLAIN:
-            return web.Response(text=PLAIN[path])
-        if path == "/version":
-            return _json(VERSION)
-        if path in {"/api", "/apis"}:
-            return _json(discovery(self.cluster.kinds, core=path == "/api"))
-        target = self._target(path)
-        verb = _verb(request, target)
+        about = self._handling.about(request.path)
+        if about is not None:
+            return web.Response(text=about) if isinstance(about, str) else _json(about)
+        asked = Asked(request.method, request.path, request.query, request.content_type)
+        target = self._handling.target(request.path)
+        verb = verb_of(asked, target)
         self.requests[verb] = self.requests.get(verb, 0) + 1
         fault = self.faults.draw(verb, target.kind.resource.plural, target.namespace)
         match fault:
@@ -132,7 +111,7 @@ class FakeApi:
                 return _reset(request)
         if verb == "watch":
             return await self._watch(request, target, fault)
-        code, answer = self._perform(verb, target, request, await request.read())
+        code, answer = self._handling.perform(verb, target, asked._replace(body=await request.read()))
         match fault:
             case Reset(after=True):
                 return _reset(request)
@@ -140,132 +119,15 @@ class FakeApi:
                 return await _slowly(request, code, _encode(answer), fault)
         return _json(answer, code)
 
-    def _target(self, path: str) -> Target:
-        parts = path.strip("/").split("/")
-        if parts[0] == "api" and len(parts) >= 3:
-            group, version, rest = "", parts[1], parts[2:]
-        elif parts[0] == "apis" and len(parts) >= 4:
-            group, version, rest = parts[1], parts[2], parts[3:]
-        else:
-            raise NoSuchPath
-        namespace = ""
-        if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in {"status", "finalize"}:
-            namespace, rest = rest[1], rest[2:]
-        if not any((k.resource.group, k.resource.version) == (group, version) for k in self.cluster.kinds.all()):
-            raise NoSuchPath
-        kind = self.cluster.kinds.find(group, version, rest[0])
-        name, subresource = (*rest[1:], "", "")[:2]
-        is_misplaced = kind is not None and (
-            bool(namespace) > kind.resource.namespaced or (kind.resource.namespaced and name and not namespace)
-        )
-        if kind is None or is_misplaced or (subresource and (subresource != "status" or not kind.status)):
-            raise _nowhere()
-        return Target(kind, namespace, name, subresource)
-
-    def _perform(self, verb: str, target: Target, request: web.Request, data: bytes) -> tuple[int, Json]:
-        """Do what is asked, at one instant."""
-        kind, namespace, name, subresource = target
-        query = request.query
-        body = _decode_body(data)
-        how: dict[str, Any] = {
-            "manager": query.get("fieldManager") or "unknown",
-            "dry_run": query.get("dryRun") == "All",
-        }
-        code = 200
-        match verb:
-            case "get":
-                answer = self.cluster.get(kind, namespace, name)
-            case "list":
-                return code, self._list(target, query)
-            case "create":
-                code, answer = 201, self.cluster.create(kind, namespace, body, **how)
-            case "update":
-                answer = self.cluster.update(kind, namespace, name, body, subresource=subresource, **how)
-            case "apply":
-                code = 200 if self.cluster.store.get(kind.group_kind, (namespace, name)) else 201
-                force = query.get("force") == "true"
-                answer = self.cluster.apply(kind, namespace, name, body, subresource=subresource, force=force, **how)
-            case "patch":
-                answer = self.cluster.patch(kind, namespace, name, body, subresource=subresource, **how)
-            case "delete":
-                return code, self._delete(target, body or {}, dry_run=how["dry_run"])
-            case _:
-                return code, self._delete_all(target, query, body or {})
-        return code, shown(kind, answer)
-
-    def _list(self, target: Target, query: Any) -> Json:
-        kind, store = target.kind, self.cluster.store
-        match = selector(query.get("labelSelector", ""), query.get("fieldSelector", ""))
-        revision, after = store.revision, ("", "")
-        if token := query.get("continue"):
-            revision, after = _read_token(token)
-        elif (version := query.get("resourceVersion", "")) not in {"", "0"}:
-            wanted = _number(version)
-            if wanted > store.revision:
-                raise too_large(wanted, store.revision)
-            revision = wanted if query.get("resourceVersionMatch") == "Exact" else revision
-        found = [
-            (name, body)
-            for name, body in sorted(store.at(kind.group_kind, revision).items())
-            if name > after and (not target.namespace or name[0] == target.namespace) and match(body)
-        ]
-        limit = _number(query.get("limit") or "0")
-        page = found[:limit] if limit else found
-        metadata: Json = {"resourceVersion": str(revision)}
-        if len(page) < len(found):
-            metadata["continue"] = _write_token(revision, page[-1][0])
-            metadata["remainingItemCount"] = len(found) - len(page)
-        resource = kind.resource
-        items = [shown(kind, body) for _, body in page]
-        if "." not in resource.group:  # built-in lists don't repeat the kind in each item
-            items = [{k: v for k, v in item.items() if k not in {"kind", "apiVersion"}} for item in items]
-        return {
-            "kind": f"{resource.kind}List",
-            "apiVersion": resource.api_version,
-            "metadata": metadata,
-            "items": items,
-        }
-
-    def _delete(self, target: Target, options: Json, *, dry_run: bool = False) -> Json:
-        kind, namespace, name, _ = target
-        left = self.cluster.delete(
-            kind,
-            namespace,
-            name,
-            preconditions=options.get("preconditions"),
-            grace=options.get("gracePeriodSeconds"),
-            dry_run=dry_run or bool(options.get("dryRun")),
-        )
-        if left is not None:
-            return shown(kind, left)
-        details = {"name": name, "group": kind.resource.group, "kind": kind.resource.plural}
-        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-    def _delete_all(self, target: Target, query: Any, options: Json) -> Json:
-        match = selector(query.get("labelSelector", ""), query.get("fieldSelector", ""))
-        objects = self.cluster.store.all(target.kind.group_kind)
-        for (namespace, name), body in sorted(objects.items()):
-            if (not target.namespace or namespace == target.namespace) and match(body):
-                self._delete(Target(target.kind, namespace, name, ""), options)
-        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-
     # Watches
 
     async def _watch(self, request: web.Request, target: Target, fault: Fault | None) -> web.StreamResponse:
-        query = request.query
-        match = selector(query.get("labelSelector", ""), query.get("fieldSelector", ""))
         if isinstance(fault, Gone) and fault.as_status:
             raise expired()
-        version = query.get("resourceVersion", "")
-        watch = Watch(self.cluster.store, target.kind, target.namespace, match, _number(version or "0"))
+        watch, pending = self._handling.watch(target, request.query)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        pending: list[bytes] = []
-        if version in {"", "0"} or query.get("sendInitialEvents") == "true":
-            pending += watch.initial()
-            if query.get("sendInitialEvents") == "true":
-                pending.append(watch.bookmark(initial_end=True))
-        elif isinstance(fault, Repeat):
+        if isinstance(fault, Repeat) and not pending:
             pending += watch.older(fault.events)
         self._watches.append(request)
         try:
@@ -305,7 +167,7 @@ class FakeApi:
         try:
             async with asyncio.timeout(max(0.0, quiet)):
                 while True:
-                    await self.cluster.store.wait_news(watch.revision)
+                    await watch.wait_news()
                     if news := list(watch.news()):
                         return news
                     if not watch.is_served(self.cluster.kinds):
@@ -335,57 +197,6 @@ class FakeApi:
             _reset(request)
         if isinstance(fault, HangWatch):
             await asyncio.sleep(LONGEST_WATCH)
-
-
-def _verb(request: web.Request, target: Target) -> str:
-    match request.method:
-        case "GET" if request.query.get("watch") in {"1", "true"}:
-            return "watch"
-        case "GET":
-            return "get" if target.name else "list"
-        case "POST" if not target.name:
-            return "create"
-        case "PUT" if target.name:
-            return "update"
-        case "PATCH" if target.name:
-            kind = request.content_type
-            if kind.startswith("application/apply-patch"):
-                return "apply"
-            if kind in {"application/merge-patch+json", "application/json-patch+json"}:
-                return "patch"
-            raise Refusal(415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {kind}")
-        case "DELETE":
-            return "delete" if target.name else "deletecollection"
-    raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
-
-
-def _nowhere() -> Refusal:
-    return Refusal(404, "NotFound", "the server could not find the requested resource")
-
-
-def _decode_body(data: bytes) -> Any:
-    try:
-        return _decode(data) if data else None
-    except msgspec.DecodeError as error:
-        raise bad_request(f"the body is not JSON: {error}") from error
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise bad_request(f'Invalid value: "{text}": not a number')
-    return int(text)
-
-
-def _write_token(revision: int, last: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode(_encode([revision, *last])).decode()
-
-
-def _read_token(token: str) -> tuple[int, tuple[str, str]]:
-    try:
-        revision, namespace, name = _decode(base64.urlsafe_b64decode(token))
-    except ValueError as error:
-        raise bad_request("continue key is not valid") from error
-    return int(revision), (namespace, name)
 
 
 def _json(body: Json, code: int = 200, headers: dict[str, str] | None = None) -> web.Response:

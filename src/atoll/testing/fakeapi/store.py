@@ -5,7 +5,7 @@ Bodies are never changed in place, so lists, watches and history share them.
 
 import asyncio
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from atoll.api.objects import GroupKind, Json
@@ -26,6 +26,13 @@ class Write(NamedTuple):
     last: Json
 
 
+class Snapshot(NamedTuple):
+    """All objects of one cluster at one revision."""
+
+    revision: int
+    objects: dict[GroupKind, dict[Name, Json]]
+
+
 class Store:
     """All objects of one cluster, by kind."""
 
@@ -35,7 +42,9 @@ class Store:
         """Nothing can be watched or listed from a revision before this one."""
         self._objects: dict[GroupKind, dict[Name, Json]] = {}
         self._history: list[Write] = []
-        self._news = asyncio.Event()
+        self._news: dict[GroupKind, asyncio.Event] = {}
+        self.on_write: Callable[[Write], None] = lambda _: None
+        """Called with each write, after it."""
 
     def get(self, kind: GroupKind, name: Name) -> Json | None:
         return self._objects.get(kind, {}).get(name)
@@ -93,20 +102,32 @@ class Store:
         self.compacted = min(self.revision, self.revision if revision is None else revision)
         start = bisect.bisect_right(self._history, self.compacted, key=lambda write: write.revision)
         del self._history[:start]
-        self._tell()
+        for kind in tuple(self._news):
+            self.tell(kind)
 
-    async def wait_news(self, revision: int) -> None:
-        """Until there is something after `revision`."""
-        while self.revision <= revision:
-            await self._news.wait()
+    def snapshot(self) -> Snapshot:
+        """Everything as it is now."""
+        return Snapshot(self.revision, {kind: dict(objects) for kind, objects in self._objects.items()})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Everything as it was then, revisions too; the history since is lost, and what was before is compacted."""
+        self.revision = self.compacted = snapshot.revision
+        self._objects = {kind: dict(objects) for kind, objects in snapshot.objects.items()}
+        self._history.clear()
+
+    async def wait_news(self, kind: GroupKind) -> None:
+        """Until something of `kind` is written, or what was written is forgotten."""
+        await self._news.setdefault(kind, asyncio.Event()).wait()
 
     def _remember(self, write: Write) -> None:
         self._history.append(write)
-        self._tell()
+        self.tell(write.kind)
+        self.on_write(write)
 
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def tell(self, kind: GroupKind) -> None:
+        """Wake those who wait for news of `kind`."""
+        if event := self._news.pop(kind, None):
+            event.set()
 
 
 def too_large(wanted: int, current: int) -> Refusal:

@@ -40,10 +40,17 @@ class Watch:
 
     def news(self) -> Iterator[bytes]:
         """What happened since. Raises Refusal (410) when that was compacted."""
-        writes, self.revision = list(self._store.since(self.revision)), self._store.revision
+        writes, self.revision = list(self._store.since(self.revision)), max(self.revision, self._store.revision)
         for write in writes:
             if (event := self._event(write)) is not None:
                 yield event
+
+    async def wait_news(self) -> None:
+        """Until `news` may have something to tell, or an error."""
+        store, kind = self._store, self._kind.group_kind
+        if not any(write.kind == kind for write in store.since(self.revision)):
+            self.revision = max(self.revision, store.revision)
+            await store.wait_news(kind)
 
     def older(self, events: int) -> list[bytes]:
         """The last few events up to our revision, as far as they are remembered."""

@@ -1,0 +1,85 @@
+"""Scheduling that can never be, or has no effect, is refused early with the field named."""
+
+from typing import Any
+
+import pytest
+
+from tests.spec.api.shop import APPLICATION, application, errors, warnings
+
+JOB = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "crunch"},
+    "spec": {"completions": 4, "completionMode": "Indexed", "template": {"spec": {"containers": []}}},
+}
+
+
+def placed(**placement: Any) -> Any:
+    return application(placement={"clusters": ["eu-1", "us-1"], **placement})
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            placed(spread=[{"by": "regions", "min": 2}]),
+            "spec.placement.spread[0].by: unknown topology key regions: did you mean region?",
+        ),
+        (placed(spread=[{"by": "a b", "min": 2}]), "spec.placement.spread[0].by: 'a b' can't be a label's key"),
+        (
+            placed(spread=[{"by": "region", "min": 3}]),
+            "spec.placement.spread[0].min: needs 3 clusters, and placement.clusters names 2",
+        ),
+        (
+            application(
+                placement={"where": "true", "spread": [{"by": "region", "min": 3}, {"by": "cluster", "max": 2}]}
+            ),
+            "spec.placement.spread[0].min: needs 3 clusters, and spread by cluster allows 2",
+        ),
+        (
+            placed(affinity=[{"application": "shop"}]),
+            "spec.placement.affinity[0].application: is this Application itself: name another",
+        ),
+        (placed(prefer=[{"where": "cluster."}]), "spec.placement.prefer[0].where: "),
+        (placed(fallback=[{"where": "cluster."}]), "spec.placement.fallback[0].where: "),
+        (
+            application(replicas={"total": 3, "limits": {"*": {"min": 2}}}),
+            "spec.replicas.limits: the clusters' min sum to 4, more than the total of 3",
+        ),
+        (
+            application(replicas={"total": 9, "limits": {"*": {"max": 4}}}),
+            "spec.replicas.limits: the clusters' max sum to 8, less than the total of 9",
+        ),
+        (application(failover={"after": "5 minutes"}), "spec.failover.after: "),
+        (application(failover={"limit": 101}), "spec.failover.limit: expected `int` <= 100"),
+        (
+            application(
+                manifests=[*APPLICATION["spec"]["manifests"], JOB],
+                replicas={"each": 1, "workloads": {"crunch": {"total": 4}}},
+            ),
+            "spec.replicas.workloads[crunch]: is an Indexed Job: each cluster would begin at index 0",
+        ),
+    ],
+)
+def test_what_can_never_be_is_an_error(body: Any, message: str) -> None:
+    assert any(error.startswith(message) for error in errors(body)), errors(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (placed(prefer=[{"clusters": ["eu-1"]}]), "spec.placement.prefer: has no effect"),
+        (application(failover={"after": "5s"}), "spec.failover.after: is shorter than it takes"),
+        (
+            application(replicas={"total": 9, "limits": {"ap-1": {"max": 4}}}),
+            "spec.replicas.limits: ap-1 is not in spec.placement.clusters",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_a_warning(body: Any, message: str) -> None:
+    assert any(found.startswith(message) for found in warnings(body)), warnings(body)
+
+
+def test_a_label_is_a_topology_key_and_a_fallback_may_bring_more() -> None:
+    assert errors(placed(spread=[{"by": "example.org/rack", "min": 2}])) == []
+    assert errors(placed(spread=[{"by": "region", "min": 3}], fallback=[{"where": "true"}])) == []
