@@ -85,14 +85,14 @@ async def test_what_a_dead_application_left_is_taken_with_adopt_only(site: Site)
     await dead.deliver(configmap("one", ns, a="dead"))
     site.deliverer.forget(site.name, dead.uid)
     site.alive.remove(dead.uid)
-    await eventually(lambda: [live.name for live in site.deliverer.unclaimed(site.name)] == ["one"])
+    await eventually(lambda: site.deliverer.unclaimed(site.name) == {dead.uid: 1})
     await living.deliver(configmap("one", ns, a="living"), state="Conflict")
     trouble = living.trouble("one")
     assert trouble
     assert trouble.reason == "FormerApplication"
     await living.deliver(configmap("one", ns, a="living"), adopt=True)
     assert (await site.live(CONFIGMAPS, "one", ns)).body()["data"] == {"a": "living"}
-    assert site.deliverer.unclaimed(site.name) == ()
+    assert site.deliverer.unclaimed(site.name) == {}
 
 
 async def test_another_hubs_object_is_never_taken(site: Site, fleet: Any) -> None:

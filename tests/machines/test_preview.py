@@ -15,12 +15,13 @@ from atoll.api.intent import Intent, Revision
 from atoll.api.objects import Key, ObjectId, identify, manifest
 from atoll.api.placement import Placement
 from atoll.api.replicas import Replicas
-from atoll.cli.application.comparing import Change, Comparison, bare
+from atoll.inquire.comparing import Comparison, bare
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CONFIGMAPS, DEPLOYMENTS, SECRETS, SERVICES
 from atoll.plan.model import Snapshot
 from atoll.plan.planner import plan
+from atoll.pull.protocol import Change
 from atoll.testing.fakeapi import FakeApi
 from atoll.testing.worlds import cluster
 from tests.delivering import Site, configmap, deployment, eventually

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from atoll.api.common import Base, Condition, Labels, Name, Rule, Strict
+from atoll.api.common import Annotations, Base, Condition, Labels, Name, Rule, Strict
 
 
 class Direct(Strict, frozen=True):
@@ -15,12 +15,32 @@ class Direct(Strict, frozen=True):
     ]
 
 
+class Tunnel(Strict, frozen=True):
+    """The member's agent dials the hub, and the hub reaches the member's API server through that connection."""
+
+
+class Pull(Strict, frozen=True):
+    """The member's agent calls, fetches what is wanted on it, and reports; the hub holds no credential for it."""
+
+
 class Connection(Strict, frozen=True):
     """How the cluster is reached: exactly one of its fields."""
 
     direct: Annotated[Direct | None, Meta(description="By a kubeconfig that the hub holds.")] = None
+    tunnel: Annotated[Tunnel | None, Meta(description="Through the connection that its agent makes.")] = None
+    pull: Annotated[Pull | None, Meta(description="By its own agent, which fetches its part and applies it.")] = None
 
-    shape: ClassVar[tuple[Rule, ...]] = (Rule("has(self.direct)", "give exactly one way to reach it: direct"),)
+    shape: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "(has(self.direct) ? 1 : 0) + (has(self.tunnel) ? 1 : 0) + (has(self.pull) ? 1 : 0) == 1",
+            "give exactly one way to reach it: direct, tunnel or pull",
+        ),
+    )
+
+    @property
+    def mode(self) -> str:
+        """In one word; "" for none, which the definition doesn't let through."""
+        return next((name for name in self.__struct_fields__ if getattr(self, name) is not None), "")
 
 
 class Taint(Strict, frozen=True):
@@ -77,14 +97,14 @@ class ClusterStatus(Base, frozen=True):
         tuple[Condition, ...],
         Meta(
             max_length=16,
-            description="Ready, Reachable, CredentialManaged, CredentialExpiring.",
+            description="Ready, Reachable, CredentialManaged, CredentialExpiring, Unclaimed, Believed, IntentHeld.",
             extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()
     uid: Annotated[str, Meta(max_length=64, description="UID of the member's kube-system namespace: its identity.")] = (
         ""
     )
-    mode: Annotated[str, Meta(max_length=16, description="How it is reached: direct.")] = ""
+    mode: Annotated[str, Meta(max_length=16, description="How it is reached: direct, tunnel or pull.")] = ""
     version: Annotated[str, Meta(max_length=64, description="The member's Kubernetes version.")] = ""
     nodes: Annotated[int, Meta(description="Number of nodes.")] = 0
     ready_nodes: Annotated[int, Meta(description="Number of nodes that are Ready.")] = 0
@@ -109,6 +129,7 @@ class ClusterMeta(Base, frozen=True):
     generation: int = 0
     resource_version: str = ""
     labels: Labels = {}
+    annotations: Annotations = {}
     deletion_timestamp: str = ""
     finalizers: tuple[str, ...] = ()
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from atoll.api.application import Retain
+from atoll.api.application import HealthRule, Retain
 from atoll.api.intent import Revision
 from atoll.api.objects import Key, Manifest, ObjectId
 from atoll.api.status import ClusterState
@@ -23,8 +23,14 @@ class Delivery(msgspec.Struct, frozen=True):
     allow_empty: bool = False
     recreate: bool = False
     retain: tuple[Retain, ...] = ()
+    health: tuple[HealthRule, ...] = ()
     protected: frozenset[ObjectId] = frozenset()
     """Objects that are the application's own templates on this very cluster: never written, never pruned."""
+
+    @property
+    def ids(self) -> frozenset[ObjectId]:
+        """What should be on the cluster, and is looked after."""
+        return frozenset(m.id for m in self.objects) - self.protected
 
 
 class Removal(msgspec.Struct, frozen=True):

@@ -155,7 +155,7 @@ async def describe(session: Session, name: ClusterName) -> None:
         item = await hub.get(CLUSTERS, name)
         c = item.read(Cluster)
         live, credential, apps, events = await asyncio.gather(
-            _heartbeat(session, hub, name), _credential(hub, c), _applications(hub, name), _events(hub, item)
+            _heartbeat(session, hub, c), _credential(hub, c), _applications(hub, name), _events(hub, item)
         )
     print(fields(_facts(item, c) | credential))
     print("Heartbeat:\n" + fields(live, indent=2))
@@ -184,12 +184,14 @@ def _facts(item: "Object", c: "Cluster") -> dict[str, object]:
     }
 
 
-async def _heartbeat(session: Session, hub: "Client", name: str) -> dict[str, object]:
+async def _heartbeat(session: Session, hub: "Client", c: "Cluster") -> dict[str, object]:
     """Three round trips to the member, from here: the hub's own view is in the conditions."""
     from atoll.kube.errors import KubeError
 
+    if c.spec.connection.mode == "pull":
+        return await _heartbeat_through_hub(hub, c.metadata.name)
     try:
-        async with session.member(hub, name) as member:
+        async with session.member(hub, c.metadata.name) as member:
             server = member.config.server
             trips = []
             for _ in range(3):
@@ -201,6 +203,24 @@ async def _heartbeat(session: Session, hub: "Client", name: str) -> dict[str, ob
         return {"Answers": f"no: {error}"}
 
 
+async def _heartbeat_through_hub(hub: "Client", name: str) -> dict[str, object]:
+    """Three round trips by way of the hub and the member's agent."""
+    from atoll.fleet.asking import asking_through_hub
+    from atoll.kube.errors import KubeError
+    from atoll.pull.protocol import Probe
+
+    try:
+        async with asking_through_hub(hub, name) as ask:
+            trips = []
+            for _ in range(3):
+                began = time.perf_counter()
+                _ = [answer async for answer in ask(Probe())]
+                trips.append((time.perf_counter() - began) * 1000)
+    except KubeError as error:
+        return {"Answers": f"no: {error}"}
+    return {"Answers": "yes", "Latency": f"{min(trips):.1f} ms (first {trips[0]:.1f} ms), through hub and agent"}
+
+
 async def _credential(hub: "Client", c: "Cluster") -> dict[str, object]:
     from atoll.api.names import SYSTEM_NAMESPACE
     from atoll.fleet import credentials
@@ -208,6 +228,8 @@ async def _credential(hub: "Client", c: "Cluster") -> dict[str, object]:
     from atoll.kube.errors import KubeError
     from atoll.kube.resources import SECRETS
 
+    if c.spec.connection.mode == "pull":
+        return {"Credentials": "none on the hub: the member's agent calls"}
     try:
         secret = await hub.get(SECRETS, secret_name(c), SYSTEM_NAMESPACE)
         known = credentials.read(secret, read_secret(secret)[0])

@@ -45,6 +45,13 @@ async def hub(
             help="The API server puts the finalizer on new Applications, which saves a write of each (from 1.36 on).",
         ),
     ] = True,
+    agents_address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where agents come in, by TLS; empty is nowhere.")
+    ] = "",
+    agents_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST[:PORT]", help="How agents reach that address; repeatable. 127.0.0.1 by default."),
+    ] = None,
     identity: Annotated[
         str, typer.Option(metavar="NAME", help="This process among several; else host and process.")
     ] = "",
@@ -94,6 +101,8 @@ async def hub(
             webhook_host=webhook_host,
             webhook_service=service if webhook_service else None,
             hold_from_birth=admission_policy,
+            agents_address=agents_address,
+            agents_hosts=tuple(agents_host or ["127.0.0.1"]),
             elect=leader_elect,
             gate_addresses=_networks(check_addresses or ()),
         )

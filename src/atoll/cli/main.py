@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from atoll import __version__
+from atoll.cli import agent, completion, hub, install, registering, resuming, up, whatif
 from atoll.cli import app as app_commands
 from atoll.cli import cluster as cluster_commands
-from atoll.cli import completion, hub, install, up, whatif
 from atoll.cli.exits import ExitCode
 from atoll.cli.printing import note
 from atoll.cli.session import Options, report
@@ -50,6 +50,9 @@ def options(
 
 
 cluster_commands.register(app)
+resuming.register(cluster_commands.cluster)
+registering.register(app, cluster_commands.cluster)
+agent.register(app)
 app_commands.register(app)
 whatif.register(app)
 up.register(app)

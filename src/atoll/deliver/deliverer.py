@@ -1,14 +1,26 @@
 """The door of this room: deliveries and removals go in, outcomes come out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
 
 from atoll.api.delivery import Delivery, Outcome, Removal
-from atoll.api.names import LABEL_APP
 from atoll.deliver.compiled import Compiler
-from atoll.deliver.session import Session
+from atoll.deliver.session import Session, Targets
 from atoll.deliver.stamp import Stamper
 from atoll.fleet.member import Member
-from atoll.kube.objects import Object
+
+
+class Worker(Protocol):
+    """Whoever brings one cluster to what is wanted there: a Session, or one who has an agent do it."""
+
+    def retarget(self, uid: str) -> None:
+        """Something else is wanted of application `uid`, or nothing."""
+        ...
+
+    def stock(self) -> Mapping[str, int]:
+        """How many objects of ours each application has there, by its UID, as far as is known."""
+        ...
 
 
 class Deliverer:
@@ -31,7 +43,7 @@ class Deliverer:
         self._count = count
         self._leads = leads
         self._targets: dict[str, dict[str, Delivery | Removal]] = {}
-        self._sessions: dict[str, Session] = {}
+        self._workers: dict[str, Worker] = {}
         self._compilers: dict[str, Compiler] = {}
         self._alive: Callable[[str], bool] | None = None
 
@@ -46,8 +58,8 @@ class Deliverer:
     def forget(self, cluster: str, uid: str) -> None:
         """Nothing is wanted of this application on this cluster: what is there stays as it is, and is unclaimed."""
         targets = self._targets.get(cluster, {})
-        if targets.pop(uid, None) is not None and (session := self._sessions.get(cluster)):
-            session.retarget(uid)
+        if targets.pop(uid, None) is not None and (worker := self._workers.get(cluster)):
+            worker.retarget(uid)
 
     def forget_cluster(self, cluster: str) -> None:
         """The cluster is no longer managed: should it come back, nothing is wanted there until somebody says so."""
@@ -60,13 +72,29 @@ class Deliverer:
         """
         self._alive = alive
 
-    def unclaimed(self, cluster: str) -> tuple[Object, ...]:
-        """Objects on `cluster` that are labelled as this hub's, of no application that is alive or being removed."""
-        session = self._sessions.get(cluster)
-        if session is None or self._alive is None:
-            return ()
-        found = session.member.watches.all()
-        return tuple(live for live in found if not self._claimed(live.labels.get(LABEL_APP, ""), cluster))
+    def unclaimed(self, cluster: str) -> dict[str, int]:
+        """Objects on `cluster` that are labelled as this hub's, of no application that is alive or being removed.
+
+        How many, by the UID in their label.
+        """
+        worker = self._workers.get(cluster)
+        if worker is None or self._alive is None:
+            return {}
+        return {uid: number for uid, number in worker.stock().items() if not self._claimed(uid, cluster)}
+
+    def targets(self, cluster: str) -> Targets:
+        """What is wanted on `cluster` now, by application UID: a view that changes with it."""
+        return self._targets.setdefault(cluster, {})
+
+    @contextmanager
+    def entrusted(self, cluster: str, worker: Worker) -> Iterator[None]:
+        """Have `worker` see to `cluster` while the context lasts, instead of a session of ours."""
+        self._workers[cluster] = worker
+        try:
+            yield
+        finally:
+            if self._workers.get(cluster) is worker:
+                del self._workers[cluster]
 
     async def engage(self, member: Member) -> None:
         """Work on `member` until cancelled. Raises KubeError when it can't even be learnt what is there."""
@@ -81,17 +109,13 @@ class Deliverer:
             self._count,
             self._leads,
         )
-        self._sessions[member.name] = session
-        try:
+        with self.entrusted(member.name, session):
             await session.run()
-        finally:
-            if self._sessions.get(member.name) is session:
-                del self._sessions[member.name]
 
     def _set(self, target: Delivery | Removal) -> None:
         self._targets.setdefault(target.cluster, {})[target.uid] = target
-        if session := self._sessions.get(target.cluster):
-            session.retarget(target.uid)
+        if worker := self._workers.get(target.cluster):
+            worker.retarget(target.uid)
 
     def _claimed(self, uid: str, cluster: str) -> bool:
         if self._alive is None or self._alive(uid):

@@ -128,6 +128,10 @@ class Session:
             ledger.retarget(target)
         self._queue.add(uid)
 
+    def stock(self) -> Mapping[str, int]:
+        """How many objects of ours each application has on the member, by the UID in their label."""
+        return self.member.watches.counts()
+
     # Events
 
     def _changed(self, change: Change[Object]) -> None:

@@ -20,7 +20,7 @@ def secret_name(cluster: Cluster) -> str:
     """The Secret that holds the cluster's kubeconfig. Raises ConfigError when the cluster names none."""
     if cluster.spec.connection.direct is None:
         raise ConfigError(
-            f"Cluster {cluster.metadata.name}: spec.connection.direct is missing; there is no other way yet"
+            f"Cluster {cluster.metadata.name} is reached by its agent: the hub keeps no kubeconfig for it"
         )
     return cluster.spec.connection.direct.kubeconfig_secret
 

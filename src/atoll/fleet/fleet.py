@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, Self
 
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Link, Reach, Target
@@ -12,6 +12,31 @@ from atoll.fleet.provider import Aware
 from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.runtime.supervise import keep
+
+
+class Connection(Protocol):
+    """How one cluster is reached: by a Link of ours, or by the agent that calls from it, which leaves no `member`."""
+
+    reach: Reach
+    member: Member | None
+    latency: float
+    last_beat: float
+
+    def holdings(self) -> Collection[str]:
+        """The UIDs of the applications that have objects of ours there, as far as is known."""
+        ...
+
+    async def clean(self) -> tuple[str, ...]:
+        """Remove what the hub placed there for itself. Returns what stays, in words. Raises KubeError."""
+        ...
+
+    def renew(self, target: Target) -> bool:
+        """Go on as `target`; False when that takes another connection."""
+        ...
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        ...
 
 
 class Fleet:
@@ -36,7 +61,7 @@ class Fleet:
         self._changed = changed
         self._owner = owner
         self._refused: dict[str, Reach] = {}
-        self._links: dict[str, tuple[Link, asyncio.Task[None]]] = {}
+        self._links: dict[str, tuple[Connection, asyncio.Task[None]]] = {}
         self._scope = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
@@ -56,11 +81,21 @@ class Fleet:
             if link.renew(target):
                 return
             task.cancel()
-        link = Link(target, self._hub, self._awares, self._changed, self._owner, self._connect)
-        self._links[target.name] = (
-            link,
-            self._scope.create_task(keep(f"cluster {target.name}", link.run), name=f"cluster {target.name}"),
-        )
+        self._start(target.name, Link(target, self._hub, self._awares, self._changed, self._owner, self._connect))
+
+    def host(self, name: str, connection: Connection) -> None:
+        """Cluster `name` is reached by `connection` from now on; the one that it is reached by already goes on."""
+        self._refused.pop(name, None)
+        if name in self._links:
+            current, task = self._links[name]
+            if current is connection:
+                return
+            task.cancel()
+        self._start(name, connection)
+
+    def _start(self, name: str, link: Connection) -> None:
+        task = self._scope.create_task(keep(f"cluster {name}", link.run), name=f"cluster {name}")
+        self._links[name] = link, task
 
     def leave(self, name: str) -> None:
         """Cluster `name` is worked on no longer."""
@@ -80,7 +115,7 @@ class Fleet:
             self._refused[name] = reach
             self._changed(name)
 
-    def link(self, name: str) -> Link | None:
+    def link(self, name: str) -> Connection | None:
         entry = self._links.get(name)
         return entry[0] if entry else None
 
@@ -93,6 +128,11 @@ class Fleet:
         """Cluster `name`, when it can be reached now."""
         link = self.link(name)
         return link.member if link else None
+
+    def holdings(self, name: str) -> Collection[str]:
+        """The UIDs of the applications that have objects of ours on cluster `name`, as far as is known."""
+        link = self.link(name)
+        return link.holdings() if link else ()
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._links)

@@ -109,10 +109,10 @@ async def join(
     with talking_to("the hub"):
         existing = await _admit(hub, name, uid)
         await _write_cluster(hub, name, described, existing, dry_run=True)
-    undo = _Undo()
+    undo = Undo()
     try:
         with talking_to(f"the cluster at {member_config.server}"):
-            await _place(member, identity.id, rights, undo)
+            await place(member, identity.id, rights, undo)
             token = await credentials.issue(member, identity.id)
             config = credentials.with_token(member_config, token)
             await _verify(config, uid)
@@ -128,7 +128,7 @@ async def join(
     )
 
 
-class _Undo:
+class Undo:
     """Deletions of what this attempt made, newest first. Best effort: what can't be undone must not hide the cause."""
 
     def __init__(self) -> None:
@@ -196,12 +196,13 @@ async def _check_namespaces(member: Client, rights: Rights) -> None:
             ) from error
 
 
-async def _place(member: Client, hub: str, rights: Rights, undo: _Undo) -> None:
+async def place(member: Client, hub: str, rights: Rights, undo: "Undo | None" = None) -> None:
     """The account and its rights. The ClusterRole goes first: it owns the rest, and is the hardest to be let make."""
     role_body = cluster_role(hub, rights)
     account = account_name(hub)
     role_exists = await _exists(member, CLUSTERROLES, account)
     role = await member.apply(CLUSTERROLES, role_body, name=account, manager=FIELD_MANAGER, force=True)
+    undo = undo or Undo()
     if not role_exists:
         undo.made(member, CLUSTERROLES, role)
     if await ensure_namespace(member, labels={LABEL_INSTALLED_BY: hub}):
@@ -247,9 +248,7 @@ async def _verify(config: Config, uid: str) -> None:
         )
 
 
-async def _store(
-    hub: Client, name: str, config: Config, token: Token, *, uid: str, rights: Rights, undo: _Undo
-) -> None:
+async def _store(hub: Client, name: str, config: Config, token: Token, *, uid: str, rights: Rights, undo: Undo) -> None:
     """Create the Secret, or renew one that is ours. A user's own Secret of that name is not overwritten."""
     body = credentials.secret_body(name, config, token, cluster_uid=uid, rights=str(rights))
     try:

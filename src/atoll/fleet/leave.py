@@ -21,6 +21,7 @@ from atoll.api.application import Application
 from atoll.api.names import SYSTEM_NAMESPACE, applyset_parent, tombstones
 from atoll.fleet.credentials import LABEL_MANAGED
 from atoll.fleet.rights import LABEL_INSTALLED_BY, account_name, owner_reference
+from atoll.fleet.tokens import bearer_name
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, Forbidden, KindNotServed, KubeError, NotFound
 from atoll.kube.objects import Object, Resource
@@ -66,7 +67,9 @@ async def clean_member(client: Client, hub: str) -> tuple[str, ...]:
 
 
 async def clean_hub(hub: Client, name: str) -> None:
-    """Remove what the hub keeps of cluster `name`: the Secret, when `cluster join` made it, and the tombstones."""
+    """Remove what the hub keeps of cluster `name`: the Secret, when `cluster join` made it, its agent's access, and the
+    tombstones.
+    """
     try:
         secret = await hub.get(SECRETS, name, SYSTEM_NAMESPACE)
     except NotFound:
@@ -74,6 +77,7 @@ async def clean_hub(hub: Client, name: str) -> None:
     else:
         if secret.labels.get(LABEL_MANAGED) == "true":
             await _delete(hub, SECRETS, name, SYSTEM_NAMESPACE)
+    await _delete(hub, SECRETS, bearer_name(name), SYSTEM_NAMESPACE)
     await _delete(hub, CONFIGMAPS, tombstones(name), SYSTEM_NAMESPACE)
 
 

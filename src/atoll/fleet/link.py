@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import msgspec
@@ -11,6 +11,7 @@ import structlog
 
 from atoll.api.names import LABEL_APP, LABEL_HUB
 from atoll.fleet.identity import HubIdentity
+from atoll.fleet.leave import clean_member
 from atoll.fleet.member import Member
 from atoll.fleet.provider import Aware
 from atoll.kube.client import Client
@@ -91,6 +92,16 @@ class Link:
         self._changed = changed
         self._owner = owner
 
+    def holdings(self) -> Collection[str]:
+        """The UIDs of the applications that have objects of ours there, as far as is known."""
+        return self.member.watches.counts() if self.member is not None else ()
+
+    async def clean(self) -> tuple[str, ...]:
+        """Remove what the hub placed there for itself. Returns what stays, in words. Raises KubeError."""
+        if self.member is None:
+            raise Unreachable(self.reach.reason, self.reach.message)
+        return await clean_member(self.member.client, self._hub.id)
+
     def renew(self, target: Target) -> bool:
         """Go on as `target`, which differs in its token only. False when that takes a new connection."""
         old = self.target
@@ -131,7 +142,7 @@ class Link:
                 WatchSet(
                     client,
                     f"{LABEL_HUB}={self._hub.id}",
-                    lambda o: o.labels.get(LABEL_APP),
+                    lambda o: o.labels.get(LABEL_APP, ""),
                     namespaces=self.target.namespaces,
                     scope=self.target.name,
                     meter=metrics,

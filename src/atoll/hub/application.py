@@ -166,7 +166,7 @@ class ApplicationController:
                 names = ids.setdefault(id(delivery.objects), frozenset(m.id for m in delivery.objects))
                 if delivery.protected:
                     names -= delivery.protected
-                self._collector.expect(cluster, dossier.key, dossier.uid, names, intent.health)
+                self._collector.expect(cluster, dossier.key, dossier.uid, names, delivery.health)
                 self._deliverer.submit(delivery)
         if intent.suspend:  # nothing is written to any member: who leaves, does so when it goes on
             for cluster in tuple(dossier.leaving):
@@ -197,8 +197,7 @@ class ApplicationController:
 
     def _holding(self, uid: str) -> frozenset[str]:
         """The clusters on which something is labelled as this application's."""
-        members = (self._fleet.member(name) for name in self._fleet.names())
-        return frozenset(m.name for m in members if m is not None and m.watches.of(uid))
+        return frozenset(name for name in self._fleet.names() if uid in self._fleet.holdings(name))
 
     def _withdraw(self, dossier: Dossier, removal: Removal) -> None:
         """Remove the application from a cluster; the deliverer remembers it while the cluster is away."""

@@ -17,9 +17,12 @@ from atoll.fleet.credentials import Credential
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER
 from atoll.fleet.link import CREDENTIALS_UNUSABLE, Target
+from atoll.fleet.resume import ANNOTATION_RESUME
+from atoll.hub.agents.tunnels import Tunnels, away
 from atoll.hub.cluster_status import build_cluster_status
 from atoll.hub.departure import Departure
 from atoll.hub.profiles import Profiles
+from atoll.hub.pulled.agents import Agents
 from atoll.hub.snapshots import News, Snapshots, cluster_facts
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
@@ -27,6 +30,7 @@ from atoll.kube.config import Config
 from atoll.kube.errors import ConfigError, Conflict, Invalid, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
+from atoll.link.session import Lost
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.informer import Informer
 from atoll.telemetry import metrics
@@ -56,10 +60,13 @@ class ClusterController:
         tombstones: Tombstones,
         departure: Departure,
         profiles: Profiles,
+        tunnels: Tunnels,
         hub_id: str,
         capacities: dict[str, Capacity],
         replan: Callable[[str, News], None],
         gone: Callable[[str], None],
+        agents: Agents,
+        settle_debts: Callable[[str, str], None],
     ) -> None:
         self._client = client
         self._clusters = clusters
@@ -67,9 +74,12 @@ class ClusterController:
         self._fleet = fleet
         self._snapshots = snapshots
         self._deliverer = deliverer
+        self._agents = agents
+        self._settle_debts = settle_debts
         self._tombstones = tombstones
         self._departure = departure
         self._profiles = profiles
+        self._tunnels = tunnels
         self._hub_id = hub_id
         self._replan = replan
         self._forget = gone
@@ -102,7 +112,7 @@ class ClusterController:
         if grace := self._grace(cluster):
             return Wait(grace)
         credential = self._reach(cluster)  # 1 how it is reached
-        await self._settle_debts(cluster.metadata.name)  # 2 what it still owes from before
+        await self._clear_debts(cluster.metadata.name)  # 2 what it still owes from before
         status = self._status(cluster, credential)
         facts = cluster_facts(
             cluster,
@@ -120,6 +130,13 @@ class ClusterController:
     def _reach(self, cluster: Cluster) -> Credential | None:
         """Hand the connection to the fleet; with credentials that can't be used it isn't tried."""
         name = cluster.metadata.name
+        if cluster.spec.connection.pull is not None:
+            word = cluster.metadata.annotations.get(ANNOTATION_RESUME, "")
+            self._fleet.host(name, self._agents.connection(name, cluster.status.uid, word))
+            return None
+        if cluster.spec.connection.tunnel is not None:
+            self._reach_by_agent(cluster)
+            return None
         try:
             secret = self._secret(cluster)
             if secret is None:
@@ -133,6 +150,18 @@ class ClusterController:
             fingerprint = credentials.fingerprint(config)
         self._fleet.join(Target(name, config, fingerprint, cluster.status.uid or credential.cluster_uid, namespaces))
         return credential
+
+    def _reach_by_agent(self, cluster: Cluster) -> None:
+        """A lost agent that soon returns changes nothing: heartbeats say when it was too long."""
+        name = cluster.metadata.name
+        if self._tunnels.connected(name):
+            try:
+                self._fleet.join(self._tunnels.target(name, cluster.status.uid))
+            except ConfigError as error:
+                self._fleet.refuse(name, CREDENTIALS_UNUSABLE, str(error))
+        elif self._fleet.member(name) is None:
+            told = away(name)
+            self._fleet.refuse(name, told.reason, told.message)
 
     def _open(self, name: str, secret: Object) -> tuple[Config, str, Credential]:
         """What cluster `name`'s Secret says, read once for each version: a kubeconfig takes milliseconds.
@@ -161,12 +190,10 @@ class ClusterController:
             return 0.0
         return max(0.0, self._bereft.setdefault(name, now) + SECRET_GRACE - now)
 
-    async def _settle_debts(self, name: str) -> None:
+    async def _clear_debts(self, name: str) -> None:
         await self._tombstones.clear(name)
-        member = self._fleet.member(name)
-        if member is not None:
-            for removal in self._tombstones.removals(name, member.uid):
-                self._deliverer.remove(removal)
+        if (reach := self._fleet.reach(name)).reachable:
+            self._settle_debts(name, reach.uid)
 
     def _capacity(self, cluster: Cluster) -> Capacity | None:
         return self._capacities.get(cluster.metadata.name)
@@ -200,8 +227,9 @@ class ClusterController:
             self._fleet.reach(name),
             self._capacities.get(name),
             credential,
-            len(self._deliverer.unclaimed(name)),
+            sum(self._deliverer.unclaimed(name).values()),
             time.time(),
+            self._agents.get(name),
         )
 
     async def _tell(self, live: Object, cluster: Cluster, status: ClusterStatus) -> float:
@@ -240,6 +268,7 @@ class ClusterController:
     async def _gone(self, name: str) -> Decision:
         self._planned_no_longer(name)
         self._fleet.leave(name)
+        self._tunnels.forget(name, Lost("Left", f"Cluster {name} has left this hub"))
         self._forget(name)
         self._capacities.pop(name, None)
         self.kinds.pop(name, None)

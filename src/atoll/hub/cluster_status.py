@@ -9,6 +9,7 @@ from atoll.api.common import Condition
 from atoll.fleet.capacity import Capacity
 from atoll.fleet.credentials import Credential
 from atoll.fleet.link import Reach
+from atoll.hub.pulled.connection import PulledConnection
 from atoll.plan.taints import in_words
 
 
@@ -29,11 +30,12 @@ def build_cluster_status(
     credential: Credential | None,
     unclaimed: int,
     now: float,
+    agent: PulledConnection | None = None,
 ) -> ClusterStatus:
     """The status now. Times of conditions that say the same as before are kept, so equal facts give equal statuses."""
     before = cluster.status
     generation = cluster.metadata.generation
-    news = [*_contact(reach, capacity, before), *_credential(credential, now)]
+    news = [*_contact(reach, capacity, before), *_credential(credential, now), *_agent(agent)]
     if unclaimed:
         news.append(
             (
@@ -54,7 +56,7 @@ def build_cluster_status(
         version=reach.version or before.version,
         observed_generation=generation,
         taints=_taints(cluster, now),
-        mode="direct",
+        mode=spec.connection.mode,
         region=spec.region or before.region,
         zone=spec.zone or before.zone,
     )
@@ -133,6 +135,18 @@ def _credential(credential: Credential | None, now: float) -> list[News]:
         reason, word = ("Ended", "ended") if now > credential.expires else ("EndsSoon", "ends")
         return [managed, ("CredentialExpiring", "True", reason, f"it {word} at {end}")]
     return [managed, ("CredentialExpiring", "False", "Valid", "")]
+
+
+def _agent(agent: PulledConnection | None) -> list[News]:
+    """What an agent in pull mode says of its own work; nothing when all is well."""
+    if agent is None:
+        return []
+    news: list[News] = []
+    if agent.doubt:
+        news.append(("Believed", "False", "OlderThanHeld", f"{agent.doubt}; `atoll cluster resume` confirms it"))
+    if agent.trouble:
+        news.append(("IntentHeld", "False", "NotStored", agent.trouble))
+    return news
 
 
 def _condition(news: News, before: tuple[Condition, ...], generation: int, now: float) -> Condition:

@@ -4,12 +4,10 @@ import time
 
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Removal
-from atoll.api.names import LABEL_APP
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
-from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, clean_member, manner
+from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, manner
 from atoll.fleet.link import CREDENTIALS_UNUSABLE
-from atoll.fleet.member import Member
 from atoll.hub.dossier import Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.profiles import Profiles
@@ -35,7 +33,6 @@ class Departure:
         self,
         *,
         client: Client,
-        hub_id: str,
         fleet: Fleet,
         deliverer: Deliverer,
         dossiers: Dossiers,
@@ -45,7 +42,6 @@ class Departure:
         collector: Collector,
     ) -> None:
         self._client = client
-        self._hub_id = hub_id
         self._fleet = fleet
         self._deliverer = deliverer
         self._dossiers = dossiers
@@ -64,10 +60,10 @@ class Departure:
         how = manner(live)
         never_reached = not live.read(Cluster).status.uid
         if how != "force" and not never_reached:
-            member = self._fleet.member(live.name)
-            if member is None and self._cleaned(live):
+            link, here = self._fleet.link(live.name), self._fleet.reach(live.name).reachable
+            if not here and self._cleaned(live):
                 return await self._release(live)
-            if member is None:
+            if not here or link is None:
                 self._recorder.tell(
                     live,
                     "Warning",
@@ -76,11 +72,11 @@ class Departure:
                     f"`atoll cluster leave {live.name} --force` gives up what is there",
                 )
                 return Wait(AWAY)
-            if self._withdraw(member, orphan=how == "orphan"):
+            if self._withdraw(live.name, orphan=how == "orphan"):
                 return Wait(LOOK_AGAIN)
             live = await self._begin_cleaning(live)
             try:
-                await clean_member(member.client, self._hub_id)
+                await link.clean()
             except KubeError as error:
                 self._recorder.tell(live, "Warning", "LeaveWaits", str(error))
                 return Wait(AWAY)
@@ -97,13 +93,14 @@ class Departure:
         note = {"annotations": {ANNOTATION_CLEANING: "true"}, "resourceVersion": live.resource_version}
         return await self._client.patch(CLUSTERS, live.name, "", {"metadata": note}, type="merge")
 
-    def _withdraw(self, member: Member, *, orphan: bool) -> bool:
+    def _withdraw(self, cluster: str, *, orphan: bool) -> bool:
         """Withdraw every application from the member; whether any is still there."""
-        cluster, now, watch_is_behind = member.name, time.monotonic(), False
-        there = {o.labels.get(LABEL_APP, "") for o in member.watches.all()}
+        now, watch_is_behind = time.monotonic(), False
+        there = frozenset(self._fleet.holdings(cluster))
         asked = self._asked.setdefault(cluster, set())
         asked.intersection_update([dossier.uid for dossier in self._dossiers])
-        debts = self._tombstones.removals(cluster, member.uid)  # of those that ended while it was away, since then too
+        uid = self._fleet.reach(cluster).uid
+        debts = self._tombstones.removals(cluster, uid)  # of those that ended while it was away, since then too
         for removal in debts:
             self._deliverer.remove(removal)
         for dossier in self._dossiers:

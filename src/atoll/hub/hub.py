@@ -19,6 +19,11 @@ from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Reach
 from atoll.fleet.served import ServedKinds
+from atoll.fleet.tokens import bearer_name
+from atoll.hub.agents.asked import Asked
+from atoll.hub.agents.endpoint import Ends
+from atoll.hub.agents.trust import Trust
+from atoll.hub.agents.tunnels import Tunnels
 from atoll.hub.application import ApplicationController
 from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
@@ -32,6 +37,8 @@ from atoll.hub.history import History
 from atoll.hub.intents import Intents
 from atoll.hub.inventory import Inventory
 from atoll.hub.profiles import Profiles
+from atoll.hub.pulled.agents import Agents
+from atoll.hub.pulled.terms import Terms
 from atoll.hub.reporting import Reporter
 from atoll.hub.rollouts import Rollouts, said
 from atoll.hub.scopes import Scopes
@@ -44,6 +51,9 @@ from atoll.kube.config import Config
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
+from atoll.link.certificates import Authority
+from atoll.link.listening import Listener
+from atoll.link.sessions import LinkSession
 from atoll.observe.collector import Collector
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
@@ -89,6 +99,7 @@ class Hub:
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
         self._defaults = Defaults(self._found_defaults, self._applications, self._application_queue.add)
         self._uids: set[str] = set()
+        self._moment = 0
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
         self._capacities: dict[str, Capacity] = {}
@@ -99,6 +110,27 @@ class Hub:
         self._deliverer = Deliverer(self._delivered, count=self._worked, leads=leads)
         self._collector = Collector(self._observed)
         self._gates = Gates(self._application_queue.add, gate_addresses)
+        self.pulled = Agents(
+            Terms(
+                identity=identity,
+                deliverer=self._deliverer,
+                collector=self._collector,
+                delivered=self._delivered,
+                counted=self._counted,
+                found=self._found,
+                changed=self._cluster_queue.add,
+                owner=self._owner,
+                debts=self._settle_debts,
+                alive=self._alive,
+                moment=lambda: self._moment,
+            )
+        )
+        """Those in pull mode."""
+        self.ends = Ends(
+            Listener(identity.id, lambda session, _: self._arrived(session)), Asked(client, self.pulled.ask)
+        )
+        """Where agents come in; whoever serves the endpoint uses it."""
+        self._tunnels = Tunnels(self.ends.listener, self._cluster_queue.add)
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
@@ -114,10 +146,12 @@ class Hub:
                 scope.create_task(keep("hub watch", informer.run))
             for informer in self._informers:
                 await informer.wait_synced()
+            self._moment = self._now()
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
             self._work(scope)
             self._deliverer.claims_complete(self._alive)
+            self.pulled.starting = False
             self.unready = ""
             log.info("hub ready", id=self._identity.id, applications=len(list(self._applications.values())))
             try:
@@ -172,7 +206,6 @@ class Hub:
         )
         self._departure = Departure(
             client=self._client,
-            hub_id=self._identity.id,
             fleet=fleet,
             deliverer=self._deliverer,
             dossiers=self._dossiers,
@@ -191,16 +224,19 @@ class Hub:
             tombstones=self._tombstones,
             departure=self._departure,
             profiles=profiles,
+            tunnels=self._tunnels,
             hub_id=self._identity.id,
             capacities=self._capacities,
             replan=self._replan,
             gone=self._cluster_gone,
+            agents=self.pulled,
+            settle_debts=self._settle_debts,
         )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
         self._applications.subscribe(self._application_changed)
-        self._clusters.subscribe(lambda change: self._cluster_queue.add(change.id.name))
+        self._clusters.subscribe(self._cluster_changed)
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
         self._found_defaults.subscribe(self._defaults.changed)
@@ -245,6 +281,32 @@ class Hub:
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
         return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
+
+    def _now(self) -> int:
+        """How far the hub's API server has come, as far as is known here."""
+        versions = (informer.version for informer in (self._applications, self._clusters, self._namespaces))
+        return max(int(version) if version.isdigit() else 0 for version in versions)
+
+    def _settle_debts(self, cluster: str, uid: str) -> None:
+        """What is still to be removed from `cluster`, if its identity is `uid`."""
+        for removal in self._tombstones.removals(cluster, uid):
+            self._deliverer.remove(removal)
+
+    def _arrived(self, session: LinkSession) -> None:
+        """An agent has come; in which mode its cluster is, decides who listens to it."""
+        self._tunnels.serve(session)
+        self.pulled.serve(session)
+
+    def trust(self, authority: Authority) -> Trust:
+        """Who of the agents may come in, as far as this hub knows."""
+        return Trust(
+            self._client,
+            self._identity.id,
+            authority,
+            lambda name: self._clusters.get(cluster_id(name)),
+            lambda name: self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, bearer_name(name))),
+            lambda: self.unready,
+        )
 
     def _alive(self, uid: str) -> bool:
         """Whether there is an Application of this UID."""
@@ -373,7 +435,12 @@ class Hub:
             if dossier.key.namespace == namespace and dossier.app is not None and dossier.app.spec.select:
                 self._application_queue.add(dossier.key)
 
+    def _cluster_changed(self, change: Change[Object]) -> None:
+        self._cluster_queue.add(change.id.name)
+        self.ends.review(change.id.name)
+
     def _secret_changed(self, change: Change[Object]) -> None:
+        self.ends.review(change.id.name.removeprefix(bearer_name("")))
         for cluster in self._clusters.values():
             if f'"{change.id.name}"'.encode() in cluster.raw:
                 self._cluster_queue.add(cluster.name)

@@ -12,6 +12,7 @@ from atoll.api.names import LEASE_HUB, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, Key
 from atoll.api.validate import Issue
 from atoll.fleet.identity import hub_identity
+from atoll.hub.agents.endpoint import serve_agents
 from atoll.hub.birth import held_from_birth, hold_no_longer
 from atoll.hub.hub import Hub
 from atoll.hub.server import STANDBY, serve_health
@@ -30,7 +31,7 @@ class Options(msgspec.Struct, frozen=True):
 
     `webhook_host` is the name by which the API server reaches the webhook; with `webhook_service` it goes through that
     Service instead, and every process answers, whether it leads or not. `hold_from_birth`: see `birth`. `identity` is
-    this process among several.
+    this process among several. Agents reach `agents_address` ("": there are none) by the names in `agents_hosts`.
     """
 
     config: Config
@@ -40,6 +41,8 @@ class Options(msgspec.Struct, frozen=True):
     webhook_host: str = "127.0.0.1"
     webhook_service: Key | None = None
     hold_from_birth: bool = True
+    agents_address: str = ""
+    agents_hosts: tuple[str, ...] = ("127.0.0.1",)
     elect: bool = True
     gate_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that checks of rollouts may ask although they are special, such as loopback."""
@@ -94,6 +97,12 @@ async def _serve(options: Options) -> None:
                     if options.webhook_address and options.webhook_service is None:
                         await parts.enter_async_context(
                             serve_webhook(client, options.webhook_address, options.webhook_host, hub.judge)
+                        )
+                    if options.agents_address:
+                        await parts.enter_async_context(
+                            serve_agents(
+                                client, identity.id, options.agents_address, options.agents_hosts, hub.trust, hub.ends
+                            )
                         )
                     await hub.run()
             finally:

@@ -56,6 +56,8 @@ class Config(msgspec.Struct, frozen=True):
     namespace: str = "default"
     context: str = ""
     source: str = ""
+    dial: Any = None
+    """A `through.Dial`: who makes the connections, when not a socket does."""
 
     def __repr__(self) -> str:
         return f"Config(server={self.server!r}, context={self.context!r}, source={self.source!r}, auth={self.auth!r})"

@@ -19,6 +19,7 @@ from atoll.kube.credentials import Credential, credentials_for, impersonation_he
 from atoll.kube.diagnosis import diagnose
 from atoll.kube.errors import ApiError, Unauthorized, Unreachable, api_error
 from atoll.kube.proxies import proxy_for
+from atoll.kube.through import Through
 from atoll.kube.tls import context_for
 
 CONNECT_TIMEOUT = 10.0
@@ -71,7 +72,7 @@ class Transport:
         self._timeout = timeout
         self._slots = asyncio.Semaphore(connections)
         self._credentials = credentials_for(config)
-        self._proxy = proxy_for(config.server, config.proxy_url)
+        self._proxy = "" if config.dial else proxy_for(config.server, config.proxy_url)
         self._contexts: tuple[Credential, ssl.SSLContext] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._requests: Counter[str] = Counter()
@@ -80,7 +81,10 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._ssl(Credential())  # a broken certificate is found here
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket)
+        if self.config.dial:
+            connector: aiohttp.TCPConnector = Through(self.config.dial, limit=0, keepalive_timeout=KEEP_ALIVE)
+        else:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket)
         headers = [
             ("User-Agent", self._user_agent),
             ("Accept", "application/json"),

@@ -53,6 +53,10 @@ class Collector:
             self.forget(cluster, uid)
         self._expected.pop(cluster, None)
 
+    def heard(self, observation: Observation) -> None:
+        """Somebody else has looked: the agent of a cluster that only it can reach."""
+        self._tell(observation)
+
     def observation(self, cluster: str, uid: str) -> Observation | None:
         """What was reported last."""
         return self._told.get((cluster, uid))

@@ -129,6 +129,7 @@ def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapsh
             allow_empty=intent.allow_empty,
             recreate=intent.recreate,
             retain=intent.retain,
+            health=intent.health,
             protected=intent.templates if fleet.hub and fleet.clusters[name].uid == fleet.hub else NOTHING,
         )
         for name, rendering in rendered.items()

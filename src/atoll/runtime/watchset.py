@@ -140,6 +140,10 @@ class WatchSet:
         """The objects of all kinds for which `index` gave this value."""
         return list(self._by_index.get(index_value, {}).values())
 
+    def counts(self) -> dict[str, int]:
+        """How many objects `index` gave each value."""
+        return {value: len(objects) for value, objects in self._by_index.items()}
+
     def all(self) -> list[Object]:
         return [found for objects in self._objects.values() for found in objects.values()]
 

@@ -14,7 +14,7 @@ import pytest
 from atoll.api.names import HUB_CONFIGMAP, SYSTEM_NAMESPACE
 from atoll.kube.errors import KubeError
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS
-from atoll.testing.localfleet import LocalFleet
+from atoll.testing.localfleet import FleetShape, LocalFleet
 from atoll.testing.localfleet.components import ENVIRONMENT
 from atoll.testing.localfleet.ports import choose
 from atoll.testing.oracle import dump, touched
@@ -37,7 +37,7 @@ def back_up(local: LocalFleet, folder: Path) -> None:
 
 
 @contextmanager
-def restored(local: LocalFleet, folder: Path) -> Iterator[None]:
+def restored(local: LocalFleet, folder: Path, shape: FleetShape = SHAPE) -> Iterator[None]:
     """The hub's API server, and it alone, works on an etcd with the data in `folder`."""
     programs = {name: local.running[name].args for name in ("etcd", SERVER, MANAGER)}
     environment = {**ENVIRONMENT, "PATH": "/usr/bin:/bin", "HOME": str(local.folder)}
@@ -56,7 +56,7 @@ def restored(local: LocalFleet, folder: Path) -> Iterator[None]:
         yield
     finally:
         local.stop(SERVER, MANAGER, RESTORED, patience=0)
-        local.up(SHAPE)
+        local.up(shape)
 
 
 def _moved(arg: str, data: Path, client: str, peer: int) -> str:

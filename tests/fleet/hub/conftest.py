@@ -1,4 +1,7 @@
-"""A real hub process on the real fleet, with all members joined; one for all tests of this folder."""
+"""A real hub process on the real fleet, with all members joined; one for all tests of this folder.
+
+ATOLL_TEST_MODE=tunnel or pull reaches them through agents instead, for the same tests.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -7,17 +10,22 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.fleet.conftest import Fleet
+from tests.fleet.hub.agents import MODE, start_all
 from tests.fleet.hub.world import HubProcess, World, prepare
 
 
 @pytest.fixture(scope="session")
 def hub(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    asyncio.run(prepare(fleet))
-    process = HubProcess(fleet.kubeconfig, tmp_path_factory.mktemp("hub") / "hub.log")
+    asyncio.run(prepare(fleet, joined=MODE == "direct"))
+    folder = tmp_path_factory.mktemp("hub")
+    process = HubProcess(fleet.kubeconfig, folder / "hub.log")
     process.start()
+    agents = start_all(fleet, folder) if MODE != "direct" else []
     try:
         yield process
     finally:
+        for agent in agents:
+            agent.stop()
         process.stop()
 
 

@@ -4,7 +4,7 @@ import json
 import random
 from typing import Any
 
-from atoll.cli.application.comparing import bare
+from atoll.inquire.comparing import bare
 from atoll.kube.objects import Resource
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, DEPLOYMENTS, SECRETS, SERVICES
 from tests.fleet.hub.test_the_command_line import atoll

@@ -24,13 +24,13 @@ from tests.fleet.conftest import Fleet
 Json = dict[str, Any]
 
 
-async def prepare(fleet: Fleet) -> None:
+async def prepare(fleet: Fleet, *, joined: bool = True) -> None:
     """CRDs on the hub, and every member joined."""
     async with fleet.client("hub") as hub:
         for crd in crds():
             await hub.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
         await eventually(lambda: hub.list(APPLICATIONS), 10)
-        for name in fleet.members:
+        for name in fleet.members if joined else ():
             async with fleet.client(name) as member:
                 await join(hub, member, load_kubeconfig(fleet.kubeconfig, name), name)
 
@@ -50,6 +50,7 @@ class HubProcess:
         self.context = context
         self.environment = environment
         self.port = free_port()
+        self.agents_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *flags: str) -> None:
@@ -61,7 +62,8 @@ class HubProcess:
                 [
                     sys.executable, "-m", "atoll", "--kubeconfig", str(self.kubeconfig),
                     "--context", self.context, "hub", "--metrics-address", f"127.0.0.1:{self.port}",
-                    "--webhook-address", f"127.0.0.1:{free_port()}", "--log-format", "json", *flags,
+                    "--webhook-address", f"127.0.0.1:{free_port()}", "--log-format", "json",
+                    "--agents-address", f"127.0.0.1:{self.agents_port}", *flags,
                 ],
                 stdout=log, stderr=log, env={**os.environ, **self.environment},
             )  # fmt: skip

@@ -1,7 +1,7 @@
 """`diff` shows that a Secret changed, never what is in it."""
 
-from atoll.cli.application.comparing import plain
-from atoll.cli.application.masking import LAST_APPLIED, masked
+from atoll.inquire.comparing import plain
+from atoll.inquire.masking import LAST_APPLIED, masked
 
 SALT = b"0123456789abcdef"
 

@@ -28,11 +28,12 @@ async def diff(
     server works the result out (a dry run). Ends with 0 when nothing differs, 1 when something does, 3 when a member
     could not be asked, 4 when it failed.
     """
-    from atoll.cli.application.comparing import Change, Comparison
-    from atoll.cli.application.members import each_cluster, hub_id
+    from atoll.cli.application.changed import text_of
+    from atoll.cli.application.members import changes_there, each_cluster
     from atoll.cli.application.rendering import render_body, render_live
     from atoll.cli.application.view import read_view
-    from atoll.kube.client import Client
+    from atoll.fleet.asking import Ask
+    from atoll.pull.protocol import Change, Compare
 
     async with session.hub() as hub:
         if filename:
@@ -41,7 +42,7 @@ async def diff(
             rendered = await render_live(hub, session.namespace, name)
         else:
             raise UsageError("diff what?", "give a NAME, or a file with -f")
-        plan, identity = rendered.plan, await hub_id(hub)
+        plan = rendered.plan
         targets = chosen(rendered, cluster)
         leaving = (
             []
@@ -49,15 +50,15 @@ async def diff(
             else [c for c in read_view(rendered.live).placed if c not in plan.deliveries and c not in plan.refusals]
         )
 
-        async def work(where: str, member: Client) -> list[Change]:
-            return await Comparison(member, where, plan.deliveries[where], identity).changes()
+        async def work(where: str, ask: Ask) -> list[Change]:
+            return await changes_there(ask, Compare(plan.deliveries[where]))
 
         found, failed = await each_cluster(session, hub, targets, work) if targets else ({}, {})
     differs = bool(leaving)
     for changes in found.values():
         for change in changes:
             differs = True
-            show(change.text())
+            show(text_of(change))
     for where in leaving:
         print(f"# {where}: everything of this application would be removed")
     for refusal in plan.refusals.values():

@@ -14,7 +14,6 @@ from atoll.cli.session import Session
 from atoll.cli.verbs import ClusterFilter, NoHeaders, Output, verb
 
 if TYPE_CHECKING:
-    from atoll.kube.client import Client
     from atoll.kube.objects import Object
 
 HUB = "(hub)"
@@ -52,20 +51,19 @@ async def events(
     The latest stands last.
     Looks into the members; ends with 3 when one of them can't be reached.
     """
-    from atoll.cli.application.members import each_cluster, hub_id
+    from atoll.cli.application.members import each_cluster, events_there
     from atoll.cli.application.view import read_view
     from atoll.kube.resources import APPLICATIONS, EVENTS
 
     check_output(output)
     async with session.hub() as hub:
         view = read_view(await hub.get(APPLICATIONS, name, session.namespace))
-        identity = await hub_id(hub)
         own = (await hub.list(EVENTS, view.namespace, fields=f"involvedObject.uid={view.uid}")).items
         found: dict[str, list[Object]] = {}
         failed: dict[str, str] = {}
         if view.placed or cluster:
             found, failed = await each_cluster(
-                session, hub, cluster or view.placed, lambda where, member: _there(member, where, identity, view.uid)
+                session, hub, cluster or view.placed, lambda _, ask: events_there(ask, view.uid)
             )
     everything = {HUB: list(own), **found}
     if output not in {"", "wide"}:
@@ -81,22 +79,6 @@ async def events(
     for where, why in failed.items():
         warn(f"{where}: {why}")
     return ExitCode.PARTIAL if failed else None
-
-
-async def _there(member: "Client", cluster: str, hub_id: str, uid: str) -> "list[Object]":
-    from atoll.cli.application.members import look
-    from atoll.kube.resources import EVENTS
-
-    there = await look(member, cluster, hub_id, uid)
-    objects = (*there.roots, *there.owned)
-    uids, names = {o.uid for o in objects}, {(o.kind, o.name) for o in objects}
-    found: list[Object] = []
-    for namespace in sorted({o.namespace for o in objects if o.namespace}):
-        for event in (await member.list(EVENTS, namespace)).items:
-            about = event.body().get("involvedObject") or {}
-            if about.get("uid") in uids or (not about.get("uid") and (about.get("kind"), about.get("name")) in names):
-                found.append(event)
-    return found
 
 
 def event_rows(cluster: str, items: "Iterable[Object]") -> list[Row]:

@@ -8,11 +8,11 @@ from atoll.api.delivery import Delivery
 from atoll.api.intent import Revision
 from atoll.api.objects import Json, Key
 from atoll.api.rollout import Rollout
-from atoll.cli.application.comparing import Change, Comparison, plain
-from atoll.cli.application.members import each_cluster, hub_id
+from atoll.cli.application.members import changes_there, each_cluster
 from atoll.cli.application.rendering import NEWEST, Rendered
 from atoll.cli.application.view import read_view
 from atoll.cli.session import Session
+from atoll.fleet.asking import Ask
 from atoll.hub.application import EMPTIES
 from atoll.kube.client import Client
 from atoll.kube.errors import Forbidden
@@ -21,6 +21,7 @@ from atoll.kube.resources import APPLICATIONS
 from atoll.plan.model import ClusterFacts
 from atoll.plan.rollout import DEFAULT
 from atoll.plan.stages import Step, quiet, steps
+from atoll.pull.protocol import Change, Compare
 
 
 class ClusterForecast(msgspec.Struct, frozen=True):
@@ -61,13 +62,13 @@ class Forecast(msgspec.Struct, frozen=True):
         return [change for cluster in self.clusters for change in cluster.changes]
 
     def as_json(self) -> Json:
-        """For programs. Secrets are masked."""
+        """For programs. Secrets are masked already."""
         body: Json = msgspec.to_builtins(self)
         for cluster in body["clusters"]:
             for change in cluster["changes"]:
                 change["id"] = dict(zip(("group", "kind", "namespace", "name"), change["id"], strict=True))
-                for part in ("before", "after"):
-                    change[part] = plain(change[part]) if change[part] is not None else None
+                for part in ("before", "after", "trouble", "note"):
+                    change.setdefault(part, None if part in {"before", "after"} else "")
         return body | {"key": str(self.key)}
 
 
@@ -108,10 +109,10 @@ async def foresee_end(session: Session, hub: Client, live: Object, *, orphan: bo
     """What would go with an Application. With `orphan`, its objects stay."""
     view = read_view(live)
     names = [p.cluster for p in view.status.placement]
-    identity, key = await hub_id(hub), Key(live.namespace, live.name)
+    key = Key(live.namespace, live.name)
 
-    async def work(name: str, member: Client) -> list[Change]:
-        return await Comparison(member, name, _nothing(key, live.uid, name), identity).removed(orphan=orphan)
+    async def work(name: str, ask: Ask) -> list[Change]:
+        return await changes_there(ask, Compare(_nothing(key, live.uid, name), removal=True, orphan=orphan))
 
     found, failed = await each_cluster(session, hub, names, work) if names else ({}, {})
     why = "the Application is deleted"
@@ -128,16 +129,16 @@ async def _changes(
     session: Session, hub: Client, rendered: Rendered, names: Sequence[str]
 ) -> tuple[dict[str, list[Change]], dict[str, str]]:
     intent, plan = rendered.intent, rendered.plan
-    identity, alive = await hub_id(hub), await _alive(hub)
+    alive = await _alive(hub)
 
-    async def work(name: str, member: Client) -> list[Change]:
+    async def work(name: str, ask: Ask) -> list[Change]:
         delivery = plan.deliveries.get(name)
         if delivery is None:
-            gone = Comparison(member, name, _nothing(intent.key, intent.uid, name), identity)
-            return await gone.removed(orphan=intent.orphan)
+            nothing = _nothing(intent.key, intent.uid, name)
+            return await changes_there(ask, Compare(nothing, removal=True, orphan=intent.orphan))
         if delivery.suspend:
             return []
-        return await Comparison(member, name, delivery, identity, alive).changes()
+        return await changes_there(ask, Compare(delivery, alive))
 
     return await each_cluster(session, hub, names, work) if names else ({}, {})
 
@@ -146,10 +147,10 @@ def _nothing(key: Key, uid: str, cluster: str) -> Delivery:
     return Delivery(key, uid, cluster, Revision(NEWEST, uid, 1), ())
 
 
-async def _alive(hub: Client) -> frozenset[str] | None:
+async def _alive(hub: Client) -> tuple[str, ...] | None:
     """UIDs of all Applications; None when this user may not see them."""
     try:
-        return frozenset(app.uid for app in (await hub.list(APPLICATIONS)).items)
+        return tuple(app.uid for app in (await hub.list(APPLICATIONS)).items)
     except Forbidden:
         return None
 

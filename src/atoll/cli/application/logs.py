@@ -1,10 +1,7 @@
 """`atoll app logs`: of all Pods on all clusters, together."""
 
-import asyncio
-import time
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from atoll.cli.application.status import AppName
@@ -14,23 +11,12 @@ from atoll.cli.session import Session, parse_duration
 from atoll.cli.verbs import ClusterFilter, verb
 
 if TYPE_CHECKING:
-    from atoll.kube.client import Client
-    from atoll.kube.objects import Object
+    from atoll.fleet.asking import Ask
+    from atoll.pull.protocol import Logs
 
 
 def register(app: typer.Typer) -> None:
     verb(app, "logs")(logs)
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """Which lines, and how they are shown. `since` in seconds; `prefix` None: only where it tells something."""
-
-    follow: bool
-    tail: int | None
-    since: int | None
-    previous: bool
-    container: str
-    prefix: bool | None
 
 
 async def logs(
@@ -52,146 +38,48 @@ async def logs(
     Lines are headed by where they come from unless there is one Pod only. Ends with 3 when a cluster or a Pod
     could not be read.
     """
-    from atoll.cli.application.members import clusters_of, each_cluster, hub_id
+    from atoll.cli.application.members import clusters_of, each_cluster
     from atoll.cli.application.view import read_view
+    from atoll.fleet.asking import Ask
     from atoll.kube.resources import APPLICATIONS
+    from atoll.pull.protocol import Logs
 
-    wanted = Wanted(
-        follow=follow,
-        tail=tail,
-        since=int(parse_duration(since)) if since else None,
-        previous=previous,
-        container=container,
-        prefix=prefix,
-    )
+    seconds = int(parse_duration(since)) if since else None
     async with session.hub() as hub:
         view = read_view(await hub.get(APPLICATIONS, name, session.namespace))
-        identity = await hub_id(hub)
+        question = Logs(view.uid, workload, container, follow, tail, seconds, previous)
+        where = clusters_of(view, cluster)
 
-        async def work(where: str, member: "Client") -> int:
-            if follow:
-                return await _follow(member, where, identity, view.uid, workload, wanted)
-            pods = await _pods(member, where, identity, view.uid, workload)
-            return await _print_all(
-                member, where, pods, wanted, alone=len(pods) == 1 and len(cluster or view.placed) == 1
-            )
+        async def work(one: str, ask: Ask) -> int:
+            alone = prefix is None and not follow and len(where) == 1 and await _single(one, ask, question)
+            return await _print(one, ask, question, headed=not alone if prefix is None else prefix)
 
-        found, failed = await each_cluster(
-            session, hub, clusters_of(view, cluster), work, at_once=None if follow else 1
-        )
-    for where, why in failed.items():
-        warn(f"{where}: {why}")
+        found, failed = await each_cluster(session, hub, where, work, at_once=None if follow else 1)
+    for one, why in failed.items():
+        warn(f"{one}: {why}")
     return ExitCode.PARTIAL if failed or any(found.values()) else None
 
 
-async def _pods(member: "Client", cluster: str, hub_id: str, uid: str, workload: str) -> "list[Object]":
-    from atoll.cli.application.members import look
+async def _single(cluster: str, ask: "Ask", question: "Logs") -> bool:
+    """Whether one container is meant, so that lines need no head."""
+    from atoll.cli.application.members import there
+    from atoll.inquire.logs import containers
 
-    there = await look(member, cluster, hub_id, uid)
-    return sorted((p for p in there.pods if p.name.startswith(workload)), key=lambda p: p.name)
-
-
-def _containers(pod: "Object", only: str) -> list[str]:
-    spec = pod.body().get("spec") or {}
-    names = [c["name"] for part in ("initContainers", "containers") for c in spec.get(part) or ()]
-    return [n for n in names if only in {"", n}]
+    pods = [pod for pod in (await there(cluster, ask, question.uid)).pods if pod.name.startswith(question.workload)]
+    return sum(len(containers(pod, question.container)) for pod in pods) == 1
 
 
-async def _print_all(member: "Client", cluster: str, pods: "list[Object]", wanted: Wanted, *, alone: bool) -> int:
-    """Pod after Pod; how many could not be read."""
+async def _print(cluster: str, ask: "Ask", question: "Logs", *, headed: bool) -> int:
+    """Print what comes; how many containers could not be read."""
+    from atoll.pull.protocol import Line, Trouble
+
     failed = 0
-    for pod in pods:
-        containers = _containers(pod, wanted.container)
-        for container in containers:
-            head = "" if wanted.prefix is False or (wanted.prefix is None and alone and len(containers) == 1) else "yes"
-            failed += await _print_one(member, cluster, pod, container, wanted, prefix=bool(head))
+    async for told in ask(question):
+        match told:
+            case Line():
+                head = f"[{cluster}/{told.pod}/{told.container}] " if headed else ""
+                print(head + clean(told.text), flush=question.follow)
+            case Trouble():
+                failed += not question.follow
+                note(f"warning: {'/'.join(part for part in (cluster, told.where) if part)}: {told.text}")
     return failed
-
-
-async def _print_one(
-    member: "Client", cluster: str, pod: "Object", container: str, wanted: Wanted, *, prefix: bool
-) -> int:
-    from atoll.kube.errors import KubeError
-
-    head = f"[{cluster}/{pod.name}/{container}] " if prefix else ""
-    try:
-        async for line in member.logs(
-            pod.name,
-            pod.namespace,
-            container=container,
-            follow=wanted.follow,
-            tail=wanted.tail,
-            previous=wanted.previous,
-            since_seconds=wanted.since,
-        ):
-            print(head + clean(line.decode(errors="replace")), flush=wanted.follow)
-    except KubeError as error:
-        if not wanted.follow:
-            note(f"warning: {cluster}/{pod.name}/{container}: {error}")
-        return 1
-    return 0
-
-
-LOOK_AGAIN = 2.0
-
-
-async def _follow(member: "Client", cluster: str, hub_id: str, uid: str, workload: str, wanted: Wanted) -> int:
-    """For ever: streams of the containers there are, and of those that come.
-
-    A stream that broke is begun again where it was left (a line may come twice); one that ended, when its container
-    has been started again.
-    """
-    from atoll.kube.errors import KubeError
-
-    streams: dict[tuple[str, str], Stream] = {}
-    told = False
-    async with asyncio.TaskGroup() as group:
-        while True:
-            try:
-                for pod in await _pods(member, cluster, hub_id, uid, workload):
-                    for container in _containers(pod, wanted.container):
-                        key, starts = (pod.uid, container), _starts(pod, container)
-                        old = streams.get(key)
-                        if not starts or (old is not None and not old.over(starts)):
-                            continue
-                        lines = wanted if old is None else msgspec.structs.replace(wanted, since=old.age, tail=None)
-                        work = _print_one(member, cluster, pod, container, lines, prefix=wanted.prefix is not False)
-                        streams[key] = Stream(group.create_task(work), starts)
-                told = False
-            except KubeError as error:
-                if not told:
-                    warn(f"{cluster}: {error}; trying again")
-                    told = True
-            await asyncio.sleep(LOOK_AGAIN)
-
-
-class Stream:
-    """The log of one container's life."""
-
-    def __init__(self, task: asyncio.Task[int], starts: int) -> None:
-        self.task = task
-        self.starts = starts
-        self.ended = 0.0
-        task.add_done_callback(self._end)
-
-    def _end(self, _: object) -> None:
-        self.ended = time.monotonic()
-
-    def over(self, starts: int) -> bool:
-        """It has to be begun again: it broke, or the container was started since."""
-        return self.task.done() and (self.task.result() != 0 or starts != self.starts)
-
-    @property
-    def age(self) -> int:
-        """Seconds, rounded up, since it ended."""
-        return int(time.monotonic() - self.ended) + 1
-
-
-def _starts(pod: "Object", container: str) -> int:
-    """How often the container has been started; 0 before it was."""
-    status = pod.body().get("status") or {}
-    for part in ("initContainerStatuses", "containerStatuses"):
-        for row in status.get(part) or ():
-            if row.get("name") == container and not (row.get("state") or {}).get("waiting"):
-                return int(row.get("restartCount") or 0) + 1
-    return 0

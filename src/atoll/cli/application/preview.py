@@ -91,8 +91,10 @@ def tell(forecast: "Forecast", *, brief: bool = False) -> None:
     for line in forecast.order:
         print(line)
     if not brief:
+        from atoll.cli.application.changed import text_of
+
         for change in forecast.changes:
-            show(change.text())
+            show(text_of(change))
     print(summary(forecast))
     for warning in forecast.warnings:
         warn(warning)

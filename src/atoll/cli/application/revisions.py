@@ -9,9 +9,9 @@ from atoll.api.application import Application
 from atoll.api.intent import Content
 from atoll.api.manifests import dump
 from atoll.api.objects import Json, Manifest
-from atoll.cli.application.masking import masked
 from atoll.cli.application.rendering import intent_of
 from atoll.hub.history import listed
+from atoll.inquire.masking import masked
 from atoll.intake.native import content_of
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS

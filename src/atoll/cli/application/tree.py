@@ -11,7 +11,7 @@ from atoll.cli.session import Session
 from atoll.cli.verbs import ClusterFilter, verb
 
 if TYPE_CHECKING:
-    from atoll.cli.application.members import There
+    from atoll.inquire.looking import There
     from atoll.kube.objects import Object
 
 
@@ -24,15 +24,14 @@ async def tree(session: Session, name: AppName, cluster: ClusterFilter = None) -
 
     Looks into the members; ends with 3 when one of them can't be reached.
     """
-    from atoll.cli.application.members import clusters_of, each_cluster, hub_id, look
+    from atoll.cli.application.members import clusters_of, each_cluster, there
     from atoll.cli.application.view import read_view
     from atoll.kube.resources import APPLICATIONS
 
     async with session.hub() as hub:
         view = read_view(await hub.get(APPLICATIONS, name, session.namespace))
-        identity = await hub_id(hub)
         found, failed = await each_cluster(
-            session, hub, clusters_of(view, cluster), lambda where, member: look(member, where, identity, view.uid)
+            session, hub, clusters_of(view, cluster), lambda where, ask: there(where, ask, view.uid)
         )
     print(f"Application/{view.name}  {paint(view.state)}")
     lines = [*found, *failed]

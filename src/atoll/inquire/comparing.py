@@ -1,17 +1,13 @@
 """What a delivery would change on a member: server-side dry runs against what is there, judged as delivery judges."""
 
-import difflib
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import msgspec
 
 from atoll.api.delivery import Delivery
-from atoll.api.manifests import dump
 from atoll.api.names import FIELD_MANAGER, LABEL_APP, LABEL_HUB, LABEL_PART_OF
 from atoll.api.objects import Json, Manifest, ObjectId, identify
-from atoll.cli.application.masking import masked
-from atoll.cli.application.members import delivered
 from atoll.deliver.autoscalers import Autoscalers
 from atoll.deliver.gate import Gate
 from atoll.deliver.marks import Whose, judge
@@ -19,10 +15,13 @@ from atoll.deliver.ownership import entries, managers
 from atoll.deliver.refusals import KEEPS_DATA, Refusal, immutable
 from atoll.deliver.retain import REPLICAS, lookup, omit, pointers_for, put, split
 from atoll.deliver.stamp import MARKS, NOTES, Item, Stamper
+from atoll.inquire.looking import delivered
+from atoll.inquire.masking import masked
 from atoll.intake.allocated import BY_KIND
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, Forbidden, Invalid, KindNotServed, NotFound
 from atoll.kube.objects import Object, Resource
+from atoll.pull.protocol import Change, Compare
 
 SALT = secrets.token_bytes(16)
 _SERVERS = frozenset({"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"})
@@ -30,33 +29,15 @@ TAKEN = "it would be taken over; fields that its former owner set and this leave
 RECREATED = "can't be changed in place: it would be deleted and made anew"
 
 
-class Change(msgspec.Struct, frozen=True):
-    """One object that would be made (`before` None), deleted (`after` None) or changed; or why that isn't known.
+async def compare(member: Client, cluster: str, hub_id: str, question: Compare) -> list[Change]:
+    """The answer to `question`, as it may be shown: without what servers write, Secrets masked. Raises KubeError."""
+    comparison = Comparison(member, cluster, question.delivery, hub_id, question.alive)
+    found = await (comparison.removed(orphan=question.orphan) if question.removal else comparison.changes())
+    return [msgspec.structs.replace(one, before=_shown(one.before), after=_shown(one.after)) for one in found]
 
-    `note` is what is to be known besides.
-    """
 
-    cluster: str
-    id: ObjectId
-    before: Json | None = None
-    after: Json | None = None
-    trouble: str = ""
-    note: str = ""
-    ours: bool = False
-    """With a trouble: the object is there, and the Application's."""
-
-    @property
-    def deleted(self) -> bool:
-        return self.before is not None and self.after is None
-
-    def text(self) -> str:
-        """As a unified diff of YAML, of which Secrets are masked; a trouble as a comment."""
-        name = f"{self.cluster}/{self.id.namespace + '/' if self.id.namespace else ''}{self.id}"
-        if self.trouble:
-            return f"# {name}: {self.trouble}\n"
-        old, new = _lines(self.before), _lines(self.after)
-        note = f"# {name}: {self.note}\n" if self.note else ""
-        return note + "".join(difflib.unified_diff(old, new, f"live/{name}", f"planned/{name}"))
+def _shown(body: Json | None) -> Json | None:
+    return plain(body) if body is not None else None
 
 
 class Comparison:
@@ -135,11 +116,7 @@ class Comparison:
             return Change(self._cluster, item.id, live.body(), body, note=RECREATED)
         if bare(live.body()) == bare(answer.body()) and whose is Whose.OURS:
             return None
-        note = (
-            ""
-            if whose is Whose.OURS
-            else "it would be taken over; fields that its former owner set and this leaves out may go"
-        )
+        note = "" if whose is Whose.OURS else TAKEN
         return Change(self._cluster, item.id, live.body(), answer.body(), note=note)
 
     async def _as_sent(self, item: Item, live: Object) -> Json:
@@ -213,18 +190,3 @@ def bare(body: Json) -> Json:
         if kept:
             metadata[part] = kept
     return {k: v for k, v in body.items() if k not in {"metadata", "status"}} | {"metadata": metadata}
-
-
-def _lines(body: Json | None) -> list[str]:
-    return list(_ordered(dump([_sorted(plain(body))]))) if body is not None else []
-
-
-def _ordered(text: str) -> Iterator[str]:
-    yield from text.splitlines(keepends=True)
-
-
-def _sorted(body: Json) -> Json:
-    """Keys in one order, so that only contents differ."""
-    result: Json = msgspec.json.decode(msgspec.json.encode(body, order="deterministic"))
-    head: Json = {k: result.pop(k) for k in ("apiVersion", "kind", "metadata") if k in result}
-    return {**head, **result}

@@ -1,0 +1,115 @@
+"""The processes of bench/link: an agent, a hub that forwards local ports through it, and what is at the far end.
+
+Usage: python -m bench.linkends far PORT | hub FOLDER LINK LOCAL FAR | agent FOLDER LINK FAR. Ports are of loopback.
+"""
+
+import asyncio
+import gc
+import ssl
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from atoll.kube.connection import Config
+from atoll.link.destinations import Destinations, tcp
+from atoll.link.dialling import dial, new_instance
+from atoll.link.listening import Listener
+from atoll.link.session import LinkError
+from atoll.link.sessions import LinkSession
+from atoll.link.splice import Half, break_off, splice
+from atoll.testing.localfleet.certificates import Authority
+
+HOST = "127.0.0.1"
+ECHO, COUNT, STALL = b"E", b"C", b"S"
+"""A connection's first byte says what the far end does with it: send back, count until a last Z, never read on."""
+
+
+class Far(asyncio.Protocol):
+    """The far end of one connection."""
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.kind = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.kind = self.kind or data[:1]
+        if self.kind == ECHO:
+            self.transport.write(data)
+        elif self.kind == STALL:
+            self.transport.pause_reading()
+        elif data[-1:] == b"Z":
+            self.transport.write(b"done\n")
+
+
+class Front(Half):
+    """A local connection on the hub's side: it waits until its stream is open."""
+
+    def __init__(self, listener: Listener, target: str) -> None:
+        super().__init__()
+        self._listener = listener
+        self._target = target
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        self._opening = asyncio.get_running_loop().create_task(self._open(transport))
+
+    async def _open(self, transport: asyncio.Transport) -> None:
+        session = self._listener.session("member")
+        try:
+            if session is None:
+                raise LinkError("Closed", "no agent")
+            stream = await session.open_transport(self._target)
+        except LinkError:
+            break_off(transport)
+            return
+        splice(transport, stream)
+        transport.resume_reading()
+
+
+async def far(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Far, HOST, port, backlog=4096)
+    await server.serve_forever()
+
+
+async def hub(folder: Path, link: int, local: int, target: int) -> None:
+    pair = Authority(folder, "hub").issue("server", "hub", hosts=[HOST])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+    listener = Listener("hub", lambda *_: None)
+    server = web.Server(lambda request: listener.upgrade(request, "member"), access_log=None)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, link, ssl_context=context).start()
+    front = await asyncio.get_running_loop().create_server(
+        lambda: Front(listener, tcp(HOST, target)), HOST, local, backlog=4096
+    )
+    await front.serve_forever()
+
+
+async def agent(folder: Path, link: int, target: int) -> None:
+    session = LinkSession("hub")
+    Destinations([tcp(HOST, target)]).serve(session)
+    config = Config(server=f"https://{HOST}:{link}", ca=(folder / "ca.crt").read_bytes())
+    await dial(config, session, instance=new_instance())
+    print("connected", flush=True)
+    await session.wait_lost()
+
+
+def main(role: str, *arguments: str) -> None:
+    gc.freeze()
+    match role:
+        case "far":
+            asyncio.run(far(int(arguments[0])))
+        case "hub":
+            asyncio.run(hub(Path(arguments[0]), *map(int, arguments[1:])))
+        case "agent":
+            asyncio.run(agent(Path(arguments[0]), *map(int, arguments[1:])))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

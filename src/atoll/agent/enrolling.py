@@ -1,0 +1,78 @@
+"""How an agent comes to be trusted: from the printed command to a state that can be kept."""
+
+import asyncio
+
+import msgspec
+import structlog
+
+from atoll.agent.state import Folder, State
+from atoll.kube.connection import Config
+from atoll.link.certificates import make_key, make_request
+from atoll.link.dialling import DialError
+from atoll.link.enrolment import enrol, fetch_authority
+
+log = structlog.get_logger(__name__)
+
+PASSING = frozenset({"Refused", "Timeout", "Reset", "DNS", "NoRoute", "Starting", "Proxy"})
+"""Reasons that may be over in a moment: the hub restarts, the network comes up."""
+PATIENCE = 60.0
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What the printed command says. `pin` is the fingerprint of the hub's authority."""
+
+    address: str
+    cluster: str
+    token: str
+    pin: str
+
+    def __repr__(self) -> str:
+        return f"Command(address={self.address!r}, cluster={self.cluster!r})"
+
+
+async def enrolled(folder: Folder, command: Command | None) -> State:
+    """The state in `folder`; else spend the command's token. Raises DialError, ValueError."""
+    state = folder.load()
+    if state is not None and (command is None or not command.token):
+        return state
+    if command is None:
+        raise ValueError(f"there is no agent in {folder.path}; `atoll cluster register NAME` prints how to start one")
+    if state is not None and state.cluster == command.cluster and await _same_hub(state, command):
+        return state
+    until = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        try:
+            return await _enrol(folder, command)
+        except DialError as error:
+            if error.reason not in PASSING or asyncio.get_running_loop().time() > until:
+                raise
+            log.info("the hub can't be reached yet", why=str(error))
+            await asyncio.sleep(1.0)
+
+
+async def _same_hub(state: State, command: Command) -> bool:
+    """A command that is run a second time goes on with what the first made of it."""
+    try:
+        ca = await fetch_authority(command.address, command.pin)
+    except DialError:
+        return True
+    return ca == state.ca.encode()
+
+
+async def _enrol(folder: Folder, command: Command) -> State:
+    ca = await fetch_authority(command.address, command.pin)
+    key = folder.pending_key(make_key())
+    hub = Config(server=command.address, ca=ca)
+    welcome = await enrol(hub, token=command.token, cluster=command.cluster, request=make_request(key))
+    state = State(
+        cluster=command.cluster,
+        mode=welcome.mode,
+        hub=welcome.hub,
+        addresses=welcome.addresses or (command.address,),
+        ca=ca.decode(),
+        key=key.decode(),
+        certificate=welcome.certificate,
+    )
+    folder.enrolled(state)
+    log.info("enrolled", cluster=state.cluster, hub=state.hub, mode=state.mode)
+    return state

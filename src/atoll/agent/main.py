@@ -1,0 +1,93 @@
+"""`atoll agent run`: one process, from the printed command to its end."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from atoll import __version__
+from atoll.agent.connecting import Connector
+from atoll.agent.enrolling import Command, enrolled
+from atoll.agent.pulling.agent import PullAgent
+from atoll.agent.state import Door, Folder, News, State
+from atoll.agent.tunnel import Tunnel
+from atoll.fleet.rights import Rights
+from atoll.kube.client import Client
+from atoll.kube.connection import Config
+
+log = structlog.get_logger(__name__)
+
+TELL_EVERY = 2.0
+
+
+class Options(msgspec.Struct, frozen=True):
+    """`member` is how this agent reaches its API server; `command` enrols it, where it isn't yet."""
+
+    folder: Folder
+    member: Config
+    command: Command | None
+    rights: Rights = Rights()
+    connections: int = 1
+
+
+async def run(options: Options) -> None:
+    """Until SIGTERM or SIGINT. Raises DialError, ValueError when there is nothing to go on with."""
+    state = await enrolled(options.folder, options.command)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    working = asyncio.create_task(work(options, state))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    working.cancel()
+    try:
+        await working
+    except asyncio.CancelledError:
+        log.info("agent stopped")
+
+
+async def work(options: Options, state: State) -> None:
+    """Do what `state.mode` says, until cancelled."""
+    match state.mode:
+        case "tunnel":
+            await _tunnel(options, state)
+        case "pull":
+            await _pull(options, state)
+        case mode:
+            raise ValueError(f"Cluster {state.cluster} is in mode {mode}, which this agent doesn't know: update it")
+
+
+async def _pull(options: Options, state: State) -> None:
+    agent = PullAgent(options.member, namespaces=options.rights.namespaces)
+    connector = Connector(
+        options.folder, state, serve=agent.serve, attend=agent.keep_attending, connections=options.connections
+    )
+    async with asyncio.TaskGroup() as scope:
+        scope.create_task(agent.run())
+        scope.create_task(_telling(options.folder, connector.doors))
+        await connector.run()
+
+
+async def _tunnel(options: Options, state: State) -> None:
+    async with Client(options.member) as member:
+        tunnel = Tunnel(member, options.rights)
+        connector = Connector(
+            options.folder, state, serve=tunnel.serve, attend=tunnel.attend, connections=options.connections
+        )
+        async with asyncio.TaskGroup() as scope:
+            scope.create_task(_telling(options.folder, connector.doors))
+            await connector.run()
+
+
+async def _telling(folder: Folder, doors: Callable[[], tuple[Door, ...]]) -> None:
+    """For `atoll agent status`."""
+    while True:
+        news = News(os.getpid(), time.time(), __version__, doors())
+        await asyncio.to_thread(folder.tell, news)
+        await asyncio.sleep(TELL_EVERY)

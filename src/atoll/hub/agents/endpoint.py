@@ -1,0 +1,160 @@
+"""Port 8443: where agents enrol, renew and connect. Nothing is served to who hasn't proved who he is, but the
+authority's certificate, which is public.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from atoll.hub.agents.asked import Asked
+from atoll.hub.agents.authority import authority, load_pair, publish, server_context
+from atoll.hub.agents.trust import Proof, RefusedError, Trust
+from atoll.hub.server import running
+from atoll.kube.client import Client
+from atoll.link.certificates import Authority, renew_at
+from atoll.link.dialling import LINK_PATH
+from atoll.link.enrolment import AUTHORITY_PATH, ENROL_PATH, RENEW_PATH, Request
+from atoll.link.listening import Listener, refusal
+from atoll.link.session import Lost
+
+log = structlog.get_logger(__name__)
+
+BODY_MOST = 64 << 10
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def nobody(_: str) -> None:
+    """Nobody is connected whose access could end."""
+
+
+class Ends:
+    """The hub's ends of all links, and who is asked when something about a cluster has changed."""
+
+    def __init__(self, listener: Listener, asked: Asked) -> None:
+        self.listener = listener
+        self.asked = asked
+        self.review: Callable[[str], None] = nobody
+
+
+class Endpoint:
+    """The routes. Whoever is connected was trusted when he came; `review` asks again."""
+
+    def __init__(self, trust: Trust, listener: Listener, certificate: bytes) -> None:
+        self._trust = trust
+        self._listener = listener
+        self._certificate = certificate
+        self._proofs: dict[str, Proof] = {}
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=BODY_MOST, middlewares=[_refusals])
+        app.add_routes(
+            [
+                web.get(AUTHORITY_PATH, self._authority),
+                web.post(ENROL_PATH, self._enrol),
+                web.post(RENEW_PATH, self._renew),
+                web.get(LINK_PATH, self._link),
+            ]
+        )
+        return app
+
+    def review(self, cluster: str) -> None:
+        """Something about `cluster` has changed: is its agent still the one?"""
+        proof = self._proofs.get(cluster)
+        if proof is None:
+            return
+        try:
+            self._trust.check(proof)
+        except RefusedError as error:
+            del self._proofs[cluster]
+            self._listener.close(cluster, Lost(error.reason, str(error)))
+
+    async def _authority(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._certificate, content_type="application/x-pem-file")
+
+    async def _enrol(self, request: web.Request) -> web.Response:
+        return _json(await self._trust.enrol(await _read(request)))
+
+    async def _renew(self, request: web.Request) -> web.Response:
+        return _json(self._trust.renew(self._trust.prove(_peer(request)), await _read(request)))
+
+    async def _link(self, request: web.Request) -> web.StreamResponse:
+        proof = self._trust.prove(_peer(request))
+        cluster = self._trust.check(proof).name
+        self._proofs[cluster] = proof
+        return await self._listener.upgrade(request, cluster)
+
+
+@web.middleware
+async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RefusedError as error:
+        log.info("agent refused", path=request.path, address=request.remote, reason=error.reason, why=str(error))
+        return refusal(error.status, error.reason, str(error))
+
+
+async def _read(request: web.Request) -> Request:
+    try:
+        return msgspec.json.decode(await request.read(), type=Request)
+    except msgspec.DecodeError as error:
+        raise RefusedError(400, "BadRequest", str(error)) from error
+
+
+def _json(value: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
+
+
+def _peer(request: web.Request) -> bytes | None:
+    """The client certificate that TLS has verified (DER)."""
+    secure = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
+    return secure.getpeercert(binary_form=True) if secure is not None else None
+
+
+@asynccontextmanager
+async def serve_agents(
+    client: Client,
+    hub_id: str,
+    address: str,
+    hosts: tuple[str, ...],
+    trusting: Callable[[Authority], Trust],
+    ends: Ends,
+) -> AsyncIterator[str]:
+    """Serve on `address` (host:port, port 0 a free one) while the context lasts, for agents that reach it by `hosts`
+    (names or addresses, with a port where it is another one); yields the address in use.
+    """
+    ca = await authority(client, hub_id)
+    names = tuple(host.rpartition(":")[0] or host for host in hosts)
+    pair = ca.server(names)
+    context = server_context(pair, ca.certificate)
+    trust = trusting(ca)
+    endpoint = Endpoint(trust, ends.listener, ca.certificate)
+    app = endpoint.app()
+    app.add_routes(ends.asked.routes())
+    await ends.asked.prepare()
+    async with running(app, address, context) as bound:
+        port = bound.rpartition(":")[2]
+        trust.addresses = tuple(f"https://{host if ':' in host else f'{host}:{port}'}" for host in hosts)
+        await publish(client, ca.certificate, trust.addresses)
+        ends.review = endpoint.review
+        renewing = asyncio.create_task(_renewing(context, ca, names, renew_at(pair.certificate)))
+        log.info("agents", address=bound, reached=list(trust.addresses))
+        try:
+            yield bound
+        finally:
+            ends.review = nobody
+            renewing.cancel()
+
+
+async def _renewing(context: ssl.SSLContext, ca: Authority, names: tuple[str, ...], when: float) -> None:
+    """New handshakes get a new certificate when the old one is past most of its life."""
+    while True:
+        await asyncio.sleep(max(60.0, when - time.time()))
+        pair = ca.server(names)
+        load_pair(context, pair)
+        when = renew_at(pair.certificate)

@@ -1,0 +1,136 @@
+"""The hub's end: an HTTP request of an agent becomes one connection of its session."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import structlog
+from aiohttp import hdrs, web
+
+from atoll.link import websocket
+from atoll.link.connection import Connection
+from atoll.link.frames import VERSION
+from atoll.link.session import Lost
+from atoll.link.sessions import LinkSession
+
+log = structlog.get_logger(__name__)
+
+INSTANCE, INDEX, AGENT_VERSION, HUB = "Atoll-Instance", "Atoll-Connection", "Atoll-Version", "Atoll-Hub"
+"""Headers: which run of the agent this is, which of its connections side by side, its version; the hub's id."""
+RENEWS = "Atoll-Renews"
+"""Header: the connection takes the place of one that still works, whose certificate ends."""
+CONNECTIONS_MOST = 16
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """Who has come: `instance` is another one each time the agent is started."""
+
+    peer: str
+    instance: str
+    version: str
+    address: str
+
+
+def subprotocol(version: int) -> str:
+    return f"{websocket.SUBPROTOCOL}.{version}"
+
+
+def refusal(status: int, reason: str, message: str) -> web.Response:
+    """What an agent is told instead of a connection: JSON that `dialling` reads."""
+    return web.json_response({"reason": reason, "message": message}, status=status)
+
+
+class Listener:
+    """The sessions of all agents of one hub process. `arrived(session, arrival)` is called for a new session, before
+    any of its streams; the newest run of an agent replaces an older one.
+    """
+
+    def __init__(self, hub_id: str, arrived: Callable[[LinkSession, Arrival], None]) -> None:
+        self._hub_id = hub_id
+        self._arrived = arrived
+        self._sessions: dict[str, tuple[Arrival, LinkSession]] = {}
+
+    def session(self, peer: str) -> LinkSession | None:
+        """The session with `peer` now."""
+        found = self._sessions.get(peer)
+        return found[1] if found is not None and found[1].alive else None
+
+    def arrival(self, peer: str) -> Arrival | None:
+        found = self._sessions.get(peer)
+        return found[0] if found is not None and found[1].alive else None
+
+    def close(self, peer: str, cause: Lost) -> None:
+        """End the session with `peer`, if there is one."""
+        if (session := self.session(peer)) is not None:
+            session.close(cause)
+
+    def drain(self, reason: str, message: str = "") -> None:
+        """This process will end: agents are to look for another."""
+        for _, session in list(self._sessions.values()):
+            session.drain(reason, message)
+
+    async def upgrade(self, request: web.BaseRequest, peer: str) -> web.StreamResponse:
+        """Serve `request` of `peer`, who has proved to be it, for as long as the connection lasts."""
+        refused = self._check(request)
+        if refused is not None:
+            return refused
+        response = web.StreamResponse(
+            status=101,
+            headers={
+                hdrs.UPGRADE: "websocket",
+                hdrs.CONNECTION: "Upgrade",
+                hdrs.SEC_WEBSOCKET_ACCEPT: websocket.accept_key(request.headers[hdrs.SEC_WEBSOCKET_KEY]),
+                hdrs.SEC_WEBSOCKET_PROTOCOL: subprotocol(VERSION),
+                HUB: self._hub_id,
+            },
+        )
+        await response.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return response
+        arrival = Arrival(
+            peer, request.headers[INSTANCE][:64], request.headers.get(AGENT_VERSION, "")[:64], request.remote or ""
+        )
+        session = self._admit(arrival)
+        connection = Connection(transport, transport.get_protocol(), dialled=False, peer=peer, offered=session.offered)
+        index = int(request.headers.get(INDEX, "0"))
+        session.connected(index, connection, renews=request.headers.get(RENEWS) == "yes")
+        connection.start()
+        log.info("agent connected", cluster=peer, address=arrival.address, version=arrival.version)
+        lost = await asyncio.shield(connection.lost)
+        log.info("agent disconnected", cluster=peer, reason=lost.reason, why=str(lost))
+        return response
+
+    @staticmethod
+    def _check(request: web.BaseRequest) -> web.Response | None:
+        offered = [p.strip() for p in request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")]
+        upgrades = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+        if not upgrades or hdrs.SEC_WEBSOCKET_KEY not in request.headers:
+            return refusal(400, "Protocol", "a WebSocket is expected here; is a proxy in the way that drops upgrades?")
+        if subprotocol(VERSION) not in offered:
+            return refusal(
+                426, "Version", f"the hub speaks {subprotocol(VERSION)}, the agent {', '.join(offered)}; update it"
+            )
+        index = request.headers.get(INDEX, "0")
+        if not request.headers.get(INSTANCE) or not index.isdecimal() or int(index) >= CONNECTIONS_MOST:
+            return refusal(400, "Protocol", f"{INSTANCE} and {INDEX} are missing or wrong")
+        return None
+
+    def _admit(self, arrival: Arrival) -> LinkSession:
+        found = self._sessions.get(arrival.peer)
+        if found is not None and found[1].alive:
+            if found[0].instance == arrival.instance:
+                return found[1]
+            found[1].close(Lost("Replaced", f"another agent of {arrival.peer} has connected"))
+        session = LinkSession(arrival.peer)
+        self._sessions[arrival.peer] = (arrival, session)
+        session.spawn(self._forget(arrival.peer, session))
+        self._arrived(session, arrival)
+        return session
+
+    async def _forget(self, peer: str, session: LinkSession) -> None:
+        try:
+            await session.wait_lost()
+        finally:
+            if (found := self._sessions.get(peer)) is not None and found[1] is session:
+                del self._sessions[peer]

@@ -1,0 +1,84 @@
+"""Two transports joined: what comes in at one goes out at the other, ends and breaks included."""
+
+import asyncio
+import socket
+import struct
+from typing import Any, cast
+
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing sends a reset."""
+
+
+class Half(asyncio.Protocol):
+    """One side of a splice. Whoever reads slowly holds up who writes on the other side."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.other: Half | None = None
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when this side is gone."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+
+    def data_received(self, data: bytes) -> None:
+        self._far.write(data)
+
+    def eof_received(self) -> bool:
+        """The other direction goes on."""
+        self._far.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        self._far.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._far.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+        far = self.other.transport if self.other is not None else None
+        self.transport = None
+        if far is None:
+            return
+        if exc is None:
+            far.close()
+        else:
+            break_off(far)
+
+    @property
+    def _far(self) -> Any:
+        """The transport of the other side, or nobody."""
+        return (self.other.transport if self.other is not None else None) or _NOBODY
+
+
+class _Nobody:
+    """Where bytes go whose reader has left."""
+
+    def write(self, data: bytes) -> None: ...
+    def write_eof(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
+def splice(first: asyncio.Transport, second: asyncio.Transport) -> tuple[Half, Half]:
+    """Join them; both have been connected, and nothing of either has been read."""
+    a, b = Half(), Half()
+    a.other, b.other = b, a
+    a.connection_made(first)
+    b.connection_made(second)
+    first.set_protocol(a)
+    second.set_protocol(b)
+    return a, b
+
+
+def break_off(transport: asyncio.Transport) -> None:
+    """End it so that the other side can't take it for a proper end."""
+    raw = transport.get_extra_info("socket")
+    if raw is not None and raw.fileno() >= 0:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()

@@ -1,0 +1,78 @@
+"""Agents as processes, started by the command that `cluster register` prints."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.fleet.conftest import Fleet
+
+MODE = os.environ.get("ATOLL_TEST_MODE", "direct")
+"""How the tests' members are reached: direct, tunnel or pull."""
+
+
+class AgentProcess:
+    """`atoll agent run` of one member."""
+
+    def __init__(self, fleet: Fleet, name: str, folder: Path, *, through: str = "") -> None:
+        self.fleet = fleet
+        self.name = name
+        self.folder = folder / name
+        self.through = through
+        """host:port by which the hub is dialled, when it isn't the hub's own."""
+        self.log = folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def register(self) -> list[str]:
+        """The printed command's arguments."""
+        where = ["--hub-address", self.through] if self.through else []
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "atoll", "--kubeconfig", str(self.fleet.kubeconfig), "--context", "hub",
+                "cluster", "register", self.name, "--mode", "tunnel" if MODE == "direct" else MODE, *where,
+            ],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return shlex.split(done.stdout)[1:]
+
+    def start(self, command: list[str] | None = None) -> None:
+        """Run `command`, by default one that is registered now."""
+        command = self.register() if command is None else command
+        place = ["--kubeconfig", str(self.fleet.kubeconfig), "--context", self.name, "--state-dir", str(self.folder)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "atoll", *command, *place, "--log-format", "json"], stdout=log, stderr=log
+            )
+
+    def again(self) -> None:
+        """Start it once more, from what it keeps."""
+        self.start(["agent", "run"])
+
+    def ended(self, seconds: float = 20.0) -> str:
+        """Wait for its end; what it said."""
+        assert self.process is not None
+        self.process.wait(timeout=seconds)
+        return self.log.read_text()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(timeout=20)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+def start_all(fleet: Fleet, folder: Path) -> list[AgentProcess]:
+    """An agent for each member."""
+    agents = [AgentProcess(fleet, name, folder) for name in fleet.members]
+    for agent in agents:
+        agent.start()
+        time.sleep(0.1)
+    return agents
