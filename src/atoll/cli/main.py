@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from atoll import __version__
-from atoll.cli import agent, completion, hub, install, registering, up
+from atoll.cli import agent, completion, hub, install, kubectl, registering, up
 from atoll.cli import app as app_commands
 from atoll.cli import cluster as cluster_commands
 from atoll.cli.exits import ExitCode
@@ -52,6 +52,7 @@ def options(
 cluster_commands.register(app)
 registering.register(app, cluster_commands.cluster)
 agent.register(app)
+kubectl.register(app)
 app_commands.register(app)
 up.register(app)
 hub.register(app)
