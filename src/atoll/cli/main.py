@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from atoll import __version__
-from atoll.cli import agent, completion, hub, install, registering, resuming, up, whatif
+from atoll.cli import agent, completion, hub, install, kubectl, registering, resuming, up, whatif
 from atoll.cli import app as app_commands
 from atoll.cli import cluster as cluster_commands
 from atoll.cli.exits import ExitCode
@@ -53,6 +53,7 @@ cluster_commands.register(app)
 resuming.register(cluster_commands.cluster)
 registering.register(app, cluster_commands.cluster)
 agent.register(app)
+kubectl.register(app)
 app_commands.register(app)
 whatif.register(app)
 up.register(app)

@@ -68,10 +68,16 @@ class Session:
     @asynccontextmanager
     async def member(self, hub: "Client", cluster: str) -> "AsyncIterator[Client]":
         """A client of a member, by the credentials that the hub keeps: the user must be allowed to read them."""
-        from atoll.fleet.connect import connect
+        from atoll.fleet.connect import connect, through_hub
+        from atoll.fleet.grants import granted
+        from atoll.kube.client import Client
         from atoll.kube.errors import Forbidden, NotFound
 
         try:
+            if await through_hub(hub, cluster):
+                async with granted(hub, cluster) as config, Client(config, timeout=self.timeout) as way:
+                    yield way
+                return
             client = await connect(hub, cluster)
         except Forbidden as error:
             raise CommandError(

@@ -45,6 +45,12 @@ def read_secret(secret: Object) -> tuple[Config, str]:
     return config, hashlib.sha256(text).hexdigest()
 
 
+async def through_hub(hub: Client, name: str) -> bool:
+    """Whether member `name` is reached by the connection of its agent, which the hub has. Raises NotFound."""
+    cluster = msgspec.json.decode((await hub.get(CLUSTERS, name)).raw, type=Cluster)
+    return cluster.spec.connection.tunnel is not None
+
+
 async def connect(hub: Client, name: str) -> Client:
     """A client of member `name`, not yet entered, by the credentials that the hub holds for it.
 

@@ -22,6 +22,7 @@ from atoll.fleet.served import ServedKinds
 from atoll.fleet.tokens import bearer_name
 from atoll.hub.agents.asked import Asked
 from atoll.hub.agents.endpoint import Ends
+from atoll.hub.agents.proxy import Proxy
 from atoll.hub.agents.trust import Trust
 from atoll.hub.agents.tunnels import Tunnels
 from atoll.hub.application import ApplicationController
@@ -47,8 +48,8 @@ from atoll.hub.snapshots import News, Snapshots, cluster_facts
 from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
-from atoll.kube.config import Config
-from atoll.kube.errors import KubeError
+from atoll.kube.connection import Config
+from atoll.kube.errors import KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CLUSTERS, NAMESPACES, SECRETS
 from atoll.link.certificates import Authority
@@ -307,6 +308,20 @@ class Hub:
             lambda name: self._secrets.get(ObjectId("", "Secret", SYSTEM_NAMESPACE, bearer_name(name))),
             lambda: self.unready,
         )
+
+    def proxy(self) -> Proxy:
+        """Members' APIs through this hub."""
+
+        def config(name: str) -> Config | None:
+            member = self._fleet.member(name)
+            return member.client.config if member is not None else None
+
+        async def grant(name: str) -> Object | None:
+            with contextlib.suppress(NotFound):
+                return await self._client.get(SECRETS, name, SYSTEM_NAMESPACE)
+            return None
+
+        return Proxy(config, grant)
 
     def _alive(self, uid: str) -> bool:
         """Whether there is an Application of this UID."""

@@ -100,9 +100,7 @@ async def _serve(options: Options) -> None:
                         )
                     if options.agents_address:
                         await parts.enter_async_context(
-                            serve_agents(
-                                client, identity.id, options.agents_address, options.agents_hosts, hub.trust, hub.ends
-                            )
+                            serve_agents(client, identity.id, options.agents_address, options.agents_hosts, hub)
                         )
                     await hub.run()
             finally:

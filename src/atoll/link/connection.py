@@ -49,6 +49,8 @@ class Connection(asyncio.Protocol):
         self._unwrapper = Unwrapper(masked=not dialled)
         self._flushing = False
         self._held_up = False
+        self._may_speak = dialled
+        """The dialler speaks first: until then its HTTP library may still read, and would keep what we say."""
         self._pinged = self._heard = self._loop.time()
         self._pulse: asyncio.TimerHandle | None = None
         self._cause: Lost | None = None
@@ -114,7 +116,7 @@ class Connection(asyncio.Protocol):
 
     def wake(self) -> None:
         """Something may be to be sent: once, at the end of this turn of the loop."""
-        if not self._flushing and not self._held_up and self._mux.wants_to_write:
+        if not self._flushing and not self._held_up and self._may_speak and self._mux.wants_to_write:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
@@ -144,6 +146,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
+        self._may_speak = True
         self.received += len(data)
         try:
             for piece in self._unwrapper.feed(data):
@@ -200,7 +203,7 @@ class Connection(asyncio.Protocol):
         if self._cause or self.lost.done():
             return
         self._cause = cause
-        if cause.reason == "PeerSilent" or self._held_up:
+        if cause.reason == "PeerSilent" or self._held_up or not self._may_speak:
             self._transport.abort()
         else:
             self._transport.write(websocket.goodbye(masked=self._dialled))

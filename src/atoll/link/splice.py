@@ -15,6 +15,8 @@ class Half(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.other: Half | None = None
+        self.ended = False
+        """Nothing more comes in here."""
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when this side is gone."""
 
@@ -25,9 +27,14 @@ class Half(asyncio.Protocol):
         self._far.write(data)
 
     def eof_received(self) -> bool:
-        """The other direction goes on."""
-        self._far.write_eof()
-        return True
+        """The other direction goes on, unless it has ended before, or the far side (TLS) can't be closed by half."""
+        self.ended = True
+        far = self._far
+        if far.can_write_eof() and not (self.other is not None and self.other.ended):
+            far.write_eof()
+            return True
+        far.close()
+        return False
 
     def pause_writing(self) -> None:
         self._far.pause_reading()
@@ -57,7 +64,11 @@ class _Nobody:
     """Where bytes go whose reader has left."""
 
     def write(self, data: bytes) -> None: ...
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_eof(self) -> None: ...
+    def close(self) -> None: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
@@ -76,7 +87,7 @@ def splice(first: asyncio.Transport, second: asyncio.Transport) -> tuple[Half, H
     return a, b
 
 
-def break_off(transport: asyncio.Transport) -> None:
+def break_off(transport: asyncio.WriteTransport) -> None:
     """End it so that the other side can't take it for a proper end."""
     raw = transport.get_extra_info("socket")
     if raw is not None and raw.fileno() >= 0:

@@ -4,8 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
 from atoll.link.mux import Channel, Mux
 from atoll.link.session import LinkError, Lost, Reset
+
+log = structlog.get_logger(__name__)
 
 HIGH, LOW = 128 << 10, 32 << 10
 """Bytes written and not yet sent, from which on a writer is held up, and down to which it is let go."""
@@ -175,6 +179,12 @@ class StreamTransport(asyncio.Transport):
             self._give_up("Aborted")
             self._loop.call_soon(self._lose, None)
 
+    def _force_close(self, exc: BaseException | None) -> None:
+        """Asyncio's TLS calls this on the transport under it when it gives up."""
+        if not self._gone:
+            self._give_up("Aborted", str(exc) if exc else "")
+            self._loop.call_soon(self._lose, None)
+
     def reset(self, reason: str, message: str = "") -> None:
         """Tell both this end's protocol and the peer."""
         if not self._gone:
@@ -203,11 +213,16 @@ class StreamTransport(asyncio.Transport):
             self._lose(self.error)
 
     def _deliver(self, data: bytes) -> None:
+        """A protocol that fails loses its own stream, not the connection and with it everybody's."""
         protocol = self._protocol
-        if isinstance(protocol, asyncio.BufferedProtocol):
-            _fill(protocol, data)
-        elif isinstance(protocol, asyncio.Protocol):
-            protocol.data_received(data)
+        try:
+            if isinstance(protocol, asyncio.BufferedProtocol):
+                _fill(protocol, data)
+            elif isinstance(protocol, asyncio.Protocol):
+                protocol.data_received(data)
+        except Exception:
+            log.exception("a stream's protocol failed", target=self.target)
+            self.reset("Failed", "the other end's protocol failed")
         if not self._gone:
             self._mux.consumed(self._channel, len(data))
             self._wake()

@@ -36,9 +36,7 @@ async def linked(world: PulledWorld, tmp_path: Path) -> AsyncIterator[PulledWorl
     me = await hub_identity(world.hub)
     async with AsyncExitStack() as stack:
         hosts = ("127.0.0.1",)
-        bound = await stack.enter_async_context(
-            serve_agents(world.side.client, me.id, "127.0.0.1:0", hosts, hub.trust, hub.ends)
-        )
+        bound = await stack.enter_async_context(serve_agents(world.side.client, me.id, "127.0.0.1:0", hosts, hub))
         await world.agents[first].stop()
         token, _ = await tokens.create(world.hub, first)
         pin = fingerprint((await authority(world.hub, me.id)).certificate)

@@ -246,3 +246,27 @@ async def test_a_renewed_connection_lets_the_streams_of_the_old_one_finish(end: 
         assert session.alive
         assert (await end.session()).alive
     assert len(end.arrivals) == 1
+
+
+async def test_a_protocol_that_fails_loses_its_own_stream_only(end: HubEnd) -> None:
+    class Failing(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            raise ValueError("not like this")
+
+    async with agent(end.config) as session:
+        transport = await session.open_transport("echo/1")
+        transport.set_protocol(Failing())
+        transport.write(b"hello")
+        await eventually(transport.is_closing)
+        assert await talk(session, b"the others ") == b"the others over"
+        assert session.alive
+
+
+async def test_tls_that_gives_up_inside_a_stream_ends_that_stream_only(end: HubEnd) -> None:
+    """As when an API server goes on sending after we have closed."""
+    async with agent(end.config) as session:
+        transport = await session.open_transport("echo/1")
+        transport._force_close(ssl.SSLError("application data after close notify"))
+        assert transport.is_closing()
+        assert await talk(session, b"the others ") == b"the others over"
+        await eventually(lambda: session.connections[0].streams == 0)

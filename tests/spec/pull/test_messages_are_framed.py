@@ -127,7 +127,7 @@ def test_what_this_version_says_can_be_read_by_it() -> None:
         (Report(3, (outcome,)), {
             "is": "report", "number": 3, "outcomes": [
                 {"key": ["demo", "app"], "uid": "u1", "cluster": "a", "revision": [1, "u1", 7], "state": "Applied",
-                 "total": 1, "applied": 1, "objects": [], "gone": False}
+                 "total": 1, "applied": 1, "objects": [], "gone": False, "newer": None}
             ],
         }),
     ]  # fmt: skip

@@ -46,7 +46,7 @@ class Linked(Pulled):
         self.serving = AsyncExitStack()
         me, address = await hub_identity(self.hub), f"127.0.0.1:{self.port}"
         bound = await self.serving.enter_async_context(
-            serve_agents(self.side.client, me.id, address, ("127.0.0.1",), hub.trust, hub.ends)
+            serve_agents(self.side.client, me.id, address, ("127.0.0.1",), hub)
         )
         self.port = int(bound.rpartition(":")[2])
 

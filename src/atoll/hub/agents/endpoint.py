@@ -7,13 +7,16 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from atoll.fleet.grants import proxy_path
 from atoll.hub.agents.asked import Asked
 from atoll.hub.agents.authority import authority, load_pair, publish, server_context
+from atoll.hub.agents.proxy import Proxy
 from atoll.hub.agents.trust import Proof, RefusedError, Trust
 from atoll.hub.server import running
 from atoll.kube.client import Client
@@ -42,23 +45,34 @@ class Ends:
         self.review: Callable[[str], None] = nobody
 
 
+class Host(Protocol):
+    """The hub, as far as its endpoint needs it."""
+
+    ends: Ends
+
+    def trust(self, authority: Authority) -> Trust: ...
+    def proxy(self) -> Proxy: ...
+
+
 class Endpoint:
     """The routes. Whoever is connected was trusted when he came; `review` asks again."""
 
-    def __init__(self, trust: Trust, listener: Listener, certificate: bytes) -> None:
+    def __init__(self, trust: Trust, listener: Listener, certificate: bytes, proxy: Proxy) -> None:
         self._trust = trust
+        self._proxy = proxy
         self._listener = listener
         self._certificate = certificate
         self._proofs: dict[str, Proof] = {}
 
     def app(self) -> web.Application:
-        app = web.Application(client_max_size=BODY_MOST, middlewares=[_refusals])
+        app = web.Application(client_max_size=BODY_MOST, middlewares=[refusals])
         app.add_routes(
             [
                 web.get(AUTHORITY_PATH, self._authority),
                 web.post(ENROL_PATH, self._enrol),
                 web.post(RENEW_PATH, self._renew),
                 web.get(LINK_PATH, self._link),
+                web.route("*", proxy_path("{cluster}") + "/{path:.*}", self._proxy.serve),
             ]
         )
         return app
@@ -91,7 +105,8 @@ class Endpoint:
 
 
 @web.middleware
-async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refusals as answers."""
     try:
         return await handler(request)
     except RefusedError as error:
@@ -122,8 +137,7 @@ async def serve_agents(
     hub_id: str,
     address: str,
     hosts: tuple[str, ...],
-    trusting: Callable[[Authority], Trust],
-    ends: Ends,
+    hub: Host,
 ) -> AsyncIterator[str]:
     """Serve on `address` (host:port, port 0 a free one) while the context lasts, for agents that reach it by `hosts`
     (names or addresses, with a port where it is another one); yields the address in use.
@@ -132,22 +146,22 @@ async def serve_agents(
     names = tuple(host.rpartition(":")[0] or host for host in hosts)
     pair = ca.server(names)
     context = server_context(pair, ca.certificate)
-    trust = trusting(ca)
-    endpoint = Endpoint(trust, ends.listener, ca.certificate)
+    trust = hub.trust(ca)
+    endpoint = Endpoint(trust, hub.ends.listener, ca.certificate, hub.proxy())
     app = endpoint.app()
-    app.add_routes(ends.asked.routes())
-    await ends.asked.prepare()
+    app.add_routes(hub.ends.asked.routes())
+    await hub.ends.asked.prepare()
     async with running(app, address, context) as bound:
         port = bound.rpartition(":")[2]
         trust.addresses = tuple(f"https://{host if ':' in host else f'{host}:{port}'}" for host in hosts)
         await publish(client, ca.certificate, trust.addresses)
-        ends.review = endpoint.review
+        hub.ends.review = endpoint.review
         renewing = asyncio.create_task(_renewing(context, ca, names, renew_at(pair.certificate)))
         log.info("agents", address=bound, reached=list(trust.addresses))
         try:
             yield bound
         finally:
-            ends.review = nobody
+            hub.ends.review = nobody
             renewing.cancel()
 
 

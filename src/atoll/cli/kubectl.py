@@ -1,0 +1,68 @@
+"""`atoll kubectl`: kubectl on a member, through the hub."""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atoll.cli.exits import CommandError
+from atoll.cli.session import Options, Session, perform
+
+
+def register(app: typer.Typer) -> None:
+    app.command(
+        "kubectl",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
+    )(kubectl)
+
+
+def kubectl(ctx: typer.Context, cluster: Annotated[str, typer.Argument(metavar="NAME", help="The cluster.")]) -> None:
+    """Run kubectl on a cluster, through the hub: `atoll kubectl eu-1 get pods -A`.
+
+    Whatever follows NAME is kubectl's: get, logs -f, exec -it, port-forward, cp. It takes the right to write Secrets in
+    atoll-system of the hub, and acts on the cluster with the hub's rights there.
+    """
+    session = Session(ctx.find_root().obj or Options())
+    codes: list[int] = []
+
+    async def work() -> None:
+        codes.append(await _run(session, cluster, list(ctx.args)))
+
+    failed = perform(work())
+    raise typer.Exit(failed or codes[0])
+
+
+async def _run(session: Session, cluster: str, arguments: list[str]) -> int:
+    """Kubectl's exit code."""
+    from atoll.fleet.grants import granted
+
+    program = _program()
+    async with session.hub() as hub, granted(hub, cluster) as config:
+        with tempfile.TemporaryDirectory(prefix="atoll-") as folder:  # which its owner alone may read
+            path = Path(folder) / "kubeconfig"
+            path.touch(mode=0o600)
+            path.write_bytes(config.to_kubeconfig(cluster))
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches kubectl by itself
+            environment = os.environ | {"KUBECONFIG": str(path)}
+            child = await asyncio.create_subprocess_exec(program, *arguments, env=environment)
+            loop.add_signal_handler(signal.SIGTERM, child.terminate)
+            return await child.wait()
+
+
+def _program() -> str:
+    """On PATH, else Atoll's own."""
+    from atoll.testing.binaries import Binaries, MissingBinaryError
+
+    found = shutil.which("kubectl")
+    if found:
+        return found
+    try:
+        return str(Binaries().find("kubectl"))
+    except MissingBinaryError as error:
+        raise CommandError("there is no kubectl", str(error)) from error
