@@ -11,6 +11,7 @@ import pytest
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Revision
 from atoll.api.objects import Json, Key, manifest
+from atoll.cli.application.rendering import NEWEST
 from atoll.kube.errors import Unreachable
 from atoll.kube.resources import CONFIGMAPS, EVENTS, PODS
 from atoll.link.session import LinkError, Refused
@@ -35,7 +36,7 @@ def secret(name: str, **data: str) -> Json:
 
 def delivery(uid: str, *objects: Json) -> Delivery:
     placed = [body | {"metadata": {**body["metadata"], "namespace": NAMESPACE}} for body in objects]
-    return Delivery(Key(NAMESPACE, "app"), uid, "a", Revision(0, uid, 0), tuple(map(manifest, placed)))
+    return Delivery(Key(NAMESPACE, "app"), uid, "a", Revision(NEWEST, uid, 0), tuple(map(manifest, placed)))
 
 
 async def test_what_is_there_is_shown_and_secrets_without_their_values(pulled: Pulled) -> None:
