@@ -29,9 +29,8 @@ _sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class Content(msgspec.Struct, frozen=True):
-    """A manifest as it is to be sent, before marks; `digest` is the same for the same content."""
+    """What is told of a manifest as it is to be sent, before marks; `digest` is the same for the same content."""
 
-    body: Json
     digest: str
     stage: Stage
 
@@ -62,7 +61,7 @@ class Item(msgspec.Struct, frozen=True):
 class Stamper:
     """Puts one hub's marks on manifests.
 
-    A manifest that goes to many clusters is one object in memory: its content is worked out once, by identity.
+    A manifest that goes to many clusters is one object in memory: it is digested once, by identity.
     """
 
     def __init__(self, hub: str) -> None:
@@ -72,8 +71,8 @@ class Stamper:
 
     def stamp(self, manifest: Manifest, key: Key, uid: str, retained: frozenset[str] = frozenset()) -> Item:
         """`manifest` as an object of Application `key`, whose UID is `uid`."""
-        content = self._content(manifest)
-        metadata = content.body["metadata"]
+        given = clean(manifest.body)
+        content, metadata = self._content(manifest, given), given["metadata"]
         labels = {
             **(metadata.get("labels") or {}),
             LABEL_HUB: self._hub,
@@ -85,17 +84,16 @@ class Stamper:
             ANNOTATION_DIGEST: content.digest,
             ANNOTATION_APPLICATION: str(key),
         }
-        body = {**content.body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
+        body = {**given, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
         return Item(manifest.id, manifest.version, body, content.digest, content.stage, retained)
 
-    def _content(self, manifest: Manifest) -> Content:
+    def _content(self, manifest: Manifest, body: Json) -> Content:
         place = id(manifest)
         known = self._contents.get(place)
         if known is not None and known[0]() is manifest:
             return known[1]
-        body = clean(manifest.body)
         digest = hashlib.sha256(_sorted(body)).hexdigest()[:32]
-        content = Content(body, digest, stage_of(manifest.id, manifest.annotations.get(ANNOTATION_WAVE, "")))
+        content = Content(digest, stage_of(manifest.id, manifest.annotations.get(ANNOTATION_WAVE, "")))
         self._contents[place] = weakref.ref(manifest, lambda _: self._contents.pop(place, None)), content
         return content
 

@@ -22,6 +22,7 @@ from atoll.api.names import SYSTEM_NAMESPACE, applyset_parent, tombstones
 from atoll.fleet.credentials import LABEL_MANAGED
 from atoll.fleet.rights import LABEL_INSTALLED_BY, account_name, owner_reference
 from atoll.fleet.tokens import bearer_name
+from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, Forbidden, KindNotServed, KubeError, NotFound
 from atoll.kube.objects import Object, Resource
@@ -158,10 +159,8 @@ async def _same(hub: Client, name: str, uid: str) -> Object | None:
 
 
 async def _drop_finalizer(hub: Client, cluster: Object) -> None:
-    rest = [f for f in cluster.finalizers if f != CLUSTER_FINALIZER]
-    patch = {"metadata": {"finalizers": rest, "resourceVersion": cluster.resource_version}}
     try:
-        await hub.patch(CLUSTERS, cluster.name, "", patch, type="merge")
+        await remove_finalizer(hub, CLUSTERS, cluster, CLUSTER_FINALIZER)
     except ApiError as error:
         if error.status not in {404, 409}:  # gone, or changed meanwhile: the loop looks again
             raise

@@ -17,6 +17,7 @@ from atoll.hub.intents import Intents
 from atoll.hub.rollouts import Rollouts
 from atoll.hub.snapshots import Snapshots
 from atoll.hub.surroundings import Surroundings
+from atoll.kube.asseen import add_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.objects import Object
@@ -146,15 +147,7 @@ class ApplicationController:
 
     @failpoints.around("hub.finalizer")
     async def _hold_on(self, dossier: Dossier) -> None:
-        patch = {
-            "metadata": {
-                "finalizers": [*dossier.live.finalizers, FINALIZER],
-                "resourceVersion": dossier.live.resource_version,
-            }
-        }
-        dossier.saw(
-            await self._client.patch(APPLICATIONS, dossier.key.name, dossier.key.namespace, patch, type="merge")
-        )
+        dossier.saw(await add_finalizer(self._client, APPLICATIONS, dossier.live, FINALIZER))
 
     def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
         ids: dict[int, frozenset[ObjectId]] = {}  # clusters with the same objects share the set of their names

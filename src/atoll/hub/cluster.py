@@ -25,9 +25,10 @@ from atoll.hub.profiles import Profiles
 from atoll.hub.pulled.agents import Agents
 from atoll.hub.snapshots import News, Snapshots, cluster_facts
 from atoll.hub.tombstones import Tombstones
+from atoll.kube.asseen import add_finalizer, replace_status
 from atoll.kube.client import Client
 from atoll.kube.config import Config
-from atoll.kube.errors import ConfigError, Conflict, Invalid, KubeError, NotFound
+from atoll.kube.errors import ConfigError, Conflict, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS
 from atoll.link.session import Lost
@@ -242,24 +243,11 @@ class ClusterController:
             if age < LOAD_EVERY:
                 return LOAD_EVERY - age
         self._load_written[name] = time.monotonic()
-        patch = [
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version},
-            {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
-        ]
-        try:
-            await self._client.patch(CLUSTERS, name, "", patch, type="json", subresource="status")
-        except Invalid as error:
-            raise Conflict(409, "Conflict", f"Cluster {name} was written meanwhile: {error}") from error
+        await replace_status(self._client, CLUSTERS, live, msgspec.to_builtins(status))
         return float("inf")
 
     async def _own(self, live: Object) -> Object:
-        patch = {
-            "metadata": {
-                "finalizers": [*live.finalizers, CLUSTER_FINALIZER],
-                "resourceVersion": live.resource_version,
-            }
-        }
-        return await self._client.patch(CLUSTERS, live.name, "", patch, type="merge")
+        return await add_finalizer(self._client, CLUSTERS, live, CLUSTER_FINALIZER)
 
     def _planned_no_longer(self, name: str) -> None:
         if self._snapshots.drop(name):

@@ -12,6 +12,7 @@ from atoll.hub.dossier import Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.profiles import Profiles
 from atoll.hub.tombstones import Tombstones
+from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
@@ -135,6 +136,4 @@ class Departure:
 
     @failpoints.around("hub.leave")
     async def _let_go(self, live: Object) -> None:
-        rest = [f for f in live.finalizers if f != CLUSTER_FINALIZER]
-        patch = {"metadata": {"finalizers": rest, "resourceVersion": live.resource_version}}
-        await self._client.patch(CLUSTERS, live.name, "", patch, type="merge")
+        await remove_finalizer(self._client, CLUSTERS, live, CLUSTER_FINALIZER)

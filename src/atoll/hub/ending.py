@@ -13,6 +13,7 @@ from atoll.fleet.fleet import Fleet
 from atoll.hub.dossier import Dossier
 from atoll.hub.intents import lenient
 from atoll.hub.tombstones import Tombstones
+from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.resources import APPLICATIONS
@@ -87,13 +88,9 @@ class Ending:
 
     @failpoints.around("hub.release")
     async def _release(self, dossier: Dossier) -> Decision:
-        rest = [f for f in dossier.live.finalizers if f != FINALIZER]
-        patch = {"metadata": {"finalizers": rest, "resourceVersion": dossier.live.resource_version}}
         dossier.released = True
         try:
-            dossier.saw(
-                await self._client.patch(APPLICATIONS, dossier.key.name, dossier.key.namespace, patch, type="merge")
-            )
+            dossier.saw(await remove_finalizer(self._client, APPLICATIONS, dossier.live, FINALIZER))
         except NotFound:
             return Done()
         except BaseException as error:

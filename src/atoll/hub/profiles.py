@@ -15,22 +15,37 @@ MANAGER = "atoll"
 
 
 class Profiles:
-    """Writes profiles when they change. A hub without the CRD publishes none."""
+    """Writes profiles where they differ from what is there. A hub without the CRD publishes none."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._published: dict[str, tuple[Json, Json]] = {}
+        self._published: dict[str, tuple[Json, Json]] | None = None
+        """By cluster: what it is and its status. None until what is there was read."""
 
     async def publish(self, facts: ClusterFacts, reach: Reach) -> None:
-        body, status = profile(facts), profile_status(facts, reach)
-        if self._published.get(facts.name) == (body, status):
-            return
         try:
-            await self._apply(facts.name, body)
-            await self._apply(facts.name, body | {"status": status}, "status")
+            if self._published is None:
+                self._published = await self._read()
+            await self._publish(self._published, facts, reach)
         except (KindNotServed, NotFound):
             return
-        self._published[facts.name] = body, status
+
+    async def _read(self) -> dict[str, tuple[Json, Json]]:
+        listing = await self._client.list(CLUSTERPROFILES, SYSTEM_NAMESPACE, labels=f"{MANAGER_LABEL}={MANAGER}")
+        return {live.name: _said(live.body()) for live in listing.items}
+
+    async def _publish(self, published: dict[str, tuple[Json, Json]], facts: ClusterFacts, reach: Reach) -> None:
+        before = published.get(facts.name)
+        if reach.reachable is None and before is not None:
+            return  # a hub that has just started hasn't tried yet: what is there stands
+        body, status = profile(facts), profile_status(facts, reach)
+        if before is not None:
+            _keep_times(status, before[1])
+        if before is None or before[0] != body:
+            await self._apply(facts.name, body)
+        if before is None or before[1] != status:
+            await self._apply(facts.name, body | {"status": status}, "status")
+        published[facts.name] = body, status
 
     async def _apply(self, name: str, body: Json, subresource: str = "") -> None:
         await self._client.apply(
@@ -44,7 +59,8 @@ class Profiles:
         )
 
     async def drop(self, name: str) -> None:
-        self._published.pop(name, None)
+        if self._published is not None:
+            self._published.pop(name, None)
         try:
             await self._client.delete(CLUSTERPROFILES, name, SYSTEM_NAMESPACE)
         except (KindNotServed, NotFound):
@@ -83,6 +99,25 @@ def profile_status(facts: ClusterFacts, reach: Reach) -> Json:
             }
         ],
     }
+
+
+def _said(there: Json) -> tuple[Json, Json]:
+    """What a profile says of what we say, in our form."""
+    metadata, status = there["metadata"], there.get("status") or {}
+    mine = {key: metadata[key] for key in ("name", "namespace")} | {"labels": {MANAGER_LABEL: MANAGER}}
+    body = {key: there.get(key) for key in ("apiVersion", "kind", "spec")} | {"metadata": mine}
+    return body, {key: status.get(key) or empty for key, empty in _EMPTY.items()}
+
+
+def _keep_times(status: Json, before: Json) -> None:
+    """A condition that says the same as before has been so since then."""
+    times = {(c["type"], c["status"]): c["lastTransitionTime"] for c in before["conditions"]}
+    for condition in status["conditions"]:
+        key = condition["type"], condition["status"]
+        condition["lastTransitionTime"] = times.get(key, condition["lastTransitionTime"])
+
+
+_EMPTY: Json = {"version": {}, "properties": [], "conditions": []}
 
 
 def _time(seconds: float) -> str:

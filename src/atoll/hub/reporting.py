@@ -1,6 +1,6 @@
 """Status: what the dossiers say, written once when it is settled, else after 1, 5 and 15 seconds.
 
-What is wrong is told at once; that all is well waits while many objects are being delivered.
+What is wrong is told at once (see `interim`); that all is well waits while many objects are being delivered.
 """
 
 import time
@@ -8,13 +8,16 @@ import time
 import msgspec
 
 from atoll.api.objects import Key
+from atoll.api.observation import Observation
 from atoll.api.status import ApplicationStatus
 from atoll.fleet.fleet import Fleet
 from atoll.hub.bustle import Bustle
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.events import Recorder
+from atoll.hub.interim import Interim
+from atoll.kube.asseen import replace_status
 from atoll.kube.client import Client
-from atoll.kube.errors import Conflict, Invalid, NotFound
+from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.bounds import room
 from atoll.observe.collector import Collector
@@ -26,10 +29,6 @@ from atoll.telemetry import metrics
 
 AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
-INTERIM = (0.3, 1.0, 5.0, 15.0)
-"""Seconds after the first news at which an unsettled status is written; then every 15."""
-BUSY = 2
-"""The step of INTERIM that is the first where nothing is wrong and many objects are being delivered."""
 
 
 class Reporter:
@@ -44,7 +43,7 @@ class Reporter:
         self._fleet = fleet
         self._collector = collector
         self._recorder = recorder
-        self._unsettled: dict[Key, tuple[float, int]] = {}
+        self._interim = Interim()
         self._written: dict[str, ApplicationStatus] = {}
         self._bustle: Bustle[Key] = Bustle(self.queue.add)
 
@@ -66,13 +65,13 @@ class Reporter:
         return dossier is not None and (
             bool(dossier.issues or dossier.held)
             or any(outcome.state in {"Failed", "Conflict"} for outcome in dossier.outcomes.values())
-            or any(observation.health == "Degraded" for observation in dossier.observations.values())
+            or any(_ails(observation) for observation in dossier.observations.values())
         )
 
     async def reconcile(self, key: Key) -> Decision:
         dossier = self._dossiers.get(key)
         if dossier is None or dossier.ended:
-            self._unsettled.pop(key, None)
+            self._interim.over(key)
             return Done()
         for cluster in tuple(dossier.submitted):  # what was applied is not told beside the health from before
             await self._collector.catch_up(cluster, dossier.uid)
@@ -97,11 +96,10 @@ class Reporter:
         )
         if status == before:
             if settled(status):
-                self._unsettled.pop(key, None)
+                self._interim.over(key)
             return Done()
-        if (dossier.live.deleting or not (settled(status) or stepped(before, status))) and (
-            wait := self._too_early(key, ending=dossier.live.deleting)
-        ):
+        hasty = not dossier.live.deleting and (settled(status) or stepped(before, status))
+        if not hasty and (wait := self._too_early(dossier, before, status)):
             return Wait(wait)
         return await self._write(dossier, before, status)
 
@@ -111,37 +109,38 @@ class Reporter:
             return known
         return dossier.app.status if dossier.app else ApplicationStatus()
 
-    def _too_early(self, key: Key, *, ending: bool) -> float:
+    def _too_early(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> float:
         """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""
-        now = time.monotonic()
-        since, told = self._unsettled.setdefault(key, (now, 1 if ending else 0))
-        step = max(told, BUSY) if self._bustle.on and not self._urgent(key) else told
-        due = INTERIM[step] if step < len(INTERIM) else INTERIM[-1] * (step - len(INTERIM) + 2)
-        if now - since >= due:
-            self._unsettled[key] = since, told + 1
-            return 0.0
-        return due - (now - since)
+        return self._interim.wait(
+            dossier.key,
+            before,
+            status,
+            time.monotonic(),
+            ending=dossier.live.deleting,
+            busy=self._bustle.on and not self._urgent(dossier.key),
+        )
 
     @failpoints.around("hub.status")
     async def _write(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> Decision:
-        patch = [
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": dossier.live.resource_version},
-            {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
-        ]
         try:
-            answer = await self._client.patch(
-                APPLICATIONS, dossier.key.name, dossier.key.namespace, patch, type="json", subresource="status"
-            )
+            answer = await replace_status(self._client, APPLICATIONS, dossier.live, msgspec.to_builtins(status))
         except NotFound:
             return Done()
-        except (Conflict, Invalid) as error:  # the watch brings the newer object; Invalid is a failed precondition
+        except Conflict as error:  # the watch brings the newer object
             return Retry(error)
         dossier.saw(answer)
         self._written[dossier.uid] = status
         if settled(status):
-            self._unsettled.pop(dossier.key, None)
+            self._interim.over(dossier.key)
+        else:
+            self._interim.wrote(dossier.key, before, status, time.monotonic())
         self._recorder.transitions(answer, before, status)
         return Done()
 
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
+
+
+def _ails(observation: Observation) -> bool:
+    """Something is wrong with what is there; what isn't there yet may be on its way."""
+    return observation.health == "Degraded" or any(problem.reason != "Missing" for problem in observation.problems)

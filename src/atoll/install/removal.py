@@ -25,6 +25,7 @@ from atoll.install.applying import Tell, remove
 from atoll.install.kinds import InstallError, foreign, living
 from atoll.install.layout import HUB, PART_OF, SELECTOR, Layout
 from atoll.install.manifests import objects
+from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, Invalid, KindNotServed, NotFound
 from atoll.kube.objects import Object, Resource
@@ -177,9 +178,7 @@ async def _let_go(client: Client, resource: Resource, live: Object, finalizer: s
     for patch in (change, {}):
         try:
             current = await client.get(resource, live.name, live.namespace)
-            rest = [f for f in current.finalizers if f != finalizer]
-            metadata = {"finalizers": rest, "resourceVersion": current.resource_version}
-            await client.patch(resource, live.name, live.namespace, {"metadata": metadata, **patch}, type="merge")
+            await remove_finalizer(client, resource, current, finalizer, patch)
         except NotFound:
             return
         except Conflict as error:

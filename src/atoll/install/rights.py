@@ -45,7 +45,7 @@ SYSTEM_RULES = (
     rule("", "configmaps", "patch delete"),  # tombstones, one a cluster
     rule("coordination.k8s.io", "leases", "create"),
     rule("coordination.k8s.io", "leases", "get update", LEASE_HUB),
-    rule("multicluster.x-k8s.io", "clusterprofiles", "create patch delete"),
+    rule("multicluster.x-k8s.io", "clusterprofiles", "create list patch delete"),
     rule("multicluster.x-k8s.io", "clusterprofiles/status", "patch"),
 )
 SELECT_RULES = (rule("*", "*", "list watch"),)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from atoll.api.names import FINALIZER
+from atoll.api.validate import validate
 from atoll.kube.errors import ApiError, Invalid, NotFound, TooLarge
-from atoll.kube.resources import APPLICATIONS, CLUSTERROLES, NAMESPACES
+from atoll.kube.resources import CLUSTERROLES, NAMESPACES
 from tests.fleet.hub.world import CONFIGMAPS, HubProcess, World, configmap, deployment
 
 Json = dict[str, Any]
@@ -46,8 +46,6 @@ async def told(world: World, manifests: list[Json], webhook: bool, **spec: Any) 
 
         accepted = await world.eventually(refused)
         assert accepted["reason"] == "Invalid"
-        app = await world.hub.get(APPLICATIONS, "wrong", world.namespace)
-        assert set(app.finalizers) <= {FINALIZER}  # the API server holds it from birth; the hub has nothing to hold
         assert (await world.condition("wrong", "Ready"))["status"] == "False"
         assert (await world.condition("wrong", "Stalled"))["status"] == "True"
         message = str(accepted["message"])
@@ -114,6 +112,15 @@ async def test_a_mistake_is_told_with_its_field_and_what_to_do(world: World, web
     message = await told(world, manifests, webhook, **spec)
     for word in words:
         assert word in message
+
+
+async def test_both_ways_tell_the_same_words(world: World, webhook: bool) -> None:
+    """At admission after the API server's own, in the status alone."""
+    message = await told(world, [repeated_port()], webhook)
+    (issue,) = validate(json.loads(application(world.namespace, repeated_port())))
+    words = f"{issue.path}: {issue.message}"
+    assert message.removesuffix(words).endswith("denied the request: ") if webhook else message == words
+    assert message.endswith(words)
 
 
 async def test_what_was_delivered_before_stays_as_it_is(world: World, webhook: bool) -> None:

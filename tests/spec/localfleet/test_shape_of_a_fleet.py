@@ -87,3 +87,10 @@ def test_a_fleet_never_shrinks() -> None:
     big, little = FleetShape(members=3, nodes=5, host="shared").clusters(), FleetShape(members=1, nodes=1).clusters()
     assert grown(big, little) == big
     assert grown(little, big) == big
+
+
+def test_bare_members_have_no_nodes_and_come_to_life_when_asked() -> None:
+    bare = FleetShape(members=2, bare=True).clusters()
+    assert [(c.bare, c.workloads) for c in bare] == [(False, False), (True, False), (True, False)]
+    alive = grown(bare, FleetShape(members=1).clusters())
+    assert [(c.bare, c.workloads) for c in alive] == [(False, False), (False, True), (True, False)]

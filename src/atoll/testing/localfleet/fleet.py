@@ -207,6 +207,14 @@ class LocalFleet:
         self._ensure(f"{name}/kube-apiserver", "kube-apiserver", components.kube_apiserver(plan, store))
         admin = Admin(plan.port, plan.authority.cert, plan.admin)
         self._wait(f"{name}/kube-apiserver", lambda: admin.answers("/readyz"))
+        if not plan.shape.bare:
+            self._bring_to_life(plan, admin)
+        self._progress.step(f"{name} is ready ({time.monotonic() - began:.1f} s)")
+        return plan.admin
+
+    def _bring_to_life(self, plan: ClusterPlan, admin: Admin) -> None:
+        """Controllers, and where workloads run, a scheduler and nodes."""
+        name = plan.shape.name
         manager = f"{name}/kube-controller-manager"
         self._ensure(manager, "kube-controller-manager", components.kube_controller_manager(plan))
         if plan.shape.workloads:
@@ -219,8 +227,6 @@ class LocalFleet:
             self._wait(f"{name}/kwok", lambda: nodes_ready(admin, plan.shape.nodes))
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         self._wait(manager, lambda: admin.answers(account))
-        self._progress.step(f"{name} is ready ({time.monotonic() - began:.1f} s)")
-        return plan.admin
 
     def _ensure(self, name: str, program: str, args: Sequence[str]) -> None:
         environment = {**components.ENVIRONMENT, "PATH": os.defpath, "HOME": str(self.folder)}

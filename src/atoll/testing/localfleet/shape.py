@@ -33,11 +33,15 @@ class NodeShape(msgspec.Struct, frozen=True):
 
 
 class ClusterShape(msgspec.Struct, frozen=True):
-    """One cluster. `workloads` says whether Deployments become Pods here: then there are a scheduler and nodes."""
+    """One cluster. `workloads` says whether Deployments become Pods here: then there are a scheduler and nodes.
+
+    A `bare` one is an API server alone: objects are kept, and nobody does anything about them.
+    """
 
     name: str
     index: int
     workloads: bool = True
+    bare: bool = False
     nodes: int = 3
     node: NodeShape = NodeShape()
     place: Place = PLACES[0]
@@ -63,33 +67,43 @@ class FleetShape:
 
     `host` says what the hub's cluster is: Atoll's `alone`, where a Deployment is a template and never becomes a Pod,
     or `shared`, an ordinary cluster with nodes that may be a member itself. `audit` makes each API server log its
-    requests.
+    requests. `bare` members are API servers alone, so that many fit on one machine.
     """
 
     members: int = 3
     nodes: int = 3
     host: Literal["alone", "shared"] = "alone"
     audit: bool = False
+    bare: bool = False
     node: NodeShape = field(default=NodeShape())
 
     def clusters(self) -> tuple[ClusterShape, ...]:
         """The hub first, then member1, member2 …"""
         hub = ClusterShape(HUB, 0, workloads=self.host == "shared", nodes=self.nodes, node=self.node, place=PLACES[-1])
-        members = (
-            ClusterShape(f"member{i}", i, nodes=self.nodes, node=self.node, place=PLACES[(i - 1) % len(PLACES)])
-            for i in range(1, self.members + 1)
-        )
+        members = (self._member(i) for i in range(1, self.members + 1))
         return (hub, *members)
+
+    def _member(self, number: int) -> ClusterShape:
+        return ClusterShape(
+            f"member{number}",
+            number,
+            workloads=not self.bare,
+            bare=self.bare,
+            nodes=self.nodes,
+            node=self.node,
+            place=PLACES[(number - 1) % len(PLACES)],
+        )
 
 
 def grown(present: tuple[ClusterShape, ...], wanted: tuple[ClusterShape, ...]) -> tuple[ClusterShape, ...]:
-    """All clusters of both; those that are there may get more nodes, or workloads, but lose nothing."""
+    """All clusters of both; those that are there may get more nodes, controllers or workloads, but lose nothing."""
     by_name = {cluster.name: cluster for cluster in wanted}
     kept = tuple(
         msgspec.structs.replace(
             cluster,
             nodes=max(cluster.nodes, by_name[cluster.name].nodes),
             workloads=cluster.workloads or by_name[cluster.name].workloads,
+            bare=cluster.bare and by_name[cluster.name].bare,
         )
         if cluster.name in by_name
         else cluster
