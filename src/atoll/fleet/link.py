@@ -18,7 +18,7 @@ from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.kube.errors import ApiError, ConfigError, KubeError, TooManyRequests, Unreachable
 from atoll.kube.resources import NAMESPACES
-from atoll.runtime.supervise import keep
+from atoll.runtime.supervise import being_cancelled, keep
 from atoll.runtime.watchset import WatchSet
 from atoll.telemetry import metrics
 
@@ -127,6 +127,8 @@ class Link:
                 self._lost(first_error(group))
             finally:
                 self.member = None
+            if being_cancelled():  # a group tells of what failed meanwhile, and of no cancellation
+                raise asyncio.CancelledError
             if time.monotonic() - began > RETRY_MOST * 3:
                 delay = RETRY_FIRST
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))

@@ -54,7 +54,8 @@ class FakeCluster:
             raise Refusal(409, "AlreadyExists", f'{rules.plural(kind)} "{metadata["name"]}" already exists')
         new = self._born(kind, namespace, body)
         who = ssa.Manager(manager, "Update", kind.resource.api_version)
-        return self._commit(kind, None, new, ssa.update({}, new, who), dry_run=dry_run)
+        managers = ssa.update({}, new, who) if kind.accounted else {}
+        return self._commit(kind, None, new, managers, dry_run=dry_run)
 
     def update(
         self,

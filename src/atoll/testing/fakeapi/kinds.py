@@ -10,11 +10,15 @@ VERBS = frozenset({"create", "delete", "deletecollection", "get", "list", "patch
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A kind in one version. `status`: it has the subresource; `grace`: seconds that its deletions take by default."""
+    """A kind in one version. `status`: it has the subresource; `grace`: seconds that its deletions take by default.
+
+    `accounted`: who wrote which field is kept. In whole fleets not for Leases and Events: most of their cost.
+    """
 
     resource: Resource
     status: bool = True
     grace: int = 0
+    accounted: bool = True
 
     @property
     def is_built_in(self) -> bool:

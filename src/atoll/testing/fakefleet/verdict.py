@@ -18,11 +18,11 @@ from atoll.api.status import ApplicationStatus
 from atoll.deliver.compare import differences
 from atoll.deliver.stamp import Item, Stamper
 from atoll.fleet.link import Reach
-from atoll.hub.snapshots import cluster_facts
+from atoll.hub.snapshots import cluster_facts, recalled
 from atoll.intake.native import translate
 from atoll.kube.resources import CONFIGMAPS
 from atoll.observe.status import settled
-from atoll.plan.model import ClusterFacts, Plan, Snapshot
+from atoll.plan.model import ClusterFacts, Plan
 from atoll.plan.planner import plan
 from atoll.testing.fakefleet.servers import Server
 from atoll.testing.fakefleet.world import HUB_ID, World
@@ -38,6 +38,7 @@ class Verdict:
         self._stamper = Stamper(HUB_ID)
         self._facts = {facts.name: facts for facts in _facts(world)}
         self._apps = [msgspec.convert(body, Application) for body in world.applications()]
+        self._alive = {app.metadata.uid for app in self._apps}
         self.conflicts = False
         """Whether somebody's object is in the way of another's: that is looked at again, every minute."""
         self._kept: dict[str, set[str]] = {}
@@ -69,20 +70,25 @@ class Verdict:
         for body in self._world.clusters():
             if not body["metadata"].get("deletionTimestamp"):
                 cluster = msgspec.convert(body, Cluster)
-                ready = {c.type: c.status for c in cluster.status.conditions}.get("Ready")
-                if ready != "True":
-                    yield f"Cluster {cluster.metadata.name} is Ready={ready}"
+                name, told = cluster.metadata.name, {c.type: c.status for c in cluster.status.conditions}
+                if told.get("Ready") != "True":
+                    yield f"Cluster {name} is Ready={told.get('Ready')}"
+                nobodys = {b["metadata"]["labels"].get(LABEL_APP) for b in self._world.ours(name)} - self._alive
+                if bool(nobodys) != (told.get("Unclaimed") == "True"):
+                    yield f"Cluster {name} is Unclaimed={told.get('Unclaimed')}, for {len(nobodys)} Applications"
 
     # Applications
 
     def _about(self, app: Application) -> Iterator[str]:
         intent = _intent(app)
-        before = {p.cluster: p.replicas for p in app.status.placement}
-        planned = plan(intent, Snapshot(self._facts, 0.0, {intent.key: before}))
+        before = app.status.placement
+        fleet = recalled(intent.key, app.status, self._facts, self._world.loop.wall_time())
+        planned = plan(intent, msgspec.structs.replace(fleet, steady=True))
+        leaving = {name for name, share in planned.shares.items() if share.leaving}
         name = app.metadata.name
         wish = self._world.history.now.wishes[app.metadata.uid]
         meant = {c.name for c in self._world.history.now.places.values() if not c.deleting and wish.means(c)}
-        if meant != planned.deliveries.keys() | planned.refusals.keys():
+        if meant != (planned.deliveries.keys() | planned.refusals.keys()) - leaving:
             yield f"{name} is planned for {sorted(planned.deliveries)}, and {sorted(meant)} are meant"
         held = not planned.deliveries and not intent.allow_empty and (bool(before) or self._is_somewhere(intent.uid))
         blocked: set[str] = set()
@@ -91,7 +97,7 @@ class Verdict:
             if not app.spec.suspend:
                 found = list(self._on(self._world.members[cluster], intent, items, blocked))
                 yield from found
-            if cluster in blocked:  # what was renamed stays until its replacement could be made
+            if cluster in blocked | leaving:  # what was renamed or moved stays until its replacement is there
                 self._kept.setdefault(cluster, set()).add(intent.uid)
         if held or app.spec.suspend or planned.refusals:
             for cluster in self._facts:
@@ -131,8 +137,7 @@ class Verdict:
             return True
         owner = labels.get(LABEL_APP, "")
         if owner:
-            alive = {app.metadata.uid for app in self._apps}
-            return owner in alive or not intent.adopt
+            return owner in self._alive or not intent.adopt
         revision = Revision.parse((metadata.get("annotations") or {}).get(ANNOTATION_REVISION, ""))
         return not intent.adopt and (revision is None or revision.uid != intent.uid)
 
@@ -179,8 +184,7 @@ class Verdict:
     # What should not be there
 
     def _strays(self, member: Server) -> Iterator[str]:
-        alive = {app.metadata.uid for app in self._apps}
-        now = self._world.history.now
+        now, alive = self._world.history.now, self._alive
         for body in self._world.ours(member.name):
             metadata = body["metadata"]
             uid, about = metadata["labels"].get(LABEL_APP, ""), identify(body)

@@ -20,6 +20,8 @@ from atoll.kube.resources import (
     CLUSTERS,
     CONFIGMAPS,
     DEPLOYMENTS,
+    EVENTS,
+    LEASES,
     NAMESPACES,
     SECRETS,
 )
@@ -76,6 +78,8 @@ class World:
     def _furnish(self) -> None:
         for resource in (APPLICATIONS, APPLICATIONDEFAULTS, CLUSTERS, CLUSTERPROFILES):
             self.hub.cluster.kinds.add(Kind(resource))
+        for resource in (LEASES, EVENTS):
+            self.hub.cluster.kinds.add(Kind(resource, status=False, accounted=False))
         self.put(self.hub, NAMESPACES, SYSTEM_NAMESPACE)
         self.put(self.hub, NAMESPACES, NAMESPACE, labels={LABEL_REACH: "cluster"})
         self.put(self.hub, CONFIGMAPS, HUB_CONFIGMAP, SYSTEM_NAMESPACE, data={"id": HUB_ID, "epoch": "1"})
