@@ -18,7 +18,7 @@ from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.kube.errors import ApiError, ConfigError, KubeError, TooManyRequests, Unreachable
 from atoll.kube.resources import NAMESPACES
-from atoll.runtime.supervise import being_cancelled, keep
+from atoll.runtime.supervise import cancel_and_wait, keep
 from atoll.runtime.watchset import WatchSet
 from atoll.telemetry import metrics
 
@@ -121,14 +121,16 @@ class Link:
         delay = RETRY_FIRST
         while True:
             began = time.monotonic()
+            contact = asyncio.create_task(self._contact(), name=f"{self.target.name}/contact")
             try:
-                await self._contact()
+                await asyncio.wait([contact])
+            finally:  # a task of its own: where it fails as we are cancelled, its errors would hide that
+                await cancel_and_wait(contact)
+                self.member = None
+            try:
+                contact.result()
             except* (LostError, KubeError) as group:
                 self._lost(first_error(group))
-            finally:
-                self.member = None
-            if being_cancelled():  # a group tells of what failed meanwhile, and of no cancellation
-                raise asyncio.CancelledError
             if time.monotonic() - began > RETRY_MOST * 3:
                 delay = RETRY_FIRST
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))

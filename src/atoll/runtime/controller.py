@@ -104,8 +104,6 @@ class Controller(Generic[K]):
         except Exception as error:
             if limit.expired():
                 return Retry(f"cut off after {self._limit:g} s")
-            if being_cancelled():  # it failed to clean up: that must not keep the worker alive
-                raise asyncio.CancelledError from error
             return Retry(self._explained(error), _asked_for(error))
 
     def _explained(self, error: Exception) -> BaseException:

@@ -8,9 +8,6 @@ from atoll.fleet.identity import HubIdentity
 from atoll.fleet.link import Link, Target
 from atoll.kube.config import Config
 from atoll.kube.errors import Unreachable
-from atoll.runtime.controller import Controller
-from atoll.runtime.decisions import Decision
-from atoll.runtime.queue import FairQueue
 
 
 async def fails_in_the_end() -> None:
@@ -35,13 +32,3 @@ async def test_a_link_whose_connection_breaks_while_it_ends(monkeypatch: pytest.
     link = Link(Target("m1", Config(server="http://m1"), ""), HubIdentity("hub", 1), (), lambda _: None, lambda n, _: n)
     monkeypatch.setattr(link, "_contact", fails_in_the_end)
     assert await ends(asyncio.create_task(link.run()))
-
-
-async def test_a_reconciler_that_fails_while_it_ends() -> None:
-    async def reconcile(_: str) -> Decision:
-        await fails_in_the_end()
-        raise AssertionError
-
-    queue: FairQueue[str] = FairQueue("test")
-    queue.add("key")
-    assert await ends(asyncio.create_task(Controller("test", queue, reconcile, workers=1).run()))
