@@ -169,7 +169,9 @@ class Verdict:
             yield f"{name} is Ready, although in conflict on {sorted(blocked)} or suspended"
 
     def _health(self, app: Application, planned: Plan) -> Iterator[str]:
-        """What is missing is told, and of nothing else that it is missing."""
+        """What is missing is told, and of nothing else that it is missing. Suspended, what was there before counts."""
+        if app.spec.suspend:
+            return
         told = {row.name: row.health for row in app.status.clusters}
         for cluster, delivery in planned.deliveries.items():
             here = {

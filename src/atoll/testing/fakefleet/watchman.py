@@ -18,6 +18,7 @@ from atoll.api.names import (
     ANNOTATION_REVISION,
     LABEL_APP,
     LABEL_HUB,
+    REVISION_TYPE,
     SYSTEM_NAMESPACE,
 )
 from atoll.api.objects import GroupKind, Json, ObjectId
@@ -227,8 +228,11 @@ def revision_of(body: Json | None) -> Revision | None:
 
 def _is_news(write: Write, *, restarted: bool) -> bool:
     """Whether a write on the hub says anything new. How much is requested of a cluster may be told late; what a hub
-    that has just started says of its clusters, and in which words it tells of trouble, doesn't count.
+    that has just started says of its clusters, and in which words it tells of trouble, doesn't count; nor do former
+    contents, which are written down at leisure.
     """
+    if write.new is not None and write.new.get("type") == REVISION_TYPE:
+        return False
     if write.kind == APPLICATIONS.group_kind and write.old and write.new:
         return not restarted or _substance(write.old) != _substance(write.new)
     if write.kind == CLUSTERS.group_kind and write.old and write.new:
