@@ -111,8 +111,8 @@ class Fleet:
         reach = Reach(False, reason, message, since, before.uid, before.version)
         if entry := self._links.pop(name, None):
             entry[1].cancel()
+        self._refused[name] = reach
         if reach != before:
-            self._refused[name] = reach
             self._changed(name)
 
     def link(self, name: str) -> Connection | None:
