@@ -13,7 +13,7 @@ from atoll.api.names import FIELD_MANAGER, GROUP
 from atoll.api.objects import Json
 from atoll.install.layout import PART_OF, VERSION_LABEL
 from atoll.kube.client import Client
-from atoll.kube.errors import KubeError, NotFound
+from atoll.kube.errors import KubeError, NotFound, Unavailable
 from atoll.kube.objects import Object
 from atoll.kube.resources import CRDS
 
@@ -109,11 +109,26 @@ async def apply_definitions(client: Client, wanted: Iterable[Json], *, dry_run: 
     ]
     give_up_at = time.monotonic() + ESTABLISHED_IN
     for crd in () if dry_run else applied:
-        while not _established((await client.get(CRDS, crd.name)).body()):
+        while not await served(client, crd.name):
             if time.monotonic() > give_up_at:
                 raise KubeError(f"{crd.name} is not served after {ESTABLISHED_IN:.0f} s")
             await asyncio.sleep(0.1)
     return applied
+
+
+async def served(client: Client, name: str) -> bool:
+    """Whether the kind of CRD `name` can be used: established, and past the moment in which the server answers 503."""
+    body = (await client.get(CRDS, name)).body()
+    if not _established(body):
+        return False
+    spec = body["spec"]
+    try:
+        await client.request(
+            "GET", f"/apis/{spec['group']}/{_storage(body)}/{spec['names']['plural']}", params={"limit": "1"}
+        )
+    except (NotFound, Unavailable):
+        return False
+    return True
 
 
 def maturity(version: str) -> tuple[int, int, int]:

@@ -8,9 +8,9 @@ import time
 
 from atoll.api.crds import crds
 from atoll.api.names import FIELD_MANAGER
-from atoll.api.objects import Json
 from atoll.fleet.connect import connect
 from atoll.fleet.join import join
+from atoll.install.kinds import served
 from atoll.kube.client import Client
 from atoll.kube.config import load_kubeconfig
 from atoll.kube.errors import KubeError
@@ -31,7 +31,7 @@ async def install_kinds(hub: Client, *, patience: float = 30.0) -> None:
         names.append(name)
     give_up_at = time.monotonic() + patience
     for name in names:
-        while not _established((await hub.get(CRDS, name)).body()):
+        while not await served(hub, name):
             if time.monotonic() > give_up_at:
                 raise ComponentError(f"the hub does not serve {name} after {patience:.0f} s")
             await asyncio.sleep(0.05)
@@ -88,8 +88,3 @@ async def _joined(hub: Client, name: str) -> bool:
     except KubeError:
         return False
     return True
-
-
-def _established(definition: Json) -> bool:
-    conditions = (definition.get("status") or {}).get("conditions") or []
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
