@@ -20,6 +20,9 @@ async def test_older_words_are_refused_and_drift_is_repaired_until_it_is_resumed
     await world.ready("app")
     await world.ready("still")
     await asyncio.to_thread(back_up, local, tmp_path / "backup")
+    for number in range(500):  # the hub lives on for a while: more than what its servers write when they start again
+        filler = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "filler"}, "data": {"n": str(number)}}
+        await world.hub.apply(CONFIGMAPS, filler, name="filler", namespace=world.namespace, manager="test", force=True)
     await world.deploy("app", [configmap("one", v="new"), configmap("added", v="new")], [first])
     await world.deploy("late", [configmap("late", v="1")], [first])
     await world.ready("app")
