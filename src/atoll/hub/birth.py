@@ -16,12 +16,15 @@ import structlog
 from atoll.api.names import FIELD_MANAGER, FINALIZER, GROUP
 from atoll.api.objects import Json
 from atoll.kube.client import Client
-from atoll.kube.errors import ApiError, KubeError, NotFound
+from atoll.kube.errors import KubeError, NotFound
 from atoll.kube.resources import MUTATINGPOLICIES, MUTATINGPOLICYBINDINGS
+from atoll.runtime.supervise import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
 NAME = "atoll"
+STEADY = 12.0
+"""Seconds after the hub's start. API servers look for new schemas every 5 s (1.36: type converters of policies)."""
 ENDING = 2.0
 """Seconds that a hub's end may take longer for it."""
 RESOURCES = (MUTATINGPOLICIES, MUTATINGPOLICYBINDINGS)
@@ -67,16 +70,23 @@ async def held_from_birth(client: Client, leads: Callable[[], bool]) -> AsyncIte
     A hub that ends takes the policy away, so that nobody's Applications wait for one that isn't there; not so a hub
     that leads no more: the policy is its successor's then.
     """
-    try:
-        for resource, body in zip(RESOURCES, policy(), strict=True):
-            await client.apply(resource, body, name=NAME, manager=FIELD_MANAGER, force=True)
-    except ApiError as error:
-        log.info("the hub writes the finalizers itself", why=str(error))
+    registering = asyncio.create_task(_register(client), name="admission policy")
     try:
         yield
     finally:
+        await cancel_and_wait(registering)
         if leads():
             await hold_no_longer(client)
+
+
+async def _register(client: Client) -> None:
+    """Once the kinds have been there for a while: before, the API server would refuse new Applications by 503."""
+    await asyncio.sleep(STEADY)
+    try:
+        for resource, body in zip(RESOURCES, policy(), strict=True):
+            await client.apply(resource, body, name=NAME, manager=FIELD_MANAGER, force=True)
+    except KubeError as error:
+        log.info("the hub writes the finalizers itself", why=str(error))
 
 
 async def hold_no_longer(client: Client) -> None:

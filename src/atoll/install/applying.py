@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, ObjectId, identify
+from atoll.hub.birth import hold_no_longer
 from atoll.install.kinds import InstallError, apply_definitions, check_upgrade, definitions, foreign, living
 from atoll.install.layout import HUB, PART_OF, SELECTOR, Layout
 from atoll.install.manifests import objects
@@ -41,6 +42,7 @@ async def install(
     await _check_place(client, layout)
     if not dry_run:
         await _wait_for_old_namespaces(client, layout)
+        await hold_no_longer(client)  # while a kind changes, it would refuse new Applications
     for applied in await apply_definitions(client, wanted, dry_run=dry_run):
         tell("customresourcedefinition", applied.name, change(there.get(applied.name), applied))
     for body in objects(layout):

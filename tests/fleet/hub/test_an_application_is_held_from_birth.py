@@ -25,7 +25,7 @@ async def finalizers(world: World, **metadata: object) -> set[str]:
 
 
 async def test_it_is_there_before_anybody_reads_the_application(world: World) -> None:
-    await world.eventually(lambda: _held(world))
+    await world.eventually(lambda: _held(world), 30)
     assert await finalizers(world, finalizers=["example.com/mine"]) == {FINALIZER, "example.com/mine"}
     made = await world.hub.create(APPLICATIONS, application(world, "shop"))
     assert made.finalizers == (FINALIZER,)
@@ -61,7 +61,7 @@ async def test_a_hub_that_ends_or_does_not_want_it_leaves_no_policy(world: World
 
 async def test_a_hub_that_was_killed_takes_away_what_it_left_when_it_is_told_to(world: World, tmp_path: Path) -> None:
     process = world.process
-    await world.eventually(lambda: _held(world))
+    await world.eventually(lambda: _held(world), 30)
     process.kill()
     try:
         await world.hub.get(MUTATINGPOLICIES, NAME)
