@@ -15,7 +15,7 @@ from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.rights import account_name
 from atoll.kube.client import Client
-from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, NAMESPACES
+from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, NAMESPACES, SERVICEACCOUNTS
 from atoll.runtime.failpoints import HITS, VARIABLE
 from atoll.testing.auditlog import Request, requests
 from atoll.testing.oracle import Dump, dump, touched, wanted_of, wrong
@@ -134,7 +134,8 @@ class Trial(World):
     async def _furnished(self, client: Client) -> bool:
         """The controllers have put into the new namespace what they put into each."""
         there = {live.name for live in (await client.list(CONFIGMAPS, self.bystander)).items}
-        return "kube-root-ca.crt" in there
+        accounts = {live.name for live in (await client.list(SERVICEACCOUNTS, self.bystander)).items}
+        return "kube-root-ca.crt" in there and "default" in accounts
 
     async def close(self) -> None:
         await super().close()
