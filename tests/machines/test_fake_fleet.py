@@ -18,7 +18,7 @@ from tests.machines.effort import EFFORT
 CHUNKS, CHUNK = 5, 100 * EFFORT
 LEAST = 1
 """How often each kind of thing must have happened in all runs together."""
-OPEN = frozenset({485})
+OPEN = frozenset({284, 485})
 """Seeds with a finding that is told in docs/track-record.md and not mended yet."""
 HAPPENED: Counter[str] = Counter()
 WHAT_HAPPENS = (
@@ -32,11 +32,11 @@ WHAT_HAPPENS = (
 def test_all_is_right_in_the_end_and_nothing_forbidden_happened_on_the_way(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         report = run(seed)
+        HAPPENED.update(report.counts, writes=report.writes, chunks=seed % CHUNK == 0)
         if seed in OPEN:
             assert report.complaints, f"seed {seed} is right now: take it off OPEN"
             continue
         assert not report.complaints, "\n".join((*report.complaints[:5], again(seed)))
-        HAPPENED.update(report.counts, writes=report.writes, chunks=seed % CHUNK == 0)
 
 
 def test_everything_that_can_happen_has_happened_in_these_runs() -> None:
