@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ from atoll.agent.tunnel import Tunnel
 from atoll.fleet.rights import Rights
 from atoll.kube.client import Client
 from atoll.kube.connection import Config
+from atoll.runtime.supervise import until_signalled
 
 log = structlog.get_logger(__name__)
 
@@ -37,18 +37,7 @@ class Options(msgspec.Struct, frozen=True):
 async def run(options: Options) -> None:
     """Until SIGTERM or SIGINT. Raises DialError, ValueError when there is nothing to go on with."""
     state = await enrolled(options.folder, options.command)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    working = asyncio.create_task(work(options, state))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    working.cancel()
-    try:
-        await working
-    except asyncio.CancelledError:
+    if await until_signalled(work(options, state)):
         log.info("agent stopped")
 
 

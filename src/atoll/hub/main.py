@@ -1,7 +1,5 @@
 """`atoll hub`: one process, from its options to its end."""
 
-import asyncio
-import signal
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Network, IPv6Network
 
@@ -22,6 +20,7 @@ from atoll.hub.webhook import serve_webhook
 from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.runtime.lease import LeaderElection
+from atoll.runtime.supervise import until_signalled
 
 log = structlog.get_logger(__name__)
 
@@ -50,18 +49,7 @@ class Options(msgspec.Struct, frozen=True):
 
 async def run(options: Options) -> None:
     """Until SIGTERM or SIGINT. Raises KubeError when the hub's API server can't be reached at the start."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    working = asyncio.create_task(_serve(options))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    working.cancel()
-    try:
-        await working
-    except asyncio.CancelledError:
+    if await until_signalled(_serve(options)):
         log.info("hub stopped")
 
 

@@ -6,7 +6,6 @@ Applications are accepted and judged later, by the same function.
 """
 
 import base64
-import ipaddress
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -28,6 +27,7 @@ from atoll.api.validate import Issue
 from atoll.hub.server import running
 from atoll.kube.client import Client
 from atoll.kube.resources import VALIDATINGWEBHOOKS
+from atoll.link.certificates import general_name
 
 NAME = "atoll"
 PATH = "/validate"
@@ -131,7 +131,7 @@ def self_signed(*hosts: str) -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([general_name(host) for host in hosts]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
@@ -154,10 +154,3 @@ def load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
         path = Path(folder, "pem")
         path.write_bytes(certificate + key)
         context.load_cert_chain(path)
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)

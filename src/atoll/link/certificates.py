@@ -89,7 +89,7 @@ class Authority:
     def server(self, hosts: Iterable[str], life: dt.timedelta = SERVER_LIFE) -> Issued:
         """For a hub that is dialled by these names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+        names = x509.SubjectAlternativeName([general_name(host) for host in hosts])
         certificate = self._sign("atoll-hub", key.public_key(), life, ExtendedKeyUsageOID.SERVER_AUTH, names)
         return Issued(certificate, _pem(key))
 
@@ -187,7 +187,8 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
     )
 
 
-def _host(host: str) -> x509.GeneralName:
+def general_name(host: str) -> x509.GeneralName:
+    """A host, which may be an address, as certificates name it."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

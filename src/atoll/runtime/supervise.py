@@ -1,8 +1,9 @@
 """Keeping long-running work alive."""
 
 import asyncio
+import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -11,6 +12,24 @@ from atoll.kube.errors import KubeError
 from atoll.runtime.ratelimit import Backoff
 
 log = structlog.get_logger(__name__)
+
+
+async def until_signalled(work: Coroutine[Any, Any, object]) -> bool:
+    """Work until it ends, or SIGTERM or SIGINT comes; whether one came. Raises what `work` raises."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    working.cancel()
+    try:
+        await working
+    except asyncio.CancelledError:
+        return True
+    return False
 
 
 async def keep(

@@ -2,11 +2,10 @@
 
 import base64
 import ssl
-import tempfile
-from pathlib import Path
 
 from atoll.api.names import HUB_CONFIGMAP, SYSTEM_NAMESPACE
 from atoll.fleet.register import KEY_ADDRESSES, KEY_AUTHORITY
+from atoll.hub.webhook import load
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, NotFound
 from atoll.kube.resources import CONFIGMAPS, SECRETS
@@ -51,17 +50,8 @@ def server_context(pair: Issued, ca: bytes) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=ca.decode())
     context.verify_mode = ssl.CERT_OPTIONAL
-    load_pair(context, pair)
+    load(context, pair.certificate, pair.key)
     return context
-
-
-def load_pair(context: ssl.SSLContext, pair: Issued) -> None:
-    """From now on `context` serves with `pair`. OpenSSL reads from files only: one that is gone before we return."""
-    with tempfile.TemporaryDirectory(prefix="atoll-") as folder:
-        path = Path(folder) / "pair.pem"
-        path.touch(mode=0o600)
-        path.write_bytes(pair.certificate + pair.key)
-        context.load_cert_chain(path)
 
 
 def _read(body: dict[str, object]) -> Authority:

@@ -15,10 +15,11 @@ from aiohttp import web
 
 from atoll.fleet.grants import proxy_path
 from atoll.hub.agents.asked import Asked
-from atoll.hub.agents.authority import authority, load_pair, publish, server_context
+from atoll.hub.agents.authority import authority, publish, server_context
 from atoll.hub.agents.proxy import Proxy
 from atoll.hub.agents.trust import Proof, RefusedError, Trust
 from atoll.hub.server import running
+from atoll.hub.webhook import load
 from atoll.kube.client import Client
 from atoll.link.certificates import Authority, renew_at
 from atoll.link.dialling import LINK_PATH
@@ -170,5 +171,5 @@ async def _renewing(context: ssl.SSLContext, ca: Authority, names: tuple[str, ..
     while True:
         await asyncio.sleep(max(60.0, when - time.time()))
         pair = ca.server(names)
-        load_pair(context, pair)
+        load(context, pair.certificate, pair.key)
         when = renew_at(pair.certificate)
