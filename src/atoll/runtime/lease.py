@@ -171,7 +171,11 @@ class LeaderElection:
             return
         try:
             async with asyncio.timeout(RELEASE_TIMEOUT):
-                await self._write("")
+                while self.holder == self.identity:
+                    try:
+                        await self._write("")
+                    except Conflict:  # a renewal was cut off by our end, and carried out all the same
+                        await self._look()
         except (KubeError, TimeoutError) as error:
             log.info(
                 "lease not released", lease=self._name, identity=self.identity, error=str(error) or "no answer in time"

@@ -12,6 +12,7 @@ import pytest
 
 from atoll.api.manifests import load
 from atoll.api.names import SYSTEM_NAMESPACE, tombstones
+from atoll.hub.birth import NAME as POLICY
 from atoll.hub.shared_webhook import SECRET
 from atoll.hub.webhook import NAME as WEBHOOK
 from atoll.install.rights import CLUSTER_RULES, SYSTEM_RULES
@@ -22,6 +23,7 @@ from atoll.kube.resources import (
     CLUSTERS,
     CONFIGMAPS,
     DEPLOYMENTS,
+    MUTATINGPOLICIES,
     SECRETS,
     VALIDATINGWEBHOOKS,
 )
@@ -232,7 +234,9 @@ async def test_nothing_was_refused(hub: Installed) -> None:
 
 
 async def test_every_right_was_used(hub: Installed) -> None:
-    """A rule that nothing needs is one too many. One is for the end: the admission policy goes with the last hub."""
+    """A rule that nothing needs is one too many. The admission policy comes late, and goes with the last hub."""
+    async with hub.client() as client:
+        await eventually(lambda: client.get(MUTATINGPOLICIES, POLICY), 30)
     hub.stop()
     used = {_need(e) for e in hub.requests() if e.get("objectRef")}
     for rules, namespace in ((CLUSTER_RULES, ""), (SYSTEM_RULES, SYSTEM_NAMESPACE)):
