@@ -6,6 +6,7 @@ import msgspec
 
 from atoll.api.application import HealthRule, Retain
 from atoll.api.intent import Revision
+from atoll.api.manner import OWN_MANNER, LatePatch, Manner
 from atoll.api.objects import Key, Manifest, ObjectId
 from atoll.api.status import ClusterState
 
@@ -26,6 +27,9 @@ class Delivery(msgspec.Struct, frozen=True):
     health: tuple[HealthRule, ...] = ()
     protected: frozenset[ObjectId] = frozenset()
     """Objects that are the application's own templates on this very cluster: never written, never pruned."""
+    manner: Manner = OWN_MANNER
+    late: tuple[LatePatch, ...] = ()
+    """Patches of the one object, made after what is retained of the live one."""
 
     @property
     def ids(self) -> frozenset[ObjectId]:
@@ -44,18 +48,23 @@ class Removal(msgspec.Struct, frozen=True):
     cluster: str
     orphan: bool = False
     revision: Revision | None = None
+    manner: Manner = OWN_MANNER
 
 
 ObjectState = Literal["Pending", "Waiting", "Applied", "Conflict", "Failed", "Removing"]
 
 
 class ObjectOutcome(msgspec.Struct, frozen=True):
-    """What became of one object. `reason` is one CamelCase word, `message` the server's own words."""
+    """What became of one object. `reason` is one CamelCase word, `message` the server's own words.
+
+    `doing` is what was tried when it failed; "" when that isn't known.
+    """
 
     id: ObjectId
     state: ObjectState
     reason: str = ""
     message: str = ""
+    doing: Literal["", "read", "retain", "patch", "create", "update", "delete", "unmark"] = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -73,5 +82,7 @@ class Outcome(msgspec.Struct, frozen=True):
     applied: int = 0
     objects: tuple[ObjectOutcome, ...] = ()
     gone: bool = False
+    versions: tuple[tuple[ObjectId, str], ...] = ()
+    """With `tell_versions`: of each object that is as it should be, `gen:N` or `rv:N`."""
     newer: Revision | None = None
     """What is there, when that is newer than what was to be delivered: then nothing was touched."""

@@ -7,6 +7,7 @@ import msgspec
 from atoll.api.application import HealthRule, Retain
 from atoll.api.differences import Difference
 from atoll.api.failover import Failover
+from atoll.api.manner import OWN_MANNER, LatePatch, Manner
 from atoll.api.objects import Key, Manifest, ObjectId
 from atoll.api.placement import Placement, Toleration
 from atoll.api.replicas import Replicas
@@ -61,6 +62,9 @@ class Intent(msgspec.Struct, frozen=True):
     templates: frozenset[ObjectId] = frozenset()
     """Objects of `manifests` that live on the hub itself: never written there, should the hub be a member too."""
     rollout: Rollout | None = None
+    manner: Manner = OWN_MANNER
+    late: dict[str, tuple[LatePatch, ...]] = {}
+    """By cluster: patches of the one object, made after what is retained of the live one."""
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -36,3 +36,5 @@ class Observation(msgspec.Struct, frozen=True):
     ready: int | None = None
     desired: int | None = None
     problems: tuple[Problem, ...] = ()
+    statuses: tuple[tuple[ObjectId, msgspec.Raw], ...] = ()
+    """With `tell_status`: of each object that has one, its `status` as JSON."""
