@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from atoll.api.application import HealthRule, Retain
+from atoll.api.failover import Carry
 from atoll.api.intent import Revision
 from atoll.api.manner import OWN_MANNER, LatePatch, Manner
 from atoll.api.objects import Key, Manifest, ObjectId
@@ -25,6 +26,8 @@ class Delivery(msgspec.Struct, frozen=True):
     recreate: bool = False
     retain: tuple[Retain, ...] = ()
     health: tuple[HealthRule, ...] = ()
+    carry: tuple[Carry, ...] = ()
+    """What is looked at, so that it can go along when the application moves on."""
     protected: frozenset[ObjectId] = frozenset()
     """Objects that are the application's own templates on this very cluster: never written, never pruned."""
     manner: Manner = OWN_MANNER

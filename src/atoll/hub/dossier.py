@@ -34,6 +34,8 @@ class Dossier:
     """Clusters that it isn't to go back to before it changes, and why."""
     degraded: dict[str, float] = field(default_factory=dict)
     """By cluster: since when it is Degraded there, epoch seconds."""
+    cargo: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By cluster: what `failover.carry` names, by name, as it was seen there last."""
     carried: int = 0
     """The sequence that was carried out last: while it is the same, nobody ordered what moves."""
     revisions: Revisions = field(default_factory=Revisions)
@@ -60,7 +62,16 @@ class Dossier:
         self.submitted.pop(cluster, None)
         self.observations.pop(cluster, None)
         self.leaving.pop(cluster, None)
+        self.cargo.pop(cluster, None)
         self.seen.pop(cluster, None)
+
+    def carry(self, cluster: str) -> dict[str, str]:
+        """What `failover.carry` names, by name, as seen on `cluster` last."""
+        rules = self.app.spec.failover.carry if self.app is not None and self.app.spec.failover is not None else ()
+        if not rules:
+            return {}
+        found = self.cargo.get(cluster, {})
+        return {rule.name: found[rule.name] for rule in rules if rule.name in found}
 
     @property
     def sequence(self) -> int:
