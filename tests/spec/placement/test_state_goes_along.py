@@ -135,7 +135,7 @@ def test_each_of_several_has_one_to_follow() -> None:
     two = Placement(all=True, spread=(Spread("cluster", max=2),))
     gone = [cluster(name, ready=False, lost_since=1000.0) for name in "ab"]
     standing = {n: Standing(ready=1, healthy=True, carry={"SAVED": n}) for n in "ab"}
-    planned = moved(world(*gone, "c", "d", **standing), placement=two)
+    planned = moved(world(*gone, "c", "d", a=standing["a"], b=standing["b"]), placement=two)
     assert {n: share.carried.get("SAVED") for n, share in planned.shares.items()} == {
         **dict.fromkeys("ab"),
         "c": "a",
