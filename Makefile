@@ -24,6 +24,7 @@ lint: venv       ## style, types, layers, and what is generated is fresh
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m atoll.api.crds --check
+	$(PYTHON) -m atoll.api.kubefed.manifests --check
 	$(PYTHON) -m atoll.api.reference --check
 	$(PYTHON) -m atoll.cli.reference --check
 	$(PYTHON) -m atoll.install.manifests --check
@@ -33,6 +34,7 @@ test: lint binaries  ## lint, then every test; ARGS="-k name" for some
 
 crds: venv       ## write what is generated from the API's types and the command line
 	$(PYTHON) -m atoll.api.crds
+	$(PYTHON) -m atoll.api.kubefed.manifests
 	$(PYTHON) -m atoll.api.reference
 	$(PYTHON) -m atoll.cli.reference
 	$(PYTHON) -m atoll.install.manifests

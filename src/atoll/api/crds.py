@@ -147,7 +147,7 @@ def crd(definition: Definition) -> AnyJson:
     if "status" in schema["properties"]:
         version["subresources"] = {"status": {}}
     if definition.columns:
-        version["additionalPrinterColumns"] = [_printer_column(column) for column in definition.columns]
+        version["additionalPrinterColumns"] = [printer_column(column) for column in definition.columns]
     names: AnyJson = {
         "kind": definition.kind,
         "listKind": f"{definition.kind}List",
@@ -199,7 +199,7 @@ def root_schema(struct: type[Base]) -> Schema:
     return root
 
 
-def _printer_column(column: Column) -> AnyJson:
+def printer_column(column: Column) -> AnyJson:
     shown: AnyJson = {"name": column.name, "type": column.type, "jsonPath": column.path}
     if column.description:
         shown["description"] = column.description
@@ -218,14 +218,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("directory", nargs="?", type=Path, default=Path("deploy/crds"), metavar="DIR")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
     options = parser.parse_args(arguments)
-    stale = [name for name, text in files().items() if not _is(options.directory / name, text)]
+    return refresh(files(), options.directory, check=options.check)
+
+
+def refresh(wanted: dict[str, str], directory: Path, *, check: bool) -> int:
+    """Write generated files; with `check` only say which are stale. Gives the exit code."""
+    stale = [name for name, text in wanted.items() if not _is(directory / name, text)]
     for name in stale:
-        if options.check:
-            sys.stderr.write(f"{options.directory / name} is stale: run `make crds`\n")
+        if check:
+            sys.stderr.write(f"{directory / name} is stale: run `make crds`\n")
         else:
-            options.directory.mkdir(parents=True, exist_ok=True)
-            (options.directory / name).write_text(files()[name])
-    return 1 if options.check and stale else 0
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_text(wanted[name])
+    return 1 if check and stale else 0
 
 
 def _is(path: Path, text: str) -> bool:
