@@ -124,19 +124,26 @@ def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapsh
             cluster=name,
             revision=intent.revision,
             objects=rendering.objects,
-            adopt=intent.adopt,
+            adopt=intent.adopt or (intent.manner.adopt_at_home and _at_home(name, fleet)),
             suspend=intent.suspend,
             allow_empty=intent.allow_empty,
             recreate=intent.recreate,
             retain=intent.retain,
             health=intent.health,
-            protected=intent.templates if fleet.hub and fleet.clusters[name].uid == fleet.hub else NOTHING,
+            protected=intent.templates if _at_home(name, fleet) else NOTHING,
+            manner=intent.manner,
+            late=intent.late.get(name, ()),
         )
         for name, rendering in rendered.items()
     }
 
 
 NOTHING: frozenset[ObjectId] = frozenset()
+
+
+def _at_home(name: str, fleet: Snapshot) -> bool:
+    """Whether this cluster is the hub's own."""
+    return bool(fleet.hub) and fleet.clusters[name].uid == fleet.hub
 
 
 def _unknown_clusters(intent: Intent, fleet: Snapshot) -> list[str]:
