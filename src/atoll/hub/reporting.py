@@ -117,7 +117,7 @@ class Reporter:
         known = self._written.get(dossier.uid)
         if known is not None:
             return known
-        return dossier.app.status if dossier.app else ApplicationStatus()
+        return dossier.status or ApplicationStatus()
 
     def _too_early(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> float:
         """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""

@@ -44,9 +44,9 @@ class Surroundings:
 
     def recall(self, dossier: Dossier) -> None:
         """What the status says of it, once: another process wrote it."""
-        if dossier.app is None:
+        status = dossier.status
+        if status is None:
             return
-        status = dossier.app.status
         dossier.carried = status.sequence
         dossier.standing_on = {placed.cluster: placed for placed in status.placement}
         dossier.avoided = {avoided.cluster: avoided.why for avoided in status.avoided}
@@ -182,7 +182,7 @@ class Surroundings:
         return {
             other.key.name: Neighbour(dict(other.live.labels), frozenset(other.standing_on))
             for other in self._dossiers
-            if other.key.namespace == dossier.key.namespace and other.key != dossier.key
+            if other.front is dossier.front and other.key.namespace == dossier.key.namespace and other is not dossier
         }
 
     def _minds(self, key: Key, neighbour: Dossier) -> bool:
