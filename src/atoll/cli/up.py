@@ -45,7 +45,9 @@ def up(
 ) -> None:
     """Start a hub and member clusters on this machine: real control planes, simulated nodes.
 
-    Run it again to heal what died: what runs is left alone. A fleet grows with --members, but never shrinks.
+    Of the members the hub reaches the first directly, the second through its agent's tunnel; the third's agent pulls;
+    further ones are direct. Run it again to heal what died: what runs is left alone. A fleet grows with --members, but
+    never shrinks.
     """
     from atoll.testing.binaries import Binaries
     from atoll.testing.localfleet import FleetShape, LocalFleet
@@ -115,7 +117,8 @@ async def _install(fleet: "LocalFleet", progress: "Progress", *, example: bool) 
             await installation.install_kinds(hub)
             await installation.join_members(fleet, hub, progress)
             await asyncio.to_thread(installation.start_hub, fleet)
-        progress.step("the hub is ready")
+            progress.step("the hub is ready")
+            await installation.start_agents(fleet, hub, progress)
         if example:
             await _deploy_example(hub, progress)
 
@@ -164,7 +167,7 @@ def _print_what_next(fleet: "LocalFleet", binaries: "Binaries", folder: Path | N
         "",
         "The fleet is ready. Try:",
         f"  export KUBECONFIG={fleet.kubeconfig}",
-        f"  {kubectl} --context hub get clusters.atoll.dev",
+        f"  {atoll} cluster list",
     ]
     if example:
         lines += [

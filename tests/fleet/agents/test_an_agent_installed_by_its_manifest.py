@@ -124,9 +124,9 @@ async def test_it_comes_in_goes_on_from_its_secret_and_leaves_nothing(
             # A new Pod begins with nothing but the Secret.
             pod.end()
             shutil.rmtree(tmp_path / "state")
-            await ready(client, name, "False", 40)
             await pod.start()
-            await ready(client, name)
+            await eventually(pod.ready, 20)
+            assert (tmp_path / "log").read_text().count('"enrolled"') == 1
 
             # Applied once more, the agent's Secret stays as the agent keeps it.
             again = await asyncio.to_thread(kubectl, fleet, name, "apply", "-f", "-", text=yaml)
