@@ -42,6 +42,9 @@ def up(
         bool, typer.Option("--shared-host", help="The hub's cluster runs workloads, too, and may be a member itself.")
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="API servers log every request.")] = False,
+    execs: Annotated[
+        bool, typer.Option("--exec", help="kubectl exec and cp work: what they run runs on this machine, as you.")
+    ] = False,
 ) -> None:
     """Start a hub and member clusters on this machine: real control planes, simulated nodes.
 
@@ -63,7 +66,7 @@ def up(
             "start over with `atoll down --purge`, or make a second fleet with --state-dir",
         )
     host: Literal["alone", "shared"] = "shared" if shared_host else "alone"
-    shape = FleetShape(members=members or max(present, 3), nodes=nodes, host=host, audit=audit)
+    shape = FleetShape(members=members or max(present, 3), nodes=nodes, host=host, audit=audit, execs=execs)
     progress.step(f"the fleet in {fleet.folder}: a hub and {shape.members} members")
     with _fleet_errors():  # not in an event loop, where Ctrl-C would wait for the end of it
         binaries.find_all()
