@@ -21,13 +21,13 @@ SLACK = 10.0
 
 
 @asynccontextmanager
-async def without(world: World, *members: str) -> AsyncIterator[None]:
+async def without(world: World, *members: str, shape: FleetShape | None = None) -> AsyncIterator[None]:
     """Their API servers are killed; afterwards they run again."""
     world.fleet.local.stop(*(f"{member}/kube-apiserver" for member in members), patience=0)
     try:
         yield
     finally:
-        await asyncio.to_thread(world.fleet.local.up, FleetShape(members=len(world.members)))
+        await asyncio.to_thread(world.fleet.local.up, shape or FleetShape(members=len(world.members)))
         for member in members:
             await ready(world, member, "True")
 
