@@ -41,6 +41,14 @@ VALIDATINGWEBHOOKS = Resource(
     namespaced=False,
     verbs=_ALL,
 )
+MUTATINGWEBHOOKS = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    namespaced=False,
+    verbs=_ALL,
+)
 MUTATINGPOLICIES = Resource(
     "admissionregistration.k8s.io",
     "v1",
