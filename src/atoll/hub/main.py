@@ -15,7 +15,7 @@ from atoll.hub.birth import held_from_birth, hold_no_longer
 from atoll.hub.hub import Hub
 from atoll.hub.shared_webhook import serve_shared_webhook
 from atoll.hub.standby import StandbyJudge
-from atoll.hub.webhook import serve_webhook
+from atoll.hub.webhook import admission, serve_webhook
 from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.runtime.lease import LeaderElection
@@ -96,7 +96,7 @@ async def _serve(options: Options) -> None:
 
         if options.webhook_address and options.webhook_service is not None:
             await stack.enter_async_context(
-                serve_shared_webhook(client, options.webhook_address, options.webhook_service, judge)
+                serve_shared_webhook(client, options.webhook_address, options.webhook_service, (admission(judge),))
             )
         waiting = STANDBY
         if election is not None:
