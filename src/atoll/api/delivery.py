@@ -55,6 +55,7 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 ObjectState = Literal["Pending", "Waiting", "Applied", "Conflict", "Failed", "Removing"]
+Doing = Literal["", "read", "retain", "patch", "create", "update", "delete", "unmark"]
 
 
 class ObjectOutcome(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ class ObjectOutcome(msgspec.Struct, frozen=True):
     state: ObjectState
     reason: str = ""
     message: str = ""
-    doing: Literal["", "read", "retain", "patch", "create", "update", "delete", "unmark"] = ""
+    doing: Doing = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
