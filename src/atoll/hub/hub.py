@@ -71,7 +71,7 @@ class Hub:
     """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet.
 
     `leads()` is asked before each write to a member: a process that was stopped and goes on finds out there first.
-    `connect(config)` makes the client of a member. `kubefed` is the namespace of a KubeFed control plane to be; "": none.
+    `connect(config)` makes the client of a member. `kubefed` is a KubeFed control plane's namespace; "": there is none.
     """
 
     def __init__(

@@ -97,6 +97,8 @@ class FederatedReporter:
         if dossier is None or not isinstance(front := dossier.front, FederatedFront) or dossier.ended:
             return Done()
         said = front.said(dossier.uid)
+        if dossier.generation != dossier.live.generation and not dossier.live.deleting:
+            return Done()  # it is read anew, and told then
         if said is None or said.ignored:
             if said is not None and front.misnamed(dossier.live):
                 self._news.misnamed(dossier)
