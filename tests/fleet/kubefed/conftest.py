@@ -1,4 +1,4 @@
-"""A fleet of its own: a host that is a member too, and one more member, both joined as KubeFed joins them.
+"""A fleet of its own: a host that is a member too, one more member, both joined as KubeFed joins them, and a spare one.
 
 $ATOLL_KUBEFED_FLEET is the folder of one that runs already.
 """
@@ -18,7 +18,7 @@ from tests.fleet.conftest import Fleet
 from tests.fleet.hub.world import HubProcess
 from tests.fleet.kubefed.world import CONTROL_PLANE, FederatedWorld, furnish
 
-SHAPE = FleetShape(members=1, nodes=1, host="shared")
+SHAPE = FleetShape(members=2, nodes=1, host="shared")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 
 from atoll.api.crds import crds
 from atoll.api.kubefed.manifests import definitions
-from atoll.api.kubefed.names import CONDITION_PROPAGATION, LABEL_MANAGED, NAMESPACE
+from atoll.api.kubefed.names import CONDITION_PROPAGATION, CONFIG, LABEL_MANAGED, NAMESPACE
 from atoll.api.kubefed.types import ENABLED, TargetType, body_of, federated_type, type_config
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
@@ -15,10 +15,11 @@ from atoll.kube.kubefed_resources import (
     CLUSTERPROPAGATEDVERSIONS,
     FEDERATEDTYPECONFIGS,
     KUBEFEDCLUSTERS,
+    KUBEFEDCONFIGS,
     PROPAGATEDVERSIONS,
 )
 from atoll.kube.objects import Object, Resource
-from atoll.kube.resources import CLUSTERROLEBINDINGS, CRDS, NAMESPACES, SECRETS, SERVICEACCOUNTS
+from atoll.kube.resources import CLUSTERROLEBINDINGS, CRDS, EVENTS, NAMESPACES, SECRETS, SERVICEACCOUNTS
 from tests.delivering import eventually
 from tests.fleet.conftest import Fleet
 from tests.fleet.hub.world import HubProcess
@@ -30,6 +31,10 @@ MANAGER = "test"
 HOST, MEMBER = "hub", "member1"
 """The host is joined under the name of its context."""
 BOTH = (HOST, MEMBER)
+SPARE = "member2"
+"""Not joined, but by tests of joining."""
+GATHERED = frozenset({"Deployment"})
+"""Kinds whose members' statuses are gathered."""
 
 
 async def furnish(fleet: Fleet) -> None:
@@ -39,6 +44,8 @@ async def furnish(fleet: Fleet) -> None:
             await host.apply(CRDS, crd, name=crd["metadata"]["name"], manager=MANAGER, force=True)
         await apply(host, NAMESPACES, CONTROL_PLANE, "")
         await eventually(lambda: host.list(FEDERATEDTYPECONFIGS), 10)
+        gates = [{"name": "RawResourceStatusCollection", "configuration": "Enabled"}]
+        await apply(host, KUBEFEDCONFIGS, CONFIG, CONTROL_PLANE, spec={"scope": "Cluster", "featureGates": gates})
         for target in ENABLED:
             await eventually(lambda target=target: enable(host, target), 10)  # type: ignore[misc]
         for name in BOTH:
@@ -54,6 +61,8 @@ async def apply(client: Client, resource: Resource, name: str, namespace: str, *
 
 async def enable(host: Client, target: TargetType) -> Object:
     config = body_of(type_config(target, namespace=CONTROL_PLANE))
+    if target.kind in GATHERED:
+        config["spec"]["statusCollection"] = "Enabled"
     return await host.apply(
         FEDERATEDTYPECONFIGS, config, name=target.qualified, namespace=CONTROL_PLANE, manager=MANAGER, force=True
     )
@@ -136,6 +145,10 @@ class FederatedWorld:
         self._made.append((resource, name, namespace))
         return await apply(self.host, resource, name, namespace, metadata={"annotations": annotations or {}}, spec=spec)
 
+    def forget(self, target: TargetType) -> None:
+        """Objects of this type stay when the test is over."""
+        self._made = [made for made in self._made if made[0] != federated_resource(target)]
+
     async def delete(self, target: TargetType, name: str) -> None:
         resource = federated_resource(target)
         await self.host.delete(resource, name, self.namespace if resource.namespaced else "")
@@ -189,6 +202,16 @@ class FederatedWorld:
 
         record: Json = await self.eventually(found, 10)
         return record
+
+    async def events(self, about: str, reason: str) -> list[str]:
+        """The messages of Events with this reason about objects of this name, once there are any."""
+
+        async def found() -> list[str]:
+            listing = await self.host.list(EVENTS, self.namespace, fields=f"involvedObject.name={about}")
+            return [str(e.body().get("message")) for e in listing.items if e.body().get("reason") == reason]
+
+        messages: list[str] = await self.eventually(found, 10)
+        return messages
 
     async def gone(self, client: Client, resource: Resource, name: str, namespace: str, seconds: float = 15.0) -> None:
         async def check() -> bool:
