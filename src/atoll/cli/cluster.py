@@ -9,6 +9,7 @@ import typer
 
 from atoll.cli import printing
 from atoll.cli.changing import DryRun, DryRunOption, said
+from atoll.cli.describing import agent_facts
 from atoll.cli.exits import CommandError, ExitCode, UsageError
 from atoll.cli.options import key_values, taint
 from atoll.cli.printing import age, check_output, emit, fields, note, one_line, table, warn
@@ -156,11 +157,17 @@ async def describe(session: Session, name: ClusterName) -> None:
     async with session.hub() as hub:
         item = await hub.get(CLUSTERS, name)
         c = item.read(Cluster)
-        live, credential, apps, events = await asyncio.gather(
-            _heartbeat(session, hub, c), _credential(hub, c), _applications(hub, name), _events(hub, item)
+        live, credential, link, apps, events = await asyncio.gather(
+            _heartbeat(session, hub, c),
+            _credential(hub, c),
+            agent_facts(hub, c),
+            _applications(hub, name),
+            _events(hub, item),
         )
     print(fields(_facts(item, c) | credential))
     print("Heartbeat:\n" + fields(live, indent=2))
+    if link:
+        print("Agent:\n" + fields(link, indent=2))
     for title, text in (
         ("Conditions", _conditions(c)),
         ("Capacity", _capacity(c)),
@@ -174,6 +181,7 @@ def _facts(item: "Object", c: "Cluster") -> dict[str, object]:
     return {
         "Name": item.name,
         "Status": state(item, c),
+        "Mode": c.spec.connection.mode,
         "Labels": ", ".join(f"{k}={v}" for k, v in sorted(item.labels.items())),
         "Provider": c.spec.provider,
         "Region": c.spec.region or c.status.region,
@@ -230,8 +238,11 @@ async def _credential(hub: "Client", c: "Cluster") -> dict[str, object]:
     from atoll.kube.errors import KubeError
     from atoll.kube.resources import SECRETS
 
-    if c.spec.connection.mode == "pull":
-        return {"Credentials": "none on the hub: the member's agent calls"}
+    match c.spec.connection.mode:
+        case "pull":
+            return {"Credentials": "none on the hub: the member's agent calls"}
+        case "tunnel":
+            return {"Credentials": "a token of the hub's account, from the member's agent, in the hub's memory only"}
     try:
         secret = await hub.get(SECRETS, secret_name(c), SYSTEM_NAMESPACE)
         known = credentials.read(secret, read_secret(secret)[0])

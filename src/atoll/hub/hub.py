@@ -140,9 +140,8 @@ class Hub:
             )
         )
         """Those in pull mode."""
-        self.ends = Ends(
-            Listener(identity.id, lambda session, _: self._arrived(session)), Asked(client, self.pulled.ask)
-        )
+        listener = Listener(identity.id, lambda session, _: self._arrived(session))
+        self.ends = Ends(listener, Asked(client, self.pulled.ask, listener.sight))
         """Where agents come in; whoever serves the endpoint uses it."""
         self._tunnels = Tunnels(self.ends.listener, self._cluster_queue.add)
 
