@@ -1,0 +1,1 @@
+"""KubeFed's dialect: what its objects mean in Atoll's own words."""
