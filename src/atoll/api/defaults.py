@@ -8,6 +8,7 @@ from atoll.api.common import Base, Rule, Strict
 from atoll.api.failover import Failover
 from atoll.api.objects import Json
 from atoll.api.placement import Placement, Toleration
+from atoll.api.rollout import Rollout
 
 NAME = "default"
 """The only name that one may have: there is one for a namespace, and one in atoll-system for all that have none."""
@@ -22,11 +23,15 @@ class DefaultsSpec(Strict, frozen=True):
         Annotated[tuple[Toleration, ...], Meta(max_length=32)] | None,
         Meta(description="Taints of clusters that they tolerate."),
     ] = None
+    rollout: Annotated[
+        Rollout | None,
+        Meta(description="How a change goes from cluster to cluster. Who only gives `paused` has the rest from here."),
+    ] = None
 
     shape: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "has(self.placement) || has(self.failover) || has(self.tolerations)",
-            "says nothing: give placement, failover or tolerations",
+            "has(self.placement) || has(self.failover) || has(self.tolerations) || has(self.rollout)",
+            "says nothing: give placement, failover, tolerations or rollout",
         ),
     )
 
@@ -61,4 +66,12 @@ def with_defaults(body: Json, *given: Json) -> Json:
         return body
     missing = [name for name in DefaultsSpec.__struct_encode_fields__ if spec.get(name) is None]
     found = {name: one[name] for one in reversed(given) for name in missing if one.get(name) is not None}
+    rollout = next((one["rollout"] for one in given if one.get("rollout") is not None), None)
+    if rollout is not None and only_pauses(spec.get("rollout")):
+        found["rollout"] = rollout | spec["rollout"]
     return body | {"spec": spec | found} if found else body
+
+
+def only_pauses(rollout: Any) -> bool:
+    """It was paused by hand, and says nothing of how it goes on."""
+    return isinstance(rollout, dict) and rollout.keys() == {"paused"}

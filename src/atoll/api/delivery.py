@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from atoll.api.application import HealthRule, Retain
+from atoll.api.failover import Carry
 from atoll.api.intent import Revision
 from atoll.api.manner import OWN_MANNER, LatePatch, Manner
 from atoll.api.objects import Key, Manifest, ObjectId
@@ -25,6 +26,8 @@ class Delivery(msgspec.Struct, frozen=True):
     recreate: bool = False
     retain: tuple[Retain, ...] = ()
     health: tuple[HealthRule, ...] = ()
+    carry: tuple[Carry, ...] = ()
+    """What is looked at, so that it can go along when the application moves on."""
     protected: frozenset[ObjectId] = frozenset()
     """Objects that are the application's own templates on this very cluster: never written, never pruned."""
     manner: Manner = OWN_MANNER
@@ -52,6 +55,7 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 ObjectState = Literal["Pending", "Waiting", "Applied", "Conflict", "Failed", "Removing"]
+Doing = Literal["", "read", "retain", "patch", "create", "update", "delete", "unmark"]
 
 
 class ObjectOutcome(msgspec.Struct, frozen=True):
@@ -64,7 +68,7 @@ class ObjectOutcome(msgspec.Struct, frozen=True):
     state: ObjectState
     reason: str = ""
     message: str = ""
-    doing: Literal["", "read", "retain", "patch", "create", "update", "delete", "unmark"] = ""
+    doing: Doing = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

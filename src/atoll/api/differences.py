@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from atoll.api.common import Annotations, AnyJson, LabelValue, Rule, Strict, pointer_rules
+from atoll.api.objects import ObjectId
 from atoll.api.placement import ClusterTarget
 from atoll.api.replicas import NonNegative
 
@@ -77,6 +78,15 @@ class Target(Strict, frozen=True):
             "too wide: give kind or name, or both",
         ),
     )
+
+    def means(self, api_version: str, this: ObjectId) -> bool:
+        """Whether all that is given matches the object."""
+        return (
+            self.api_version in ("", api_version)
+            and self.kind in ("", this.kind)
+            and self.name in ("", this.name)
+            and self.namespace in ("", this.namespace)
+        )
 
 
 class Patch(Strict, frozen=True):

@@ -7,7 +7,7 @@ import msgspec
 from atoll.api.objects import Json
 
 
-class LatePatch(msgspec.Struct, frozen=True):
+class LatePatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """A change of one object, made on the member's side of planning: after what is retained of the live object.
 
     `path` is a JSON pointer. `replace` of a key that is missing in an object that is there acts as `add`; in arrays
@@ -20,7 +20,7 @@ class LatePatch(msgspec.Struct, frozen=True):
     field: str = ""
 
 
-class Manner(msgspec.Struct, frozen=True):
+class Manner(msgspec.Struct, frozen=True, omit_defaults=True):
     """The same for all objects of an intent. The default is Atoll's own way.
 
     whole: an object is written as a whole, with the resourceVersion that it was read with, instead of by server-side

@@ -47,8 +47,9 @@ class Key(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Key":
-        namespace, _, name = text.rpartition("/")
-        return cls(namespace, name)
+        """The opposite of `str`. A front end's name has its kind before it, which no namespace looks like."""
+        namespace, _, name = text.partition("/")
+        return cls(namespace, name) if name and not namespace[:1].isupper() else cls("", text)
 
 
 class Manifest(msgspec.Struct, frozen=True, weakref=True):

@@ -38,3 +38,5 @@ class Observation(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     statuses: tuple[tuple[ObjectId, msgspec.Raw], ...] = ()
     """With `tell_status`: of each object that has one, its `status` as JSON."""
+    carry: dict[str, str] = {}
+    """What `failover.carry` names, by name, as far as it is there."""

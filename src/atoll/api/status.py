@@ -5,7 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from atoll.api.common import Base, Condition, Name, ShortText
+from atoll.api.failover import MOST_CARRIED
 from atoll.api.rollout import RolloutStatus
+
+State = Annotated[dict[str, Annotated[str, Meta(max_length=MOST_CARRIED)]], Meta(max_length=8)]
 
 
 class PlacedCluster(Base, frozen=True):
@@ -22,6 +25,8 @@ class PlacedCluster(Base, frozen=True):
     ] = ""
     most: Annotated[int | None, Meta(description="More replicas than this found no node.")] = None
     until: Annotated[str, Meta(max_length=32, description="When more are tried again, RFC 3339.")] = ""
+    carried: Annotated[State, Meta(description="What failover.carry brought here, by name.")] = {}
+    came_from: Annotated[str, Meta(max_length=253, description="The cluster that it was brought from.")] = ""
 
 
 class AvoidedCluster(Base, frozen=True):
@@ -59,6 +64,7 @@ class ClusterRow(Base, frozen=True):
     since: Annotated[str, Meta(max_length=32, description="Since when state is what it is, RFC 3339.")] = ""
     problems: Annotated[tuple[ProblemStatus, ...], Meta(max_length=3, description="What is wrong.")] = ()
     degraded_since: Annotated[str, Meta(max_length=32, description="Since when it is Degraded, RFC 3339.")] = ""
+    carry: Annotated[State, Meta(description="What failover.carry names, by name, as last seen here.")] = {}
 
 
 class Summary(Base, frozen=True):

@@ -11,12 +11,13 @@ import msgspec
 from atoll.api.application import Application
 from atoll.api.checks.case import Case, make_case
 from atoll.api.checks.differences import differences
+from atoll.api.checks.failover import failovers
 from atoll.api.checks.list_keys import list_keys
 from atoll.api.checks.manifests import objects
 from atoll.api.checks.placement import clusters, expressions, selectors
 from atoll.api.checks.references import references
 from atoll.api.checks.rollout import rollout
-from atoll.api.checks.scheduling import divisions, failovers, placed, spreads
+from atoll.api.checks.scheduling import divisions, placed, spreads
 from atoll.api.checks.structure import parse, shape
 from atoll.api.issues import Issue
 from atoll.api.objects import Json

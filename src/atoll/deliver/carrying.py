@@ -5,17 +5,18 @@ import random
 import time
 from collections.abc import Callable, Iterable
 
-from atoll.api.delivery import Delivery, ObjectOutcome, ObjectState
+from atoll.api.delivery import Delivery, Doing, ObjectOutcome, ObjectState
 from atoll.api.objects import GroupKind, ObjectId
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.compiled import Compiler
 from atoll.deliver.kinds import Kinds, established
 from atoll.deliver.ledger import Ledger, Record
 from atoll.deliver.order import NAMESPACE
-from atoll.deliver.refusals import LATER, Refusal, refusal
+from atoll.deliver.refusals import LATER, Refusal, RefusedError, refusal
+from atoll.deliver.replacing import Replacer
 from atoll.deliver.stamp import Item
 from atoll.deliver.together import together
-from atoll.deliver.writer import RefusedError, Writer, fighting
+from atoll.deliver.writer import Writer, fighting
 from atoll.kube.errors import InternalError, KindNotServed, KubeError, ServerTimeout, Unavailable, Unreachable
 from atoll.kube.objects import Resource
 from atoll.runtime.watchset import WatchSet
@@ -35,6 +36,7 @@ class Carrying:
         applyset: ApplySet,
         watches: WatchSet,
         writer: Writer,
+        replacer: Replacer,
         count: Callable[[str, float], None],
     ) -> None:
         self._count = count
@@ -42,7 +44,7 @@ class Carrying:
         self._kinds = kinds
         self._applyset = applyset
         self._watches = watches
-        self._writer = writer
+        self._writer, self._replacer = writer, replacer
 
     async def carry(self, ledger: Ledger, delivery: Delivery) -> None:
         """One pass. What became of each object stands in the ledger. Raises KubeError when nothing can be done now."""
@@ -157,12 +159,15 @@ class Carrying:
             self._troubled(item, ledger, error)
             self._count(_RESULTS.get(ledger.troubled[item.id].state, "refused"), time.perf_counter() - began)
         else:
+            if delivery.manner.whole:
+                ledger.doing.pop(item.id, None)
             self._done(item, ledger)
             self._count("applied" if written else "unchanged", time.perf_counter() - began)
 
     async def _write(self, item: Item, resource: Resource, ledger: Ledger, delivery: Delivery) -> bool:
         try:
-            return await self._writer.bring(item, resource, lambda: self._watches.get(item.id), ledger, delivery)
+            writer = self._replacer if delivery.manner.whole else self._writer
+            return await writer.bring(item, resource, lambda: self._watches.get(item.id), ledger, delivery)
         except IN_DOUBT:
             ledger.unsure.add(item.id)
             raise
@@ -181,10 +186,11 @@ class Carrying:
 
     def _troubled(self, item: Item, ledger: Ledger, error: KubeError | RefusedError) -> None:
         found = error.refusal if isinstance(error, RefusedError) else refusal(error, item.id.group_kind)
+        doing: Doing = ledger.doing.pop(item.id, "read") if ledger.wanted.manner.whole else ""
         record = ledger.record(item.id)
         record.due = time.monotonic() + _wait(record, found.wait)
         record.failures += 1
-        ledger.note(item.id, ObjectOutcome(item.id, found.state, found.reason, found.message))
+        ledger.note(item.id, ObjectOutcome(item.id, found.state, found.reason, found.message, doing))
 
 
 def _wait(record: Record, bounds: tuple[float, float]) -> float:

@@ -135,9 +135,9 @@ class _Walk:
             if not all(item in have for item in want):
                 self.found.append(Difference(path, have))
             return
-        keys = self._merge_keys(key, want, path)
-        by_key = _indexed(have, keys) if keys else None
-        wanted_by_key = _indexed(want, keys) if keys else None
+        keys = merge_keys(key, want, path) if self.own else ()
+        by_key = indexed(have, keys) if keys else None
+        wanted_by_key = indexed(want, keys) if keys else None
         if by_key is not None and wanted_by_key is not None:
             for identity, item in wanted_by_key.items():
                 found = by_key.get(identity)
@@ -153,16 +153,6 @@ class _Walk:
                 if wanted != found:
                     self._value("", wanted, found, f"{path}[{index}]", quantities=False)
 
-    def _merge_keys(self, key: str, want: list[Any], path: str) -> tuple[str, ...]:
-        if not self.own or not want or not isinstance(want[0], dict):
-            return ()
-        if key == "ports":
-            if "containerPort" in want[0]:
-                return _CONTAINER_PORT
-            # a Service's; network policies and endpoint slices own their whole list
-            return _SERVICE_PORT if path == "/spec/ports" else ()
-        return _KEYS.get(key, ())
-
     def _vanishes(self, key: str, want: Any) -> bool:
         if want is None:
             return True
@@ -175,6 +165,18 @@ class _Walk:
         return not want and key in _ZERO_VANISHES
 
 
+def merge_keys(key: str, want: list[Any], path: str) -> tuple[str, ...]:
+    """By which the elements of the list `key` at `path`, in one of Kubernetes' own kinds, are told apart; else ()."""
+    if not want or not isinstance(want[0], dict):
+        return ()
+    if key == "ports":
+        if "containerPort" in want[0]:
+            return _CONTAINER_PORT
+        # a Service's; network policies and endpoint slices own their whole list
+        return _SERVICE_PORT if path == "/spec/ports" else ()
+    return _KEYS.get(key, ())
+
+
 def _identity(item: Any, keys: tuple[str, ...]) -> tuple[Any, ...] | None:
     if not isinstance(item, dict):
         return None
@@ -182,7 +184,7 @@ def _identity(item: Any, keys: tuple[str, ...]) -> tuple[Any, ...] | None:
     return None if None in identity or any(isinstance(part, (dict, list)) for part in identity) else identity
 
 
-def _indexed(items: list[Any], keys: tuple[str, ...]) -> dict[tuple[Any, ...], Json] | None:
+def indexed(items: list[Any], keys: tuple[str, ...]) -> dict[tuple[Any, ...], Json] | None:
     """By their keys; None when one lacks a key or two share one: then positions decide."""
     index: dict[tuple[Any, ...], Json] = {}
     for item in items:

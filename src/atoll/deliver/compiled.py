@@ -7,6 +7,7 @@ import msgspec
 
 from atoll.api.application import Retain
 from atoll.api.delivery import Delivery
+from atoll.api.manner import OWN_MANNER, LatePatch, Manner
 from atoll.api.objects import GroupKind, Manifest, ObjectId
 from atoll.deliver.autoscalers import HPA, Scaled, target_of
 from atoll.deliver.kinds import defined_kind
@@ -19,7 +20,9 @@ BREATH = 100
 
 
 class Compiled(msgspec.Struct, frozen=True, weakref=True):
-    """The items of a delivery, in its order, and what was found out of them. Made from the first three fields."""
+    """The items of a delivery, in its order, and what was found out of them. Made from the first three fields, and
+    written in `manner`, with `late` patches.
+    """
 
     objects: tuple[Manifest, ...]
     retain: tuple[Retain, ...]
@@ -29,11 +32,14 @@ class Compiled(msgspec.Struct, frozen=True, weakref=True):
     """Workloads that autoscalers of this very delivery scale."""
     defines: dict[GroupKind, ObjectId]
     """The CRDs of this very delivery, by the kinds that they define."""
+    manner: Manner = OWN_MANNER
+    late: tuple[LatePatch, ...] = ()
 
     def serves(self, delivery: Delivery) -> bool:
         """Whether this is what `delivery` comes to, too, of the same application."""
         same = self.objects is delivery.objects and self.retain == delivery.retain
-        return same and self.protected == delivery.protected
+        written = self.manner == delivery.manner and self.late == delivery.late
+        return same and written and self.protected == delivery.protected
 
 
 class Compiler:
@@ -58,6 +64,8 @@ class Compiler:
             items,
             frozenset(target_of(item.body, key.namespace) for key, item in items.items() if key.group_kind == HPA),
             {defined_kind(item.body): key for key, item in items.items() if key.group_kind == CRD},
+            delivery.manner,
+            delivery.late,
         )
         return made
 
@@ -66,7 +74,12 @@ class Compiler:
         for number, manifest in enumerate(delivery.objects):
             if manifest.id not in delivery.protected:
                 items[manifest.id] = self._stamper.stamp(
-                    manifest, delivery.key, delivery.uid, pointers_for(manifest, delivery.retain)
+                    manifest,
+                    delivery.key,
+                    delivery.uid,
+                    pointers_for(manifest, delivery.retain),
+                    delivery.manner,
+                    delivery.late,
                 )
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)

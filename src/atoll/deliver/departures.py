@@ -1,7 +1,8 @@
 """What goes from a member: deleted with proof, or left as it is without our marks."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,12 +15,16 @@ from atoll.deliver.order import CRD, NAMESPACE, Stage, stage_of
 from atoll.deliver.ownership import entries, released
 from atoll.deliver.stamp import MARKS, NOTES
 from atoll.kube.client import Client
-from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.errors import ApiError, Conflict, NotFound
 from atoll.kube.objects import Object
 from atoll.runtime import failpoints
 from atoll.runtime.watchset import WatchSet
 
 ATTEMPTS = 5
+
+
+class PreconditionError(ApiError):
+    """What whoever asked for a delete wants of the object doesn't hold."""
 
 
 class Departures:
@@ -35,10 +40,11 @@ class Departures:
         self._watches = watches
         self._hub = hub
 
-    async def delete(self, live: Object, uid: str) -> bool:
+    async def delete(self, live: Object, uid: str, options: Json | None = None) -> bool:
         """Delete `live`, which is Application `uid`'s: the very object, in the very state in which that was proved.
 
-        True when it is gone, False when it stays for a while. Changed meanwhile: it is proved anew. Raises KubeError.
+        `options` are DeleteOptions. True when it is gone, False when it stays for a while. Changed meanwhile: it is
+        proved anew. Raises KubeError.
         """
         for _ in range(ATTEMPTS):
             if not ours(live, self._hub, uid):
@@ -46,7 +52,7 @@ class Departures:
             if live.deleting:
                 return False
             try:
-                return await self._delete(live) is None
+                return await self._delete(live, options or {}) is None
             except NotFound:
                 return True
             except Conflict:
@@ -58,14 +64,14 @@ class Departures:
             live = found
         raise Conflict(409, "Conflict", "others write it all the time")
 
-    async def unmark(self, live: Object, uid: str) -> None:
-        """Leave `live` with all its values, as if it had been applied by hand. Raises KubeError."""
+    async def unmark(self, live: Object, uid: str, labels: Mapping[str, str]) -> None:
+        """Leave `live` with all its values, but for `labels`, as if it had been applied by hand. Raises KubeError."""
         for _ in range(ATTEMPTS):
             found = await self.read(live.id, live.version)
             if found is None or not ours(found, self._hub, uid):
                 return
             try:
-                await self._patch(found, _without_marks(found))
+                await self._patch(found, _without_marks(found, labels))
             except NotFound:
                 return
             except Conflict:
@@ -74,12 +80,24 @@ class Departures:
         raise Conflict(409, "Conflict", "others write it all the time")
 
     @failpoints.around("deliver.delete")
-    async def _delete(self, live: Object) -> Object | None:
+    async def _delete(self, live: Object, options: Json) -> Object | None:
         resource = await self._kinds.resource(live.group_kind, live.version)
         began = time.perf_counter()
+        wanted = options.get("preconditions") or {}
+        for field, found in (("uid", live.uid), ("resourceVersion", live.resource_version)):
+            if wanted.get(field) not in {None, "", found}:
+                text = f"it is only to be deleted with {field} {wanted[field]}, and has {found}"
+                raise PreconditionError(412, "PreconditionFailed", text)
+        policy: Any = "Orphan" if options.get("orphanDependents") else options.get("propagationPolicy") or "Background"
         rest = await self._gate.send(
             lambda: self._client.delete(
-                resource, live.name, live.namespace, uid=live.uid, resource_version=live.resource_version
+                resource,
+                live.name,
+                live.namespace,
+                uid=live.uid,
+                resource_version=live.resource_version,
+                propagation=policy,
+                grace_seconds=options.get("gracePeriodSeconds"),
             )
         )
         self._count("deleted", time.perf_counter() - began)
@@ -132,10 +150,11 @@ def in_reverse(objects: Iterable[Object]) -> list[list[Object]]:
     return [groups[key] for key in sorted(groups, reverse=True)]
 
 
-def _without_marks(live: Object) -> Json:
+def _without_marks(live: Object, labels: Mapping[str, str]) -> Json:
+    given = [key for key, value in labels.items() if live.labels.get(key) == value]
     return {
         "metadata": {
-            "labels": dict.fromkeys(mark for mark in MARKS if mark in live.labels),
+            "labels": dict.fromkeys(mark for mark in (*MARKS, *given) if mark in live.labels),
             "annotations": dict.fromkeys(note for note in NOTES if note in live.annotations),
             "managedFields": msgspec.to_builtins(released(entries(live))),
             "resourceVersion": live.resource_version,

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
+from atoll.api.delivery import Delivery, Doing, ObjectOutcome, Outcome, Removal
 from atoll.api.objects import Json, ObjectId
 from atoll.deliver.compiled import Compiled
 from atoll.deliver.stamp import Item
@@ -18,10 +18,23 @@ PATIENCE = 5.0
 
 
 ON_DEMAND: dict[str, Callable[[], object]] = {
-    **dict.fromkeys(("behind", "kept", "sent_away", "troubled", "vanished"), dict),
+    **dict.fromkeys(("behind", "doing", "kept", "sent_away", "troubled", "vanished"), dict),
     **dict.fromkeys(("dirty", "held", "unsure"), set),
 }
 """The collections of a Ledger that are empty most of the time."""
+
+
+class Sent(NamedTuple):
+    """What a write of a whole object made of it. `version` is `gen:N`, or `rv:N` where there is no generation."""
+
+    version: str
+    beyond: str
+    """What it had then beyond what was sent: see `beyond.fingerprint`."""
+
+
+def version_of(live: Object) -> str:
+    """As version records have it."""
+    return f"gen:{live.generation}" if live.generation else f"rv:{live.resource_version}"
 
 
 class Record:
@@ -39,6 +52,7 @@ class Record:
         "retained",
         "uid",
         "version",
+        "whole",
     )
 
     def __init__(self) -> None:
@@ -57,6 +71,7 @@ class Record:
         """When it is to be looked at again, on the loop's clock; 0: when something happens."""
         self.failures = 0
         self.fight: Fight | None = None
+        self.whole: Sent | None = None
 
 
 class Fight:
@@ -100,13 +115,15 @@ class Ledger:
     """
 
     __slots__ = (
-        *("all_dirty", "began", "behind", "compiled", "dirty", "held", "kept", "records", "reported", "sent_away"),
-        *("strays", "target", "troubled", "unsure", "vanished", "wanted"),
+        *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "records", "reported"),
+        *("sent_away", "strays", "target", "troubled", "unsure", "vanished", "wanted"),
     )
 
     troubled: dict[ObjectId, ObjectOutcome]
     """Those that are not Applied."""
     dirty: set[ObjectId]
+    doing: dict[ObjectId, Doing]
+    """What is being tried, of objects that are written as a whole."""
     kept: dict[ObjectId, ObjectOutcome]
     """Those that are left out and still here, and why."""
     sent_away: dict[ObjectId, str]

@@ -1,10 +1,11 @@
 """Whose a live object is, by the marks on it. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Revision
+from atoll.api.manner import Manner
 from atoll.api.names import ANNOTATION_APPLICATION, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB
 from atoll.deliver.namespaces import LABEL_MADE_BY, MADE_BY
 from atoll.deliver.order import NAMESPACE
@@ -35,6 +36,18 @@ def newer_text(there: Revision, ours: Revision) -> str:
     )
 
 
+def hands_off(live: Object, manner: Manner) -> str:
+    """The label of `live` by which its dialect leaves it alone; "" when it has none."""
+    return next((f"{k}={v}" for k, v in manner.hands_off.items() if live.labels.get(k) == v), "")
+
+
+def inherited(live: Object, labels: Mapping[str, str]) -> bool:
+    """Whether a former manager of the same dialect left `live`: it has all of `labels`, and belongs to nobody."""
+    if not labels or LABEL_APP in live.labels or LABEL_HUB in live.labels:
+        return False
+    return all(live.labels.get(key) == value for key, value in labels.items())
+
+
 def judge(
     live: Object,
     hub: str,
@@ -52,6 +65,8 @@ def judge(
     if live.deleting:
         held = f", held by {', '.join(live.finalizers)}" if live.finalizers else ""
         return Refusal("Waiting", "Terminating", f"the one that exists is being deleted{held}", (0.5, 30.0))
+    if off := hands_off(live, delivery.manner):
+        return _conflict("HandsOff", f"its label {off} says that it isn't to be touched")
     whose = _whose(live, hub, delivery, known=known, claimed=claimed, managers=managers)
     revision = revision_of(live)
     if whose is Whose.OURS and revision is not None and revision.newer_than(delivery.revision):
@@ -83,7 +98,8 @@ def _whose(
     revision = revision_of(live)
     if known or (revision is not None and revision.uid == delivery.uid):
         return Whose.OURS  # somebody took our labels off
-    if delivery.adopt or (live.group_kind == NAMESPACE and live.labels.get(LABEL_MADE_BY) == MADE_BY):
+    made_for_others = live.group_kind == NAMESPACE and live.labels.get(LABEL_MADE_BY) == MADE_BY
+    if delivery.adopt or made_for_others or inherited(live, delivery.manner.labels):
         return Whose.FREE
     whom = f"managed by {', '.join(managers)}" if managers else "not made by Atoll"
     return _conflict("Exists", f"exists already, {whom}; `adopt: true` takes it")

@@ -14,6 +14,7 @@ from atoll.api.objects import Json
 from atoll.kube.objects import Object
 
 APPLY, UPDATE = "Apply", "Update"
+OURS = frozenset({FIELD_MANAGER, HANDOVER_MANAGER})
 _CONTROLLERS = frozenset({"kube-controller-manager", "kube-scheduler", "kubelet", "kube-apiserver"})
 
 
@@ -30,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     @property
     def ours(self) -> bool:
-        return self.operation == APPLY and self.manager in {FIELD_MANAGER, HANDOVER_MANAGER}
+        return self.operation == APPLY and self.manager in OURS
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -53,7 +54,7 @@ def managers(found: Iterable[Entry]) -> tuple[str, ...]:
 
 def last_writer(found: Iterable[Entry]) -> str:
     """The other manager that wrote last; "" when there is none."""
-    others = [e for e in found if not e.ours and e.subresource != "status"]
+    others = [e for e in found if e.manager not in OURS and e.subresource != "status"]
     return max(others, key=lambda e: e.time or "").manager if others else ""
 
 
@@ -75,6 +76,54 @@ def adopted(found: tuple[Entry, ...], desired: Json, api_version: str) -> list[J
     ours = Entry(FIELD_MANAGER, APPLY, api_version, stamp, "FieldsV1", fields)
     rest = [e for e in found if e not in taken and e is not mine]
     return msgspec.to_builtins([ours, *rest])  # type: ignore[no-any-return]  # a list in, a list out
+
+
+def replaced(found: tuple[Entry, ...], api_version: str) -> list[Json] | None:
+    """What managedFields become when a whole object of ours replaces a former owner's: its plain updates are ours.
+
+    So whoever applies on the server's side later, and takes our updates over, leaves none of it behind. None: nothing
+    to rewrite.
+    """
+    taken = [e for e in found if _former(e) and e.manager not in OURS]
+    if not taken:
+        return None
+    mine = [e for e in found if e.operation == UPDATE and e.manager == FIELD_MANAGER and not e.subresource]
+    fields: Json = {}
+    for entry in (*mine, *taken):
+        fields = _union(fields, entry.fields_v1)
+    ours = Entry(FIELD_MANAGER, UPDATE, api_version, (mine or taken)[0].time, "FieldsV1", fields)
+    rest = [e for e in found if e not in taken and e not in mine]
+    return msgspec.to_builtins([ours, *rest])  # type: ignore[no-any-return]  # a list in, a list out
+
+
+def added(found: Iterable[Entry], desired: Json, live: Json) -> str:
+    """Who else owns something that `live` has and `desired` doesn't; "" for nobody.
+
+    Status, annotations, finalizers and owners don't count, nor do the controllers of Kubernetes itself.
+    """
+    for entry in found:
+        if entry.manager in OURS or entry.manager in _CONTROLLERS or entry.subresource:
+            continue
+        metadata = entry.fields_v1.get("f:metadata") or {}
+        fields = {name: below for name, below in entry.fields_v1.items() if name not in {"f:metadata", "f:status"}}
+        if "f:labels" in metadata:
+            fields["f:metadata"] = {"f:labels": metadata["f:labels"]}
+        if _reaches_beyond(fields, desired, live):
+            return entry.manager
+    return ""
+
+
+def _reaches_beyond(fields: Json, desired: Any, live: Any) -> bool:
+    """Whether `fields` own a leaf that `live` has and `desired` hasn't."""
+    for key, below in fields.items():
+        theirs = _child(key, live) if key != "." else None
+        if theirs is None:
+            continue
+        ours = _child(key, desired)
+        leaf = not [name for name in below if name != "."] or not isinstance(theirs, (dict, list))
+        if ours is None if leaf else _reaches_beyond(below, ours, theirs):
+            return True
+    return False
 
 
 def released(found: tuple[Entry, ...]) -> list[Json]:

@@ -4,13 +4,14 @@ import time
 
 import structlog
 
-from atoll.api.delivery import Delivery, ObjectOutcome, ObjectState, Removal
+from atoll.api.delivery import Delivery, Doing, ObjectOutcome, ObjectState, Removal
+from atoll.api.manner import Manner
 from atoll.api.objects import ObjectId
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.departures import Departures, in_reverse, kept_on_purpose
 from atoll.deliver.kinds import Kinds
 from atoll.deliver.ledger import Ledger
-from atoll.deliver.marks import ours, revision_of
+from atoll.deliver.marks import hands_off, ours, revision_of
 from atoll.deliver.refusals import refusal
 from atoll.deliver.together import together
 from atoll.kube.errors import KindNotServed, KubeError
@@ -47,7 +48,7 @@ class Pruning:
             return
         for group in in_reverse(left_out):
             go = [live for live in group if not self._stays(live, ledger, delivery)]
-            await together(go, lambda live: self._take(live, ledger, delivery.uid))
+            await together(go, lambda live: self._let_go(live, ledger, delivery.uid, delivery.manner))
 
     def _stays(self, live: Object, ledger: Ledger, delivery: Delivery) -> bool:
         reason = message = ""
@@ -112,14 +113,19 @@ class Pruning:
     async def _remove_group(self, group: list[Object], ledger: Ledger, removal: Removal) -> bool:
         async def go(live: Object) -> None:
             if removal.orphan or kept_on_purpose(live):
-                await self._leave(live, ledger, removal.uid)
+                await self._leave(live, ledger, removal.uid, removal.manner)
             else:
-                await self._take(live, ledger, removal.uid)
+                await self._let_go(live, ledger, removal.uid, removal.manner)
 
         await together(group, go)
         return any(live.id in ledger.kept for live in group)
 
-    async def _take(self, live: Object, ledger: Ledger, uid: str) -> None:
+    async def _let_go(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
+        """Delete one object, or unmark what isn't to be touched."""
+        take = self._leave if hands_off(live, manner) else self._take
+        await take(live, ledger, uid, manner)
+
+    async def _take(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
         """Delete one object, or unmark what would take another application's objects with it."""
         if ledger.sent_away.get(live.id) in {f"{live.uid} {live.resource_version}", f"gone {live.uid}"}:
             if ledger.sent_away[live.id].startswith("gone"):
@@ -128,25 +134,25 @@ class Pruning:
             return
         if other := self._departures.shared_with(live, uid):
             log.info("kept: others live in it", object=str(live.id), other=other)
-            await self._leave(live, ledger, uid)
+            await self._leave(live, ledger, uid, manner)
             return
         try:
-            gone = await self._departures.delete(live, uid)
+            gone = await self._departures.delete(live, uid, manner.deletion)
         except KubeError as error:
-            self._failed(live, ledger, error)
+            self._failed(live, ledger, error, "delete")
             return
         ledger.behind.pop(live.id, None)
         ledger.sent_away[live.id] = f"gone {live.uid}" if gone else f"{live.uid} {live.resource_version}"
         if not gone:
             self._going(live, ledger)
 
-    async def _leave(self, live: Object, ledger: Ledger, uid: str) -> None:
+    async def _leave(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
         if ledger.sent_away.get(live.id) == f"gone {live.uid}":
             return
         try:
-            await self._departures.unmark(live, uid)
+            await self._departures.unmark(live, uid, manner.labels)
         except KubeError as error:
-            self._failed(live, ledger, error)
+            self._failed(live, ledger, error, "unmark")
         else:
             ledger.behind.pop(live.id, None)
             ledger.sent_away[live.id] = f"gone {live.uid}"
@@ -155,7 +161,7 @@ class Pruning:
         held = f"held by {', '.join(live.finalizers)}" if live.finalizers else "being deleted"
         ledger.kept[live.id] = ObjectOutcome(live.id, "Removing", "Terminating", held)
 
-    def _failed(self, live: Object, ledger: Ledger, error: KubeError) -> None:
+    def _failed(self, live: Object, ledger: Ledger, error: KubeError, doing: Doing) -> None:
         found = refusal(error, live.group_kind)
-        ledger.kept[live.id] = ObjectOutcome(live.id, "Failed", found.reason, found.message)
+        ledger.kept[live.id] = ObjectOutcome(live.id, "Failed", found.reason, found.message, doing)
         ledger.strays = True

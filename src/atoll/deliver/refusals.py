@@ -55,6 +55,14 @@ class Refusal(msgspec.Struct, frozen=True):
     wait: tuple[float, float]
 
 
+class RefusedError(Exception):
+    """An object can't be brought to what is desired now, and why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
 def refusal(error: KubeError, kind: GroupKind) -> Refusal:
     """What `error`, met while writing an object of `kind`, means for it."""
     message = plain(error, kind)

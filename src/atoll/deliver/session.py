@@ -16,12 +16,13 @@ from atoll.deliver.compiled import Compiler
 from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, established
-from atoll.deliver.ledger import PATIENCE, Ledger
+from atoll.deliver.ledger import PATIENCE, Ledger, version_of
 from atoll.deliver.marks import newer_text, revision_of
 from atoll.deliver.namespaces import Namespaces
-from atoll.deliver.order import CRD
+from atoll.deliver.order import CRD, NAMESPACE
 from atoll.deliver.prune import Pruning
 from atoll.deliver.refusals import refusal
+from atoll.deliver.replacing import Replacer
 from atoll.deliver.together import together
 from atoll.deliver.writer import Writer
 from atoll.fleet.member import Member
@@ -74,7 +75,8 @@ class Session:
             count(member.name, result, seconds)
 
         writer = Writer(client, gate, namespaces, hub, claimed, watches.saw)
-        self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, counted)
+        replacer = Replacer(client, gate, namespaces, hub, claimed, watches.saw)
+        self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, replacer, counted)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
         self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
 
@@ -137,6 +139,8 @@ class Session:
     def _changed(self, change: Change[Object]) -> None:
         if change.id.group_kind == CRD:
             self._definition(change)
+        if change.id.group_kind == NAMESPACE and change.old is None:
+            self._namespace(change.id.name)
         for uid in dict.fromkeys((self._application(change.old), self._application(change.new))):
             ledger = self._ledgers.get(uid)
             if ledger is not None and ledger.seen(change):
@@ -161,10 +165,15 @@ class Session:
         if change.old is not None and established(change.old):
             return
         self._kinds.defined(change.new)
+        self._try_again(lambda o: o.reason in {"KindNotServed", "DefinitionNotEstablished"})
+
+    def _namespace(self, name: str) -> None:
+        """A namespace came that somebody else had to make."""
+        self._try_again(lambda o: o.reason == "NamespaceMissing" and o.id.namespace == name)
+
+    def _try_again(self, waits: Callable[[ObjectOutcome], bool]) -> None:
         for uid, ledger in self._ledgers.items():
-            waiting = {
-                key for key, o in ledger.troubled.items() if o.reason in {"KindNotServed", "DefinitionNotEstablished"}
-            }
+            waiting = {key for key, outcome in ledger.troubled.items() if waits(outcome)}
             if waiting:
                 ledger.dirty |= waiting
                 self._queue.add(uid)
@@ -268,8 +277,18 @@ class Session:
             applied=max(0, applied),
             objects=objects,
             newer=newer,
+            versions=self._versions(ledger) if fresh and delivery.manner.tell_versions else (),
         )
         self._send(ledger, outcome)
+
+    def _versions(self, ledger: Ledger) -> tuple[tuple[ObjectId, str], ...]:
+        """Of each object that is as it should be, the version as it was written, or else as it was found."""
+        found: list[tuple[ObjectId, str]] = []
+        for key in ledger.items.keys() - ledger.troubled.keys():
+            live, sent = ledger.current(key, self.member.watches.get(key)), ledger.record(key).whole
+            if live is not None:
+                found.append((key, sent.version if sent is not None else version_of(live)))
+        return tuple(sorted(found))
 
     def _send(self, ledger: Ledger, outcome: Outcome) -> None:
         if outcome != ledger.reported:

@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import weakref
+from collections.abc import Sequence
 
 import msgspec
 
 from atoll.api.intent import Revision
+from atoll.api.manner import OWN_MANNER, LatePatch, Manner
 from atoll.api.names import (
     ANNOTATION_APPLICATION,
     ANNOTATION_DIGEST,
@@ -69,23 +71,36 @@ class Stamper:
         self._part_of = applyset_id(hub)
         self._contents: dict[int, tuple[weakref.ref[Manifest], Content]] = {}
 
-    def stamp(self, manifest: Manifest, key: Key, uid: str, retained: frozenset[str] = frozenset()) -> Item:
+    def stamp(
+        self,
+        manifest: Manifest,
+        key: Key,
+        uid: str,
+        retained: frozenset[str] = frozenset(),
+        manner: Manner = OWN_MANNER,
+        late: Sequence[LatePatch] = (),
+    ) -> Item:
         """`manifest` as an object of Application `key`, whose UID is `uid`."""
         given = clean(manifest.body)
         content, metadata = self._content(manifest, given), given["metadata"]
+        digest = content.digest
+        if manner.whole or manner.labels:
+            more = _sorted([digest, manner.whole, manner.labels, late, retained])
+            digest = hashlib.sha256(more).hexdigest()[:32]
         labels = {
             **(metadata.get("labels") or {}),
+            **manner.labels,
             LABEL_HUB: self._hub,
             LABEL_APP: uid,
             LABEL_PART_OF: self._part_of,
         }
         annotations = {
             **(metadata.get("annotations") or {}),
-            ANNOTATION_DIGEST: content.digest,
+            ANNOTATION_DIGEST: digest,
             ANNOTATION_APPLICATION: str(key),
         }
         body = {**given, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
-        return Item(manifest.id, manifest.version, body, content.digest, content.stage, retained)
+        return Item(manifest.id, manifest.version, body, digest, content.stage, retained)
 
     def _content(self, manifest: Manifest, body: Json) -> Content:
         place = id(manifest)

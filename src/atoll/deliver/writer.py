@@ -14,7 +14,7 @@ from atoll.deliver.ledger import Fight, Ledger, Record, older
 from atoll.deliver.marks import Whose, judge
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.ownership import adopted, entries, last_writer, managers
-from atoll.deliver.refusals import KEEPS_DATA, LATER, SOON, Refusal, immutable, plain
+from atoll.deliver.refusals import KEEPS_DATA, LATER, SOON, Refusal, RefusedError, immutable, plain
 from atoll.deliver.retain import REPLICAS, handover, holding, lookup, omit, split
 from atoll.deliver.stamp import Item
 from atoll.kube.client import Client
@@ -27,14 +27,6 @@ ATTEMPTS = 5
 
 
 Look = Callable[[], Object | None]
-
-
-class RefusedError(Exception):
-    """An object can't be brought to what is desired now, and why."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
 
 
 class Writer:
@@ -72,9 +64,9 @@ class Writer:
             if live is None:
                 self._deleted_by_others(item, record)
                 try:
-                    live = await self._create(item, resource, record, delivery)
+                    live = await self._create(item, resource, record, ledger, delivery)
                 except AlreadyExists:
-                    live, managed = await self._read(item, resource), True
+                    live, managed = await self._read(item, resource, ledger), True
                     continue
                 return self._settle(item, live, ledger, written=True, answered=True)
             tried = live.resource_version
@@ -84,7 +76,7 @@ class Writer:
             except (Conflict, NotFound):
                 live, managed = look(), False
                 if live is None or not older(tried, live.resource_version):  # the watch is behind: ask
-                    live, managed = await self._read(item, resource), True
+                    live, managed = await self._read(item, resource, ledger), True
                 continue
             if live is None:
                 continue  # deleted, to be made anew
@@ -99,18 +91,34 @@ class Writer:
 
     # Creating
 
-    async def _create(self, item: Item, resource: Resource, record: Record, delivery: Delivery) -> Object:
+    async def _create(
+        self, item: Item, resource: Resource, record: Record, ledger: Ledger, delivery: Delivery
+    ) -> Object:
         namespace = item.id.namespace
-        await self._namespaces.ensure(namespace)
+        if delivery.manner.make_namespaces:
+            await self._namespaces.ensure(namespace)
         try:
-            created = await self._apply(item, resource, item.sent(delivery.revision), only_create=True)
+            return await self._make(item, resource, record, ledger, delivery)
         except NotFound as error:
             if not namespace or not error.message.startswith("namespaces "):
                 raise KindNotServed(item.id.group_kind, item.version) from error
             self._namespaces.lost(namespace)
+            if not delivery.manner.make_namespaces:
+                text = f"there is no namespace {namespace}, and it is somebody else's to make"
+                raise RefusedError(Refusal("Waiting", "NamespaceMissing", text, (0.5, 30.0))) from error
             await self._namespaces.ensure(namespace)
-            created = await self._apply(item, resource, item.sent(delivery.revision), only_create=True)
-        record.accepted, record.released = _accepted(item.body, created), None
+            return await self._make(item, resource, record, ledger, delivery)
+
+    async def _make(
+        self,
+        item: Item,
+        resource: Resource,
+        record: Record,
+        ledger: Ledger,  # noqa: ARG002  a Replacer says there what it does
+        delivery: Delivery,
+    ) -> Object:
+        created = await self._apply(item, resource, item.sent(delivery.revision), only_create=True)
+        record.accepted, record.released = accepted(item.body, created), None
         return created
 
     def _deleted_by_others(self, item: Item, record: Record) -> None:
@@ -150,7 +158,7 @@ class Writer:
         except Invalid as error:
             await self._recreate(item, resource, live, error, delivery)
             return None, True
-        record.accepted, record.released = _accepted(body, written), set(pointers)
+        record.accepted, record.released = accepted(body, written), set(pointers)
         return written, True
 
     async def _judge(
@@ -175,8 +183,8 @@ class Writer:
         if live.version != item.version:
             seen = record.digest == item.digest and record.version == live.resource_version
             return [] if seen else [Difference("/", live.resource_version)]
-        accepted = record.accepted or {}
-        return [d for d in differences(body, live.body()) if accepted.get(d.path, Ellipsis) != d.live]
+        known = record.accepted or {}
+        return [d for d in differences(body, live.body()) if known.get(d.path, Ellipsis) != d.live]
 
     async def _oppose(
         self, item: Item, resource: Resource, live: Object, record: Record, found: list[Difference]
@@ -295,7 +303,7 @@ class Writer:
             lambda: self._client.get(resource, item.id.name, item.id.namespace, managed_fields=True)
         )
 
-    async def _read(self, item: Item, resource: Resource) -> Object | None:
+    async def _read(self, item: Item, resource: Resource, ledger: Ledger) -> Object | None:  # noqa: ARG002  Replacer
         try:
             return await self._read_managed(item, resource)
         except NotFound:
@@ -308,7 +316,7 @@ def fighting(fight: Fight, wait: float) -> Refusal:
     return Refusal("Conflict", "Fighting", text, (wait, wait))
 
 
-def _accepted(body: Json, written: Object) -> dict[str, object] | None:
+def accepted(body: Json, written: Object) -> dict[str, object] | None:
     """Where the member made something else of what we sent: no drift, then."""
     if f"{written.group}/{written.version}".lstrip("/") != body["apiVersion"]:
         return None

@@ -1,4 +1,4 @@
-"""One Application, from what the user wrote to deliveries in every cluster's queue. Level-triggered: keys only."""
+"""One application of any front, from what the user wrote to deliveries in every cluster's queue. Level-triggered."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -6,34 +6,30 @@ import msgspec
 
 from atoll.api.delivery import Delivery, Removal
 from atoll.api.intent import Intent, Revision
-from atoll.api.names import FINALIZER
 from atoll.api.objects import Key, ObjectId
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
-from atoll.hub.dossier import Dossier, Dossiers, application_id
+from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.ending import Ending
-from atoll.hub.intents import Intents
+from atoll.hub.front import Fronts
 from atoll.hub.rollouts import Rollouts
 from atoll.hub.snapshots import Snapshots
 from atoll.hub.surroundings import Surroundings
 from atoll.kube.asseen import add_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
-from atoll.kube.objects import Object
-from atoll.kube.resources import APPLICATIONS
 from atoll.observe.collector import Collector
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan
 from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
-from atoll.runtime.informer import Informer
 
 EMPTIES = "it would remove the application from every cluster it is on; say `allowEmpty: true` if that is meant"
 
 
 class ApplicationController:
-    """Plans and submits. Status is somebody else's: `touch(key)` says that there is something to tell.
+    """Plans and submits, for every front. Status is the front's: it is touched when there is something to tell.
 
     `wake(key)` asks for another look at a neighbour, to which it may matter where this one went.
     """
@@ -43,9 +39,8 @@ class ApplicationController:
         *,
         client: Client,
         identity: HubIdentity,
-        applications: Informer[Object],
+        fronts: Fronts,
         dossiers: Dossiers,
-        intents: Intents,
         snapshots: Snapshots,
         fleet: Fleet,
         deliverer: Deliverer,
@@ -53,14 +48,12 @@ class ApplicationController:
         ending: Ending,
         surroundings: Surroundings,
         rollouts: Rollouts,
-        touch: Callable[[Key], None],
         wake: Callable[[Key], None],
     ) -> None:
         self._client = client
         self._identity = identity
-        self._applications = applications
+        self._fronts = fronts
         self._dossiers = dossiers
-        self._intents = intents
         self._snapshots = snapshots
         self._fleet = fleet
         self._deliverer = deliverer
@@ -68,22 +61,21 @@ class ApplicationController:
         self._ending = ending
         self._surroundings = surroundings
         self._rollouts = rollouts
-        self._touch = touch
         self._wake = wake
 
     async def reconcile(self, key: Key) -> Decision:
-        live = self._applications.get(application_id(key))
-        if live is None:
+        front = self._fronts.of(key)
+        if front is None or (live := front.live(key)) is None:
             return self._forget(key)
-        dossier = self._dossiers.open(key, live)
+        dossier = self._dossiers.open(key, live, front)
         if dossier.live.deleting:
             return await self._ending.step(dossier)
-        reading = await self._intents.read(dossier.live)  # 1 what the user wants
-        dossier.app, dossier.issues = reading.app, reading.issues
-        if dossier.plan is None and dossier.app is not None:
+        reading = await front.read(dossier.live)  # 1 what the user wants
+        dossier.status, dossier.app, dossier.issues = reading.status, reading.app, reading.issues
+        if dossier.plan is None:
             self._surroundings.recall(dossier)
         if reading.intent is None:  # what was delivered before stays as it is
-            self._touch(key)
+            front.touch(key)
             return Done()
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
         fleet = self._surroundings.snapshot(dossier, intent)
@@ -91,7 +83,7 @@ class ApplicationController:
             fleet = msgspec.structs.replace(fleet, rollouts={key: progress})
         planned = plan(intent, fleet)  # 3 who gets what, now
         if planned.turns_back and planned.rollout is not None:
-            await self._rollouts.turn_back(dossier, planned.rollout, self._time(dossier.live))
+            await self._rollouts.turn_back(dossier, planned.rollout, front.newest(dossier.live))
             return await self.reconcile(key)
         planned = as_submitted(dossier.submitted, planned)
         dossier.plan, dossier.held = planned, self._held(dossier, intent, planned)
@@ -105,7 +97,7 @@ class ApplicationController:
             await self._rollouts.keep(dossier, planned)
             self._submit(dossier, intent, planned)  # 5 each cluster's own queue takes its part
         self._rollouts.decided(dossier, intent, planned)
-        self._touch(key)  # 6 status, written once
+        front.touch(key)  # 6 status, written once
         again = [seconds for seconds in (self._surroundings.check_again(dossier, planned), planned.again) if seconds]
         return Wait(min(again)) if again else Done()
 
@@ -117,6 +109,7 @@ class ApplicationController:
                 self._deliverer.forget(cluster, dossier.uid)
                 self._collector.forget(cluster, dossier.uid)
             self._rollouts.forget(dossier.uid)
+            dossier.front.forget(dossier)
         return Done()
 
     def _revise(self, dossier: Dossier, intent: Intent) -> Intent:
@@ -125,29 +118,25 @@ class ApplicationController:
         Greater than any that a process of this hub ever gave it, whether or not that one lived to write it down: how
         far the hub's API server has come, which every process reads when it starts.
         """
-        revisions = dossier.revisions
-        if not revisions.sequence and dossier.app is not None:
-            written = dossier.app.status
+        revisions, written = dossier.revisions, dossier.status
+        if not revisions.sequence and written is not None:
             revisions.restore(written, current=written.observed_generation == dossier.live.generation)
-        revisions.revise(intent, self._time(dossier.live))
+        newest = dossier.front.newest(dossier.live)
+        revisions.revise(intent, newest, history=dossier.front.keeps_history)
         if self._rollouts.retries(dossier):
-            revisions.again(self._time(dossier.live))
+            revisions.again(newest)
         revision = Revision(self._identity.epoch, dossier.uid, dossier.sequence)
         return msgspec.structs.replace(intent, revision=revision)
 
-    def _time(self, live: Object) -> int:
-        """The newest resourceVersion that is known of the Applications."""
-        known = (live.resource_version, self._applications.version)
-        return max(int(version) if version.isdigit() else 0 for version in known)
-
     async def _own(self, dossier: Dossier, planned: Plan) -> None:
         """The finalizer: from here on the application doesn't go before its objects do."""
-        if FINALIZER not in dossier.live.finalizers and (planned.deliveries or dossier.placed):
+        if dossier.front.finalizer not in dossier.live.finalizers and (planned.deliveries or dossier.placed):
             await self._hold_on(dossier)
 
     @failpoints.around("hub.finalizer")
     async def _hold_on(self, dossier: Dossier) -> None:
-        dossier.saw(await add_finalizer(self._client, APPLICATIONS, dossier.live, FINALIZER))
+        front = dossier.front
+        dossier.saw(await add_finalizer(self._client, front.resource, dossier.live, front.finalizer))
 
     def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
         ids: dict[int, frozenset[ObjectId]] = {}  # clusters with the same objects share the set of their names
@@ -159,7 +148,7 @@ class ApplicationController:
                 names = ids.setdefault(id(delivery.objects), frozenset(m.id for m in delivery.objects))
                 if delivery.protected:
                     names -= delivery.protected
-                self._collector.expect(cluster, dossier.key, dossier.uid, names, delivery.health)
+                self._collector.expect(cluster, dossier.key, dossier.uid, names, delivery.health, delivery.carry)
                 self._deliverer.submit(delivery)
         if intent.suspend:  # nothing is written to any member: who leaves, does so when it goes on
             for cluster in tuple(dossier.leaving):
@@ -170,7 +159,9 @@ class ApplicationController:
         known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
             if cluster in known:
-                self._withdraw(dossier, Removal(dossier.key, dossier.uid, cluster, intent.orphan, intent.revision))
+                orphan, manner = dossier.front.parting(dossier, cluster, ending=False)
+                removal = Removal(dossier.key, dossier.uid, cluster, orphan, intent.revision, manner)
+                self._withdraw(dossier, removal)
             else:  # it left the fleet, or is leaving: how is `Departure`'s to say
                 dossier.drop(cluster)
 

@@ -64,6 +64,7 @@ class ClusterController:
         tunnels: Tunnels,
         hub_id: str,
         capacities: dict[str, Capacity],
+        kinds: dict[str, frozenset[GroupKind]],
         replan: Callable[[str, News], None],
         gone: Callable[[str], None],
         agents: Agents,
@@ -85,7 +86,7 @@ class ClusterController:
         self._replan = replan
         self._forget = gone
         self._capacities = capacities
-        self.kinds: dict[str, frozenset[GroupKind]] = {}
+        self._kinds = kinds
         self._opened: dict[str, tuple[str, tuple[Config, str, Credential]]] = {}
         """By cluster: its Secret's version, and what that one says."""
         self._load_written: dict[str, float] = {}
@@ -120,7 +121,7 @@ class ClusterController:
             self._fleet.reach(cluster.metadata.name),
             self._capacity(cluster),
             status,
-            self.kinds.get(cluster.metadata.name),
+            self._kinds.get(cluster.metadata.name),
         )
         self._replan(facts.name, self._snapshots.set(facts))  # 3 what planning may know
         wait = await self._renew(cluster, credential)  # 4 credentials at half their life
@@ -259,7 +260,7 @@ class ClusterController:
         self._tunnels.forget(name, Lost("Left", f"Cluster {name} has left this hub"))
         self._forget(name)
         self._capacities.pop(name, None)
-        self.kinds.pop(name, None)
+        self._kinds.pop(name, None)
         self._opened.pop(name, None)
         metrics.cluster_left(name)
         return Done()

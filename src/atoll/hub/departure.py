@@ -114,7 +114,9 @@ class Departure:
             asked.add(dossier.uid)
             dossier.drop(cluster)
             self._collector.forget(cluster, dossier.uid)
-            self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, orphan))
+            stays = orphan or dossier.front.stays(dossier, cluster)
+            manner = dossier.front.parting(dossier, cluster, ending=False).manner
+            self._deliverer.remove(Removal(dossier.key, dossier.uid, cluster, stays, manner=manner))
         return bool(asked or debts) or watch_is_behind
 
     def gone(self, cluster: str, uid: str) -> None:

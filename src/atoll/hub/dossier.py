@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from atoll.api.application import Application
 from atoll.api.delivery import Delivery, Outcome, Removal
-from atoll.api.names import FINALIZER
-from atoll.api.objects import Key, ObjectId
+from atoll.api.objects import Key
 from atoll.api.observation import Observation
-from atoll.api.status import PlacedCluster
+from atoll.api.status import ApplicationStatus, PlacedCluster
 from atoll.api.validate import Issue
 from atoll.hub.revisions import Revisions
 from atoll.kube.objects import Object
 from atoll.plan.model import Plan
 from atoll.plan.progress import Standing
+
+if TYPE_CHECKING:
+    from atoll.hub.front import Front
 
 
 @dataclass
@@ -23,7 +26,11 @@ class Dossier:
     key: Key
     uid: str
     live: Object
+    front: "Front"
+    status: ApplicationStatus | None = None
+    """What was written of it, in Atoll's words; None until that was read."""
     app: Application | None = None
+    """Itself, without its manifests, when it is an Application."""
     issues: tuple[Issue, ...] = ()
     plan: Plan | None = None
     held: str = ""
@@ -34,6 +41,8 @@ class Dossier:
     """Clusters that it isn't to go back to before it changes, and why."""
     degraded: dict[str, float] = field(default_factory=dict)
     """By cluster: since when it is Degraded there, epoch seconds."""
+    cargo: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By cluster: what `failover.carry` names, by name, as it was seen there last."""
     carried: int = 0
     """The sequence that was carried out last: while it is the same, nobody ordered what moves."""
     revisions: Revisions = field(default_factory=Revisions)
@@ -60,7 +69,16 @@ class Dossier:
         self.submitted.pop(cluster, None)
         self.observations.pop(cluster, None)
         self.leaving.pop(cluster, None)
+        self.cargo.pop(cluster, None)
         self.seen.pop(cluster, None)
+
+    def carry(self, cluster: str) -> dict[str, str]:
+        """What `failover.carry` names, by name, as seen on `cluster` last."""
+        rules = self.app.spec.failover.carry if self.app is not None and self.app.spec.failover is not None else ()
+        if not rules:
+            return {}
+        found = self.cargo.get(cluster, {})
+        return {rule.name: found[rule.name] for rule in rules if rule.name in found}
 
     @property
     def sequence(self) -> int:
@@ -75,12 +93,12 @@ class Dossier:
     @property
     def ended(self) -> bool:
         """It is being deleted, and no longer waits for us: there is nobody to tell."""
-        return self.live.deleting and (self.released or FINALIZER not in self.live.finalizers)
+        return self.live.deleting and (self.released or self.front.finalizer not in self.live.finalizers)
 
     @property
     def placed(self) -> frozenset[str]:
         """Where it is, or is on its way to: of this process's deliveries, and of the status written before."""
-        before = (p.cluster for p in self.app.status.placement) if self.app else ()
+        before = (p.cluster for p in self.status.placement) if self.status else ()
         return frozenset(self.submitted) | frozenset(before)
 
 
@@ -91,12 +109,12 @@ class Dossiers:
         self._by_key: dict[Key, Dossier] = {}
         self._by_uid: dict[str, Dossier] = {}
 
-    def open(self, key: Key, live: Object) -> Dossier:
+    def open(self, key: Key, live: Object, front: "Front") -> Dossier:
         """The dossier of `live`; a new one when an application of this name was deleted and made again."""
         dossier = self._by_key.get(key)
-        if dossier is None or dossier.uid != live.uid:
+        if dossier is None or dossier.uid != live.uid or dossier.front is not front:
             self.close(key)
-            dossier = self._by_key[key] = self._by_uid[live.uid] = Dossier(key, live.uid, live)
+            dossier = self._by_key[key] = self._by_uid[live.uid] = Dossier(key, live.uid, live, front)
         dossier.saw(live)
         return dossier
 
@@ -116,7 +134,3 @@ class Dossiers:
 
     def __iter__(self) -> Iterator[Dossier]:
         return iter(tuple(self._by_key.values()))
-
-
-def application_id(key: Key) -> ObjectId:
-    return ObjectId("atoll.dev", "Application", key.namespace, key.name)

@@ -1,4 +1,4 @@
-"""How an Application ends: its objects go from every cluster, or a tombstone remembers those that are away. It always
+"""How an application ends: its objects go from every cluster, or a tombstone remembers those that are away. It always
 ends.
 """
 
@@ -6,17 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 
 from atoll.api.delivery import Removal
-from atoll.api.names import FINALIZER
-from atoll.api.objects import Key
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.hub.dossier import Dossier
-from atoll.hub.intents import lenient
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
-from atoll.kube.resources import APPLICATIONS
 from atoll.observe.collector import Collector
 from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
@@ -39,7 +35,6 @@ class Ending:
         tombstones: Tombstones,
         clusters: Callable[[], Iterable[str]],
         cluster_uid: Callable[[str], str],
-        touch: Callable[[Key], None],
     ) -> None:
         self._client = client
         self._fleet = fleet
@@ -48,22 +43,22 @@ class Ending:
         self._tombstones = tombstones
         self._clusters = clusters
         self._cluster_uid = cluster_uid
-        self._touch = touch
         self._began = time.monotonic()
 
     async def step(self, dossier: Dossier) -> Decision:
         """One step towards the end; Wait while clusters that can be reached still hold something."""
-        if FINALIZER not in dossier.live.finalizers:
+        if dossier.front.finalizer not in dossier.live.finalizers:
             return Done()
-        if dossier.app is None:
-            dossier.app = lenient(dossier.live)
-        orphan = dossier.app is not None and dossier.app.spec.deletion == "orphan"
+        front = dossier.front
+        if dossier.status is None:
+            front.recall(dossier)
         clusters = set(self._clusters())
         for cluster in sorted(clusters):
             if cluster not in dossier.gone:
-                await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan))
+                orphan, manner = front.parting(dossier, cluster, ending=True)
+                await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan, manner=manner))
         if not dossier.gone >= clusters:
-            self._touch(dossier.key)
+            front.touch(dossier.key)
             return Wait(LOOK_AGAIN)
         return await self._release(dossier)
 
@@ -88,9 +83,9 @@ class Ending:
 
     @failpoints.around("hub.release")
     async def _release(self, dossier: Dossier) -> Decision:
-        dossier.released = True
+        dossier.released, front = True, dossier.front
         try:
-            dossier.saw(await remove_finalizer(self._client, APPLICATIONS, dossier.live, FINALIZER))
+            dossier.saw(await remove_finalizer(self._client, front.resource, dossier.live, front.finalizer))
         except NotFound:
             return Done()
         except BaseException as error:

@@ -10,12 +10,12 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from atoll.api.durations import seconds
 from atoll.api.objects import Key
@@ -201,22 +201,23 @@ def samples(text: bytes) -> list[float]:
         raise ValueError(f"not an answer of Prometheus: {error}") from error
 
 
-async def _get(url: str, query: dict[str, str], allowed: Sequence[Network]) -> tuple[int, bytes]:
+async def _get(text: str, query: dict[str, str], allowed: Sequence[Network]) -> tuple[int, bytes]:
     connector = aiohttp.TCPConnector(resolver=_Resolver(allowed), force_close=True, use_dns_cache=False)
     async with aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as http:
+        url = URL(text)
         _judge_literal(url, allowed)
         async with http.get(url, params=query, allow_redirects=False) as answer:
-            text = await answer.content.read(MOST_BYTES)
-            while len(text) < MOST_BYTES and (more := await answer.content.read(MOST_BYTES - len(text))):
-                text += more
-            return answer.status, text
+            body = await answer.content.read(MOST_BYTES)
+            while len(body) < MOST_BYTES and (more := await answer.content.read(MOST_BYTES - len(body))):
+                body += more
+            return answer.status, body
 
 
-def _judge_literal(url: str, allowed: Sequence[Network]) -> None:
-    """An address in the URL itself is never resolved."""
-    host = urlsplit(url).hostname or ""
+def _judge_literal(url: URL, allowed: Sequence[Network]) -> None:
+    """An address in the URL itself is never resolved. `url` is as it will be asked: ①②⑦.0.0.1 is 127.0.0.1 there."""
+    host = url.raw_host or ""
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return
     if not permitted(address, allowed):

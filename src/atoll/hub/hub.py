@@ -8,10 +8,8 @@ import msgspec
 import structlog
 
 from atoll.api.cluster import Cluster
-from atoll.api.delivery import Outcome
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
 from atoll.api.objects import GroupKind, Json, Key, ObjectId
-from atoll.api.observation import Observation
 from atoll.api.validate import Issue, validate
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.capacity import Capacity, CapacityCount
@@ -26,13 +24,15 @@ from atoll.hub.agents.proxy import Proxy
 from atoll.hub.agents.trust import Trust
 from atoll.hub.agents.tunnels import Tunnels
 from atoll.hub.application import ApplicationController
+from atoll.hub.applications import ApplicationFront
 from atoll.hub.cluster import ClusterController, cluster_id
 from atoll.hub.cluster_status import Identity
 from atoll.hub.defaults import Defaults
 from atoll.hub.departure import Departure
-from atoll.hub.dossier import Dossier, Dossiers
+from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
 from atoll.hub.events import Recorder
+from atoll.hub.front import Fronts
 from atoll.hub.gates import Gates, Network
 from atoll.hub.history import History
 from atoll.hub.intents import Intents
@@ -41,12 +41,13 @@ from atoll.hub.profiles import Profiles
 from atoll.hub.pulled.agents import Agents
 from atoll.hub.pulled.terms import Terms
 from atoll.hub.reporting import Reporter
-from atoll.hub.rollouts import Rollouts, said
+from atoll.hub.rollouts import Rollouts
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
-from atoll.hub.snapshots import News, Snapshots, cluster_facts
+from atoll.hub.snapshots import Snapshots, cluster_facts
 from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
+from atoll.hub.waking import Waking
 from atoll.kube.client import Client
 from atoll.kube.connection import Config
 from atoll.kube.errors import KubeError, NotFound
@@ -63,11 +64,6 @@ from atoll.runtime.supervise import keep
 from atoll.telemetry import metrics
 
 log = structlog.get_logger(__name__)
-
-TOGETHER = 0.05
-"""Seconds in which what several clusters tell of a change is heard together."""
-RECOUNT = 1.0
-"""Seconds after which objects of no application are counted anew."""
 
 
 class Hub:
@@ -99,7 +95,7 @@ class Hub:
         )
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
         self._defaults = Defaults(self._found_defaults, self._applications, self._application_queue.add)
-        self._uids: set[str] = set()
+        self._fronts = Fronts()
         self._moment = 0
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
@@ -108,21 +104,32 @@ class Hub:
         self._scopes = Scopes()
         self._tombstones = Tombstones(client)
         self._recorder = Recorder(client)
-        self._deliverer = Deliverer(self._delivered, count=self._worked, leads=leads)
-        self._collector = Collector(self._observed)
+        self._kinds: dict[str, frozenset[GroupKind]] = {}
+        self._waking = waking = Waking(
+            applications=self._application_queue,
+            clusters=self._cluster_queue,
+            fronts=self._fronts,
+            dossiers=self._dossiers,
+            surroundings=self._surroundings,
+            tombstones=self._tombstones,
+            cluster=lambda name: self._clusters.get(cluster_id(name)),
+            kinds=self._kinds,
+        )
+        self._deliverer = Deliverer(waking.delivered, count=waking.worked, leads=leads)
+        self._collector = Collector(waking.observed)
         self._gates = Gates(self._application_queue.add, gate_addresses)
         self.pulled = Agents(
             Terms(
                 identity=identity,
                 deliverer=self._deliverer,
                 collector=self._collector,
-                delivered=self._delivered,
-                counted=self._counted,
-                found=self._found,
+                delivered=waking.delivered,
+                counted=waking.counted,
+                found=waking.found,
                 changed=self._cluster_queue.add,
                 owner=self._owner,
                 debts=self._settle_debts,
-                alive=self._alive,
+                alive=self._fronts.alive,
                 moment=lambda: self._moment,
             )
         )
@@ -135,9 +142,9 @@ class Hub:
 
     async def run(self) -> None:
         """Read everything first, then work: nothing is removed before it is known what belongs to whom."""
-        counting = CapacityCount(self._counted)
-        serving = ServedKinds(self._serves)
-        awares = (self._deliverer, self._collector, counting, serving, Inventory(self._found))
+        counting = CapacityCount(self._waking.counted)
+        serving = ServedKinds(self._waking.serves)
+        awares = (self._deliverer, self._collector, counting, serving, Inventory(self._waking.found))
         async with (
             asyncio.TaskGroup() as scope,
             Fleet(self._identity, awares, self._cluster_queue.add, self._owner, self._connect) as fleet,
@@ -151,7 +158,7 @@ class Hub:
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
             self._work(scope)
-            self._deliverer.claims_complete(self._alive)
+            self._deliverer.claims_complete(self._fronts.alive)
             self.pulled.starting = False
             self.unready = ""
             log.info("hub ready", id=self._identity.id, applications=len(list(self._applications.values())))
@@ -171,7 +178,7 @@ class Hub:
         intents = Intents(
             self._client,
             self._scopes,
-            SelectedObjects(self._client, scope, self._selected_changed),
+            SelectedObjects(self._client, scope, self._waking.selected_changed),
             self._namespace,
             self._snapshots.names,
             lambda: (m.client for n in fleet.names() if (m := fleet.member(n)) is not None),
@@ -185,16 +192,14 @@ class Hub:
             tombstones=self._tombstones,
             clusters=lambda: tuple(c.name for c in self._clusters.values()),
             cluster_uid=lambda name: fleet.reach(name).uid or fleet_uid(self._clusters, name),
-            touch=self._reporter.touch,
         )
         history = History(self._client)
         self._rollouts = Rollouts(self._client, fleet, self._collector, history, self._gates, self._recorder)
         self._application_controller = ApplicationController(
             client=self._client,
             identity=self._identity,
-            applications=self._applications,
+            fronts=self._fronts,
             dossiers=self._dossiers,
-            intents=intents,
             snapshots=self._snapshots,
             fleet=fleet,
             deliverer=self._deliverer,
@@ -202,7 +207,6 @@ class Hub:
             ending=ending,
             surroundings=self._surroundings,
             rollouts=self._rollouts,
-            touch=self._reporter.touch,
             wake=self._application_queue.add,
         )
         self._departure = Departure(
@@ -228,15 +232,26 @@ class Hub:
             tunnels=self._tunnels,
             hub_id=self._identity.id,
             capacities=self._capacities,
-            replan=self._replan,
-            gone=self._cluster_gone,
+            kinds=self._kinds,
+            replan=self._waking.replan,
+            gone=self._waking.cluster_gone,
             agents=self.pulled,
             settle_debts=self._settle_debts,
         )
+        self._waking.wire(self._deliverer, self._collector, self._departure, self._reporter.wrote)
+        self._native = ApplicationFront(
+            self._applications,
+            self._dossiers,
+            self._fronts.uids,
+            self._application_queue.add,
+            intents,
+            self._reporter,
+        )
+        self._fronts.add(self._native)
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
-        self._applications.subscribe(self._application_changed)
+        self._applications.subscribe(self._native.changed)
         self._clusters.subscribe(self._cluster_changed)
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
@@ -323,10 +338,6 @@ class Hub:
 
         return Proxy(config, grant)
 
-    def _alive(self, uid: str) -> bool:
-        """Whether there is an Application of this UID."""
-        return uid in self._uids
-
     def _owner(self, name: str, uid: str) -> str:
         """The cluster with this identity: the oldest of those that had it before, else `name`."""
         holders = [
@@ -336,119 +347,7 @@ class Hub:
         ]
         return min(holders, key=lambda c: (c.created, c.name)).name if holders else name
 
-    # What wakes whom.
-
-    def _application_changed(self, change: Change[Object]) -> None:
-        """The status is ours: a change of nothing else wakes nobody, nor does the echo of what we wrote ourselves."""
-        key, old, new = Key(change.id.namespace, change.id.name), change.old, change.new
-        if new is None or (old is not None and old.uid != new.uid):
-            self._uids.discard(old.uid if old is not None else "")
-        if new is not None:
-            self._uids.add(new.uid)
-        if old is not None and new is not None:
-            if (dossier := self._dossiers.get(key, new.uid)) is not None:
-                if dossier.live.resource_version == new.resource_version:
-                    dossier.live = new  # the informer's own: it is not held twice
-                    return
-                dossier.saw(new)
-            if (old.uid, old.generation, old.deleting, old.finalizers) == (
-                new.uid,
-                new.generation,
-                new.deleting,
-                new.finalizers,
-            ) and said(old.annotations) == said(new.annotations):
-                return
-        self._application_queue.add(key)
-
-    def _worked(self, cluster: str, result: str, seconds: float) -> None:
-        metrics.applied(cluster, result, seconds)
-        if result in {"applied", "deleted"}:
-            self._reporter.wrote()
-
-    def _delivered(self, outcome: Outcome) -> None:
-        if outcome.gone:
-            self._fleet_gone(outcome)
-        dossier = self._dossiers.get(outcome.key, outcome.uid)
-        if dossier is None:
-            return
-        if outcome.gone:
-            dossier.outcomes.pop(outcome.cluster, None)
-            dossier.leaving.pop(outcome.cluster, None)
-            dossier.gone.add(outcome.cluster)
-            self._application_queue.add(outcome.key)
-        else:
-            dossier.gone.discard(outcome.cluster)
-            dossier.outcomes[outcome.cluster] = outcome
-        self._goes_on(dossier)
-        self._reporter.touch(outcome.key)
-
-    def _goes_on(self, dossier: Dossier) -> None:
-        """A cluster has something to tell: a change that waits for it may go on."""
-        if dossier.rolling:
-            self._application_queue.add_after(dossier.key, TOGETHER)
-
-    def _fleet_gone(self, outcome: Outcome) -> None:
-        self._departure.gone(outcome.cluster, outcome.uid)
-        self._deliverer.forget(outcome.cluster, outcome.uid)
-        cluster = self._clusters.get(cluster_id(outcome.cluster))
-        leaving = cluster is not None and cluster.deleting
-        waited_for = self._tombstones.paid(outcome.cluster, outcome.uid) or leaving
-        self._cluster_queue.add_after(outcome.cluster, 0.0 if waited_for else RECOUNT)
-
-    def _cluster_gone(self, name: str) -> None:
-        """What was wanted, done and seen there is of the past: the cluster may come back as another."""
-        for dossier in self._dossiers:
-            dossier.drop(name)
-            dossier.outcomes.pop(name, None)
-        self._collector.forget_cluster(name)
-        self._deliverer.forget_cluster(name)
-
-    def _observed(self, observation: Observation) -> None:
-        dossier = self._dossiers.get(observation.key, observation.uid)
-        if dossier is not None and observation.cluster not in dossier.leaving:
-            dossier.observations[observation.cluster] = observation
-            self._goes_on(dossier)
-            self._reporter.touch(observation.key)
-            if self._surroundings.observed(dossier, observation.cluster):
-                self._application_queue.add(observation.key)
-
-    def _found(self, cluster: str, uid: str) -> None:
-        """An application that is there unplanned has to leave; what belongs to none is counted."""
-        dossier = self._dossiers.of(uid)
-        if dossier is None:
-            if not self._alive(uid):
-                self._cluster_queue.add_after(cluster, RECOUNT)
-        elif cluster not in dossier.submitted and cluster not in dossier.leaving:
-            self._application_queue.add(dossier.key)
-
-    def _counted(self, cluster: str, capacity: Capacity) -> None:
-        for key in self._surroundings.counted(cluster, capacity):
-            self._application_queue.add(key)
-        self._cluster_queue.add(cluster)
-
-    def _serves(self, cluster: str, kinds: frozenset[GroupKind]) -> None:
-        self._cluster_controller.kinds[cluster] = kinds
-        self._cluster_queue.add(cluster)
-
-    def _replan(self, cluster: str, news: News) -> None:
-        """A cluster changed: wake those that may be planned otherwise for it, and nobody else."""
-        match news:
-            case "none":
-                return
-            case "load":
-                for key in self._surroundings.short:
-                    self._application_queue.add_after(key, RECOUNT)
-            case "worse":
-                for key in self._surroundings.concerned(cluster):
-                    self._application_queue.add(key)
-            case "other":
-                for application in self._applications.values():
-                    self._application_queue.add(Key(application.namespace, application.name))
-
-    def _selected_changed(self, namespace: str) -> None:
-        for dossier in self._dossiers:
-            if dossier.key.namespace == namespace and dossier.app is not None and dossier.app.spec.select:
-                self._application_queue.add(dossier.key)
+    # What its own watches tell
 
     def _cluster_changed(self, change: Change[Object]) -> None:
         self._cluster_queue.add(change.id.name)

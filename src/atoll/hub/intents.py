@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from atoll.api.application import Application
-from atoll.api.intent import Intent, Revision
+from atoll.api.intent import Revision
 from atoll.api.names import LABEL_REACH
 from atoll.api.objects import GroupKind, Json, identify, split_api_version
 from atoll.api.validate import Issue, validate
+from atoll.hub.front import Reading
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
 from atoll.intake.native import translate
@@ -18,17 +19,6 @@ from atoll.kube.objects import Object
 
 UNREVISED = Revision(0, "", 0)
 MAY_NOT_SEE = "binding ClusterRole atoll-select in this namespace gives the hub that right"
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What an Application says. Without `intent`, `issues` hold an error; `app` is None when it isn't even one.
-
-    With `intent`, its manifests are there only.
-    """
-
-    app: Application | None
-    issues: tuple[Issue, ...]
-    intent: Intent | None = None
 
 
 class Intents:
@@ -53,27 +43,29 @@ class Intents:
         self._with_defaults = with_defaults
 
     async def read(self, live: Object) -> Reading:
-        """Translate `live`. Raises KubeError when what it selects can't be read now."""
+        """Translate `live`; without an intent, an issue is an error. Raises KubeError when what it selects can't be
+        read now.
+        """
         body = self._with_defaults(live.body(), live.namespace)
         await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
         reach = self._reaches(live.namespace)
         issues = self._validate(body, reach=reach)
         if any(i.severity == "error" for i in issues):
-            return Reading(lenient(live), issues)
+            return _reading(lenient(live), issues)
         app = msgspec.convert(body, Application)
         try:
             chosen = await self._select(app)
         except KindNotServed as error:
-            return Reading(app, (*issues, Issue("spec.select", f"{error}: the hub doesn't serve it", "error")))
+            return _reading(app, (*issues, Issue("spec.select", f"{error}: the hub doesn't serve it", "error")))
         except Forbidden as error:
-            return Reading(app, (*issues, Issue("spec.select", f"{error}; {MAY_NOT_SEE}", "error")))
+            return _reading(app, (*issues, Issue("spec.select", f"{error}; {MAY_NOT_SEE}", "error")))
         if chosen:
             issues = self._validate(body, reach=reach, selected=chosen)
         issues = (*issues, *self._missing(app, chosen))
         if any(i.severity == "error" for i in issues):
-            return Reading(app, issues)
+            return _reading(app, issues)
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
-        return Reading(without_manifests(app), issues, intent)
+        return Reading(app.status, issues, intent, without_manifests(app))
 
     def _validate(
         self, body: Json, *, reach: bool, selected: Mapping[int, tuple[Json, ...]] | None = None
@@ -121,6 +113,10 @@ def kinds_of(body: Json) -> frozenset[GroupKind]:
     return frozenset(identify(m).group_kind for m in manifests) | frozenset(
         GroupKind(split_api_version(str(s.get("apiVersion", "")))[0], str(s.get("kind", ""))) for s in selects
     )
+
+
+def _reading(app: Application | None, issues: tuple[Issue, ...]) -> Reading:
+    return Reading(app.status if app is not None else None, issues, app=app)
 
 
 def without_manifests(app: Application) -> Application:

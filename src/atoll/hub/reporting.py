@@ -21,7 +21,7 @@ from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.bounds import room
 from atoll.observe.collector import Collector
-from atoll.observe.status import build_status, settled, stepped
+from atoll.observe.status import alike, build_status, settled, stepped
 from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.queue import FairQueue
@@ -29,6 +29,8 @@ from atoll.telemetry import metrics
 
 AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
+VALUES = 15.0
+"""Seconds between two writes of what `failover.carry` names, while nothing else is new."""
 
 
 class Reporter:
@@ -45,6 +47,7 @@ class Reporter:
         self._recorder = recorder
         self._interim = Interim()
         self._written: dict[str, ApplicationStatus] = {}
+        self._at: dict[str, float] = {}
         self._bustle: Bustle[Key] = Bustle(self.queue.add)
 
     def wrote(self) -> None:
@@ -91,6 +94,7 @@ class Reporter:
             deleting=dossier.live.deleting,
             leaving=dossier.leaving,
             previous=before,
+            carry={c: dossier.carry(c) for c in dossier.submitted},
             now=time.time(),
             most=room(dossier.live.raw),
         )
@@ -98,16 +102,22 @@ class Reporter:
             if settled(status):
                 self._interim.over(key)
             return Done()
+        if alike(before, status) and (wait := self._next_value(dossier)) > 0:
+            return Wait(wait)
         hasty = not dossier.live.deleting and (settled(status) or stepped(before, status))
         if not hasty and (wait := self._too_early(dossier, before, status)):
             return Wait(wait)
         return await self._write(dossier, before, status)
 
+    def _next_value(self, dossier: Dossier) -> float:
+        """Seconds until what an application may carry along is written down again: it may change all the time."""
+        return self._at.get(dossier.uid, 0.0) + VALUES - time.monotonic()
+
     def _before(self, dossier: Dossier) -> ApplicationStatus:
         known = self._written.get(dossier.uid)
         if known is not None:
             return known
-        return dossier.app.status if dossier.app else ApplicationStatus()
+        return dossier.status or ApplicationStatus()
 
     def _too_early(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> float:
         """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""
@@ -129,7 +139,7 @@ class Reporter:
         except Conflict as error:  # the watch brings the newer object
             return Retry(error)
         dossier.saw(answer)
-        self._written[dossier.uid] = status
+        self._written[dossier.uid], self._at[dossier.uid] = status, time.monotonic()
         if settled(status):
             self._interim.over(dossier.key)
         else:
@@ -139,6 +149,7 @@ class Reporter:
 
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
+        self._at.pop(uid, None)
 
 
 def _ails(observation: Observation) -> bool:

@@ -44,11 +44,17 @@ class Revisions:
         self.target = written.rollout.revision if written.rollout else written.sequence
         self.loaded = written.rollout is None or written.rollout.phase == "Complete"
 
-    def revise(self, intent: Intent, newest: int) -> None:
-        """Give `intent` its number: the known one while it is the same, else at least `newest`."""
-        digest, content, before = intent_digest(intent), content_of(intent), self.sequence
+    def revise(self, intent: Intent, newest: int, *, history: bool = True) -> None:
+        """Give `intent` its number: the known one while it is the same, else at least `newest`.
+
+        Without `history`, no content is remembered: each holds everywhere at once.
+        """
+        digest, before = intent_digest(intent), self.sequence
         if digest != self.digest:
             self.sequence, self.digest = max(self.sequence + 1, newest), digest
+        if not history:
+            return
+        content = content_of(intent)
         if content.digest != self.content_digest:
             if self.target:
                 self._supersede(before)

@@ -145,7 +145,7 @@ class Rollouts:
     # What each cluster has
 
     def _standing(self, dossier: Dossier) -> dict[str, Standing]:
-        status = dossier.app.status if dossier.app else None
+        status = dossier.status
         written = {row.name: row.revision for row in status.clusters} if status else {}
         there = {p.cluster for p in status.placement} if status else set()
         standing = {}

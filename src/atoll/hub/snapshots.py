@@ -165,6 +165,9 @@ def _stood(placed: PlacedCluster, row: ClusterRow | None, now: float) -> Standin
         most=placed.most if now < epoch(placed.until) else None,
         degraded_since=epoch(row.degraded_since) if row is not None and row.degraded_since else 0.0,
         leaving=placed.leaving,
+        carry=row.carry if row is not None else {},
+        carried=placed.carried,
+        came_from=placed.came_from,
     )
 
 

@@ -44,12 +44,13 @@ class Surroundings:
 
     def recall(self, dossier: Dossier) -> None:
         """What the status says of it, once: another process wrote it."""
-        if dossier.app is None:
+        status = dossier.status
+        if status is None:
             return
-        status = dossier.app.status
         dossier.carried = status.sequence
         dossier.standing_on = {placed.cluster: placed for placed in status.placement}
         dossier.avoided = {avoided.cluster: avoided.why for avoided in status.avoided}
+        dossier.cargo = {row.name: row.carry for row in status.clusters if row.carry}
         dossier.degraded = {row.name: epoch(row.degraded_since) for row in status.clusters if row.degraded_since}
 
     def snapshot(self, dossier: Dossier, intent: Intent) -> Snapshot:
@@ -87,6 +88,8 @@ class Surroundings:
                 leaving=share.leaving,
                 most=share.most,
                 until=_until(before.get(name), share.most, now),
+                carried=share.carried,
+                came_from=share.came_from,
             )
             for name, share in planned.shares.items()
         }
@@ -119,6 +122,8 @@ class Surroundings:
     def observed(self, dossier: Dossier, cluster: str) -> bool:
         """Something new is known of how it does on `cluster`. Returns whether that may decide something."""
         found = dossier.observations[cluster]
+        if found.carry:
+            dossier.cargo[cluster] = {**dossier.cargo.get(cluster, {}), **found.carry}
         if found.health == "Degraded":
             dossier.degraded.setdefault(cluster, time.time())
         elif found.health in WELL:  # while it only tries again, the time goes on
@@ -159,6 +164,9 @@ class Surroundings:
             most=placed.most if placed.most is not None and now < epoch(placed.until) else None,
             degraded_since=dossier.degraded.get(name, 0.0),
             leaving=placed.leaving,
+            carry=dossier.carry(name),
+            carried=placed.carried,
+            came_from=placed.came_from,
         )
 
     def _waits(self, dossier: Dossier, cluster: str) -> tuple[float, ...]:
@@ -174,7 +182,7 @@ class Surroundings:
         return {
             other.key.name: Neighbour(dict(other.live.labels), frozenset(other.standing_on))
             for other in self._dossiers
-            if other.key.namespace == dossier.key.namespace and other.key != dossier.key
+            if other.front is dossier.front and other.key.namespace == dossier.key.namespace and other is not dossier
         }
 
     def _minds(self, key: Key, neighbour: Dossier) -> bool:

@@ -11,6 +11,7 @@ from collections import defaultdict
 import msgspec
 
 from atoll.api.delivery import Removal
+from atoll.api.manner import OWN_MANNER, Manner
 from atoll.api.names import SYSTEM_NAMESPACE, tombstones
 from atoll.api.objects import Key
 from atoll.kube.client import Client
@@ -22,13 +23,14 @@ LABEL = "atoll.dev/tombstones"
 PREFIX = tombstones("")
 
 
-class Tombstone(msgspec.Struct, frozen=True, rename="camel"):
+class Tombstone(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """One application on one cluster. `cluster_uid`: a cluster rebuilt under the name owes nothing."""
 
     application: str
     cluster_uid: str
     orphan: bool = False
     since: float = 0.0
+    manner: Manner = OWN_MANNER
 
 
 class Tombstones:
@@ -52,14 +54,14 @@ class Tombstones:
     def removals(self, cluster: str, cluster_uid: str) -> tuple[Removal, ...]:
         """What is to be removed from `cluster`, when it is still the one that the tombstones are about."""
         return tuple(
-            Removal(Key.parse(stone.application), uid, cluster, stone.orphan)
+            Removal(Key.parse(stone.application), uid, cluster, stone.orphan, manner=stone.manner)
             for uid, stone in self._by_cluster.get(cluster, {}).items()
             if stone.cluster_uid in {"", cluster_uid} and uid not in self._paid[cluster]
         )
 
     async def lay(self, removal: Removal, cluster_uid: str) -> None:
         """Remember `removal`. Returns when it is on the hub's disk."""
-        stone = Tombstone(str(removal.key), cluster_uid, removal.orphan, round(time.time(), 3))
+        stone = Tombstone(str(removal.key), cluster_uid, removal.orphan, round(time.time(), 3), removal.manner)
         async with self._locks[removal.cluster]:
             known = self._by_cluster.setdefault(removal.cluster, {})
             self._paid[removal.cluster].discard(removal.uid)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from atoll.api.application import HealthRule
+from atoll.api.failover import Carry
 from atoll.api.objects import Key, ObjectId
 from atoll.api.observation import Observation
 from atoll.fleet.member import Member
@@ -28,13 +29,20 @@ class Collector:
         self._sites: dict[str, Site] = {}
 
     def expect(
-        self, cluster: str, key: Key, uid: str, ids: frozenset[ObjectId], rules: tuple[HealthRule, ...] = ()
+        self,
+        cluster: str,
+        key: Key,
+        uid: str,
+        ids: frozenset[ObjectId],
+        rules: tuple[HealthRule, ...] = (),
+        carry: tuple[Carry, ...] = (),
     ) -> None:
         """Application `uid` has these objects on `cluster`; replaces what was expected of it there before.
 
-        `rules` are its own health rules, which hold for all its objects of their kinds.
+        `rules` are its own health rules, which hold for all its objects of their kinds; `carry` is what of them is told
+        beside their health.
         """
-        expectation = Expectation(key, uid, ids, compile_rules(rules))
+        expectation = Expectation(key, uid, ids, compile_rules(rules), carry)
         mine = self._expected.setdefault(cluster, {})
         before, mine[uid] = mine.get(uid), expectation
         if before != expectation and (site := self._sites.get(cluster)):

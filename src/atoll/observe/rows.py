@@ -31,6 +31,8 @@ class Facts(msgspec.Struct, frozen=True):
     """What it waits for, while a rollout gives it nothing."""
     outcome: Outcome | None = None
     observation: Observation | None = None
+    carry: Mapping[str, str] = {}
+    """What `failover.carry` names, as last seen."""
     away: Reachability | None = None
     """Set when the cluster can't be reached."""
     before: ClusterRow | None = None
@@ -58,7 +60,13 @@ def row(facts: Facts) -> ClusterRow:
         since=_since(facts.before, state, facts.now),
         problems=problems,
         degraded_since=_degraded_since(facts, health),
+        carry=_carry(facts),
     )
+
+
+def _carry(facts: Facts) -> dict[str, str]:
+    """Of where it leaves, nothing is awaited any more."""
+    return {} if facts.removing else dict(facts.carry)
 
 
 def _degraded_since(facts: Facts, health: Health) -> str:
@@ -120,6 +128,7 @@ def _away(facts: Facts, away: Reachability) -> ClusterRow:
         health="Unknown",
         revision=_revision(facts, "Unreachable"),
         message=clean(words),
+        carry=_carry(facts),
         since=since if state == "Unreachable" else _since(before, state, facts.now),
     )
 

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from atoll.api.failover import Carry
 from atoll.api.names import LABEL_APP
 from atoll.api.objects import GroupKind, Json, Key, ObjectId
 from atoll.api.observation import ObjectHealth, Observation
 from atoll.fleet.member import Member
 from atoll.kube.objects import Object
+from atoll.observe.carrying import Cargo
 from atoll.observe.custom import HealthRules
 from atoll.observe.health import RULES, assess
 from atoll.observe.illness import Illness
@@ -50,6 +52,7 @@ class Expectation(msgspec.Struct, frozen=True):
     uid: str
     ids: frozenset[ObjectId]
     rules: HealthRules
+    carry: tuple[Carry, ...] = ()
 
 
 class Place(NamedTuple):
@@ -69,6 +72,7 @@ class Site:
         self._clock = clock
         self._expected: dict[str, Expectation] = {}
         self._tallies: dict[str, Tally] = {}
+        self._cargo: dict[str, Cargo] = {}
         self._dirty: defaultdict[str, set[ObjectId]] = defaultdict(set)
         self._unseen: defaultdict[str, set[ObjectId]] = defaultdict(set)
         self._ill: dict[Asking, Illness] = {}
@@ -84,7 +88,13 @@ class Site:
     def expect(self, before: Expectation | None, now: Expectation) -> None:
         self._expected[now.uid] = now
         tally = self._tallies.setdefault(now.uid, Tally())
-        same_rules = before is not None and before.rules == now.rules
+        same_rules = before is not None and before.rules == now.rules and before.carry == now.carry
+        if now.carry and (known := self._cargo.get(now.uid)) is not None and known.rules == now.carry:
+            known.drop(before.ids - now.ids if before is not None else ())
+        elif now.carry:
+            self._cargo[now.uid] = Cargo(now.carry)
+        else:
+            self._cargo.pop(now.uid, None)
         kept = before.ids & now.ids if before is not None and same_rules else frozenset[ObjectId]()
         for about in (before.ids if before is not None else frozenset[ObjectId]()) - now.ids:
             tally.drop(about)
@@ -98,7 +108,9 @@ class Site:
 
     def forget(self, expectation: Expectation) -> None:
         uid = expectation.uid
-        stores: tuple[dict[str, Any], ...] = (self._expected, self._tallies, self._dirty, self._unseen, self._since)
+        stores: tuple[dict[str, Any], ...] = (
+            self._expected, self._tallies, self._cargo, self._dirty, self._unseen, self._since,
+        )  # fmt: skip
         for store in stores:
             store.pop(uid, None)
         for asking in [a for a in self._ill if a.uid == uid]:
@@ -164,7 +176,7 @@ class Site:
         return worked + time.perf_counter() - began
 
     def _tell(self, expectation: Expectation) -> None:
-        verdict = self._tallies[expectation.uid].verdict()
+        verdict, cargo = self._tallies[expectation.uid].verdict(), self._cargo.get(expectation.uid)
         self._report(
             Observation(
                 key=expectation.key,
@@ -174,6 +186,7 @@ class Site:
                 ready=verdict.ready,
                 desired=verdict.desired,
                 problems=verdict.problems,
+                carry=cargo.values() if cargo is not None else {},
             )
         )
 
@@ -187,6 +200,8 @@ class Site:
         if live is None and not listed and self._may_come(expectation.uid, about, lately=lately):
             return
         self._now_seen(expectation.uid, about)
+        if live is not None and (cargo := self._cargo.get(expectation.uid)) is not None:
+            cargo.look(about, live.body())
         health, body = self._health(live, believed=listed or lately, about=about, rules=expectation.rules)
         tally.put(about, self._finding(asking, health, body))
 

@@ -6,6 +6,8 @@ just started repeats what it finds written until it knows better.
 
 from collections.abc import Collection, Iterable, Mapping
 
+import msgspec
+
 from atoll.api.application import Application
 from atoll.api.delivery import Outcome
 from atoll.api.observation import Observation
@@ -39,13 +41,15 @@ def build_status(
     previous: ApplicationStatus,
     now: float,
     leaving: Collection[str] | None = None,
+    carry: Mapping[str, Mapping[str, str]] | None = None,
     most: int = MOST_BYTES,
 ) -> ApplicationStatus:
     """The status to write, of `most` bytes at most.
 
     `app` is None while it can't even be read. `plan` is None until it has been planned. `leaving`: clusters that it is
     being removed from; not given, those whose outcome says so, and those in `reach` that the plan leaves out and that
-    can't be reached: nothing can have been removed there. `now` is epoch seconds.
+    can't be reached: nothing can have been removed there. `carry`: by cluster, what `failover.carry` names, as seen
+    last. `now` is epoch seconds.
     """
     time = format_time(now)
     issues = tuple(issues)
@@ -77,6 +81,7 @@ def build_status(
                 outcome=outcomes.get(name),
                 observation=observations.get(name),
                 away=_away(reach.get(name)),
+                carry=(carry or {}).get(name, {}),
                 before=before.get(name),
                 same=same,
             )
@@ -117,6 +122,18 @@ def build_status(
 def settled(status: ApplicationStatus) -> bool:
     """Nothing in it will change soon by itself: all is well, or stands still until somebody or something comes."""
     return not any(c.type == "Reconciling" and c.reason in MOVING for c in status.conditions)
+
+
+def alike(before: ApplicationStatus, after: ApplicationStatus) -> bool:
+    """They differ, if at all, in what `failover.carry` names."""
+    return _without_values(before) == _without_values(after)
+
+
+def _without_values(status: ApplicationStatus) -> ApplicationStatus:
+    if not any(r.carry for r in status.clusters):
+        return status
+    rows = tuple(msgspec.structs.replace(r, carry={}) for r in status.clusters)
+    return msgspec.structs.replace(status, clusters=rows)
 
 
 def stepped(before: ApplicationStatus, after: ApplicationStatus) -> bool:
@@ -207,7 +224,11 @@ def _placement(plan: Planned, previous: ApplicationStatus, now: float) -> tuple[
         apart = {} if share.common is not None else dict(share.replicas)
         until = _until(before.get(name), share.most, now)
         leaving = clean(share.leaving)
-        placed.append(PlacedCluster(name, share.common, clean(why), apart, leaving, share.most, until))
+        placed.append(
+            PlacedCluster(
+                name, share.common, clean(why), apart, leaving, share.most, until, dict(share.carried), share.came_from
+            )
+        )
     return tuple(placed)
 
 

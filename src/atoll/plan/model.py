@@ -49,6 +49,8 @@ class Standing(msgspec.Struct, frozen=True):
     most: more replicas than this were found not to fit, lately.
     degraded_since: since when it is Degraded there, epoch seconds; 0 while it isn't.
     leaving: why it is to leave, as planned last: its share went to others, and it stays until they are ready.
+    carry: what `failover.carry` names, by name, as seen there last.
+    carried, came_from: what was brought there, and from which cluster.
     """
 
     ready: int | None = None
@@ -58,6 +60,9 @@ class Standing(msgspec.Struct, frozen=True):
     most: int | None = None
     degraded_since: float = 0.0
     leaving: str = ""
+    carry: dict[str, str] = {}
+    carried: dict[str, str] = {}
+    came_from: str = ""
 
 
 class Neighbour(msgspec.Struct, frozen=True):
@@ -108,6 +113,7 @@ class ClusterShare(msgspec.Struct, frozen=True):
     """Replicas of each scalable workload on one cluster, by workload name; `why` in words.
 
     `leaving` says why it is to leave, where it only stays until others are ready. `most`: more were found not to fit.
+    `carried` is what `failover.carry` brought here, by name, from the cluster `came_from`.
     """
 
     cluster: str
@@ -115,6 +121,8 @@ class ClusterShare(msgspec.Struct, frozen=True):
     why: str = ""
     leaving: str = ""
     most: int | None = None
+    carried: dict[str, str] = {}
+    came_from: str = ""
 
     @property
     def common(self) -> int | None:

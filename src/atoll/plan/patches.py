@@ -14,12 +14,7 @@ from atoll.plan.model import RefusedError
 
 def meant(target: Target, manifest: Manifest) -> bool:
     """Whether all that `target` gives matches the object."""
-    return (
-        target.api_version in ("", manifest.api_version)
-        and target.kind in ("", manifest.id.kind)
-        and target.name in ("", manifest.id.name)
-        and target.namespace in ("", manifest.id.namespace)
-    )
+    return target.means(manifest.api_version, manifest.id)
 
 
 def patched(manifest: Manifest, patch: Patch, at: str) -> Manifest:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Intent
 from atoll.api.objects import ObjectId
+from atoll.plan.carrying import Cargo, carried, rules_of, with_cargo
 from atoll.plan.choose import Chosen, choose
 from atoll.plan.differ import Renderer, Rendering, differing
 from atoll.plan.divide import EVERY_OTHER, Division, Part, divide
@@ -31,16 +32,21 @@ def decide(intent: Intent, fleet: Snapshot) -> Plan:
     differs, refused = differing(intent.differences, where, fleet)  # 3 which differences hold where
     division = _divide(intent, chosen.clusters, differs, fleet, refused)  # 4 how many each
     held = hold(intent, chosen, division, fleet)  # 5 what stays until others are ready
+    state = carried(intent, held.parts, held.leaving, fleet)  # 6 what goes along
     renderer = Renderer(intent.manifests, intent.differences)
-    rendered = _render(intent, renderer, differs, held.parts, refused)  # 6 what each gets
+    rendered = _render(intent, renderer, differs, held.parts, refused)  # 7 what each gets
+    rendered |= _laden(intent, rendered, state.cargo)
     placed = [name for name in where if name in held.parts or (name in refused and name in chosen.clusters)]
     return Plan(
         key=intent.key,
         verdicts=tuple(_verdicts(chosen, division, held).values()),
-        shares=_shares(placed, chosen.staying, held, rendered),
+        shares=_shares(placed, chosen.staying, held, rendered, state.cargo),
         deliveries=_deliveries(intent, rendered, fleet),
         refusals={n: Refusal(n, refused[n].path, refused[n].message) for n in sorted(refused) if n in placed},
-        warnings=(*able.warnings, *chosen.warnings, *_unknown_clusters(intent, fleet), *_without_effect(renderer)),
+        warnings=(
+            *(*able.warnings, *chosen.warnings, *state.warnings),
+            *(*_unknown_clusters(intent, fleet), *_without_effect(renderer)),
+        ),
         short=chosen.short or division.short,
         brake=chosen.brake,
         waiting=held.waiting,
@@ -97,11 +103,25 @@ def _render(
     return rendered
 
 
+def _laden(intent: Intent, rendered: Mapping[str, Rendering], cargo: Mapping[str, Cargo]) -> dict[str, Rendering]:
+    """The renderings of clusters that state is brought to."""
+    rules = rules_of(intent)
+    return {
+        name: rendered[name]._replace(objects=with_cargo(rendered[name].objects, rules, brought.values))
+        for name, brought in cargo.items()
+        if name in rendered
+    }
+
+
 NOTHING_LEFT = RefusedError("spec", "no object is left: all would be deleted; allowEmpty: true says that this is meant")
 
 
 def _shares(
-    placed: Iterable[str], staying: Mapping[str, str], held: Held, rendered: Mapping[str, Rendering]
+    placed: Iterable[str],
+    staying: Mapping[str, str],
+    held: Held,
+    rendered: Mapping[str, Rendering],
+    cargo: Mapping[str, Cargo],
 ) -> dict[str, ClusterShare]:
     """Replicas as the objects have them in the end: a difference may have said otherwise than the division."""
     shares: dict[str, ClusterShare] = {}
@@ -110,10 +130,17 @@ def _shares(
         if rendering is None or part is None:
             shares[name] = ClusterShare(name, {}, part.why if part else "", leaving)
         else:
-            words = (f"{rendering.overridden} says so" if rendering.overridden else part.why, staying.get(name, ""))
-            why = "; ".join(word for word in words if word)
-            shares[name] = ClusterShare(name, rendering.replicas, why, leaving, part.most)
+            brought = cargo.get(name, EMPTY)
+            along = f"{', '.join(sorted(brought.values))} came along from {brought.source}" if brought.values else ""
+            number = f"{rendering.overridden} says so" if rendering.overridden else part.why
+            why = "; ".join(word for word in (number, staying.get(name, ""), along) if word)
+            shares[name] = ClusterShare(
+                name, rendering.replicas, why, leaving, part.most, brought.values, brought.source
+            )
     return shares
+
+
+EMPTY = Cargo({}, "")
 
 
 def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapshot) -> dict[str, Delivery]:
@@ -124,19 +151,27 @@ def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapsh
             cluster=name,
             revision=intent.revision,
             objects=rendering.objects,
-            adopt=intent.adopt,
+            adopt=intent.adopt or (intent.manner.adopt_at_home and _at_home(name, fleet)),
             suspend=intent.suspend,
             allow_empty=intent.allow_empty,
             recreate=intent.recreate,
             retain=intent.retain,
             health=intent.health,
-            protected=intent.templates if fleet.hub and fleet.clusters[name].uid == fleet.hub else NOTHING,
+            protected=intent.templates if _at_home(name, fleet) else NOTHING,
+            manner=intent.manner,
+            late=intent.late.get(name, ()),
+            carry=rules_of(intent),
         )
         for name, rendering in rendered.items()
     }
 
 
 NOTHING: frozenset[ObjectId] = frozenset()
+
+
+def _at_home(name: str, fleet: Snapshot) -> bool:
+    """Whether this cluster is the hub's own."""
+    return bool(fleet.hub) and fleet.clusters[name].uid == fleet.hub
 
 
 def _unknown_clusters(intent: Intent, fleet: Snapshot) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from atoll.kube.resources import CLUSTERS, DEPLOYMENTS
 from atoll.testing.localfleet import FleetShape
+from tests.fleet.hub.carrying import VALUE, elsewhere, noted, start_job, variables
 from tests.fleet.hub.world import World, condition_of, deployment
 
 Json = dict[str, Any]
@@ -65,6 +66,25 @@ async def runs(world: World, name: str, wanted: dict[str, int], seconds: float =
         return found == {m: (number, number) for m, number in wanted.items()}
 
     await world.eventually(check, seconds)
+
+
+async def test_who_is_degraded_moves_on_with_its_state_and_keeps_it(world: World) -> None:
+    first = world.members[0]
+    broken = {"clusters": [first], "images": [{"from": "nginx:1.28", "to": "shop/does-not-exist:1"}]}
+    await start_job(world, first, {"degraded": "2s"}, differences=[broken])
+    there = await elsewhere(world, first, 60)
+    await world.gone(first, DEPLOYMENTS, "job", 30)
+    status = await world.ready("job", 30)
+    assert [(a["cluster"], a["why"]) for a in status["avoided"]] == [(first, "Degraded for 2s")]
+    (part,) = status["placement"]
+    assert (part["carried"], part["cameFrom"]) == ({"SAVED": VALUE}, first)
+    assert part["why"] == f"1 on each; SAVED came along from {first}"
+    generation = (await world.find(there, DEPLOYMENTS, "job") or {})["metadata"]["generation"]
+    await world.patch("job", {"failover": {"degraded": "3s"}})
+    await world.ready("job", 30)
+    found = await world.find(there, DEPLOYMENTS, "job") or {}
+    assert found["metadata"]["generation"] == generation, "no Pod starts anew for it"
+    assert await variables(world, there) == {"SAVED": VALUE}
 
 
 async def test_replicas_are_elsewhere_in_time_and_nothing_else_moves(world: World) -> None:
@@ -133,13 +153,17 @@ async def test_the_time_runs_on_while_the_hub_is_down(world: World) -> None:
     await world.deploy(
         "moves", [deployment("moves")], list(world.members[:3]), replicas={"total": 6}, failover={"after": "12s"}
     )
-    await world.ready("moves", 90)
+    await start_job(world, third, {"after": "12s"})
+    for name in ("moves", "job"):
+        await world.ready(name, 90)
+    await world.eventually(lambda: noted(world, third), 20)
     async with without(world, third):
         lost = await ready(world, third, "False")
         world.process.kill()
         world.process.start()
         assert (await ready(world, third, "False"))["lastTransitionTime"] == lost["lastTransitionTime"]
         await runs(world, "moves", {first: 3, second: 3}, 12 + SLACK)
+        await elsewhere(world, third, SLACK)  # with what the hub before this one saw
         world.process.kill()
         world.process.start()  # who has left is remembered
         assert await leaving(world, "moves", third) == "not ready for 12s"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from atoll.kube.errors import Invalid
-from atoll.kube.resources import APPLICATIONDEFAULTS, CONFIGMAPS
+from atoll.kube.resources import APPLICATIONDEFAULTS, APPLICATIONS, CONFIGMAPS
 from tests.fleet.hub.world import World, configmap
 
 Json = dict[str, Any]
@@ -42,3 +42,27 @@ async def test_who_says_nothing_follows_them(world: World) -> None:
 
     await world.eventually(refused)
     assert await world.find(second, CONFIGMAPS, "quiet") is not None  # what was applied stays
+
+
+async def test_their_rollout_holds_for_who_gives_none_and_a_pause_leaves_it(world: World) -> None:
+    first, second, _ = world.members[:3]
+    stages = [{"name": "canary", "clusters": [first]}, {"name": "rest", "all": True, "approval": True}]
+    spec = {"placement": {"clusters": [first, second]}, "rollout": {"stages": stages}}
+    await world.hub.create(APPLICATIONDEFAULTS, defaults(world, "default", **spec))
+    await world.deploy("quiet", [configmap("quiet", v="1")], placement=None)
+    await world.row_becomes("quiet", second, state="Waiting")
+    world.atoll("app", "pause", "quiet")
+    await phase_becomes(world, "quiet", "Paused")
+    world.atoll("app", "resume", "quiet")
+    await phase_becomes(world, "quiet", "Waiting")
+    assert "rollout" not in (await world.hub.get(APPLICATIONS, "quiet", world.namespace)).body()["spec"]
+    world.atoll("app", "approve", "quiet")
+    await world.ready("quiet")
+    assert await world.find(second, CONFIGMAPS, "quiet") is not None
+
+
+async def phase_becomes(world: World, name: str, phase: str) -> None:
+    async def check() -> bool:
+        return bool(((await world.status(name)).get("rollout") or {}).get("phase") == phase)
+
+    await world.eventually(check)

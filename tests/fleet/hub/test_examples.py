@@ -127,6 +127,10 @@ async def adopt_what_runs(world: World, printed: str) -> None:
     assert legacy["data"]["colour"] == "green"
 
 
+async def state_goes_along(_world: World, printed: str) -> None:
+    assert "SAVED came along from member1" in printed
+
+
 async def autoscaled(world: World, _printed: str) -> None:
     assert (await of(world, "member1", "waves", "web"))["replicas"] == 5
 
@@ -163,6 +167,7 @@ CLAIMS = {
     "05-autoscaled": autoscaled,
     "06-spread-and-failover": spread_and_failover,
     "07-staged-rollout": staged_rollout,
+    "08-state-goes-along": state_goes_along,
 }
 
 

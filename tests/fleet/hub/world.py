@@ -41,6 +41,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+CHECKED = "127.0.0.2"
+"""The one address of this machine that checks of rollouts may ask."""
+
+
 class HubProcess:
     """`atoll hub`, as its users run it."""
 
@@ -63,7 +67,8 @@ class HubProcess:
                     sys.executable, "-m", "atoll", "--kubeconfig", str(self.kubeconfig),
                     "--context", self.context, "hub", "--metrics-address", f"127.0.0.1:{self.port}",
                     "--webhook-address", f"127.0.0.1:{free_port()}", "--log-format", "json",
-                    "--agents-address", f"127.0.0.1:{self.agents_port}", *flags,
+                    "--agents-address", f"127.0.0.1:{self.agents_port}",
+                    "--check-addresses", f"{CHECKED}/32", *flags,
                 ],
                 stdout=log, stderr=log, env={**os.environ, **self.environment},
             )  # fmt: skip

@@ -27,6 +27,23 @@ def test_the_nearest_that_says_something_counts(own: Any, given: Any, placement:
     assert (spec.get("placement"), spec.get("failover")) == (placement, failover)
 
 
+STAGED: dict[str, Any] = {"rollout": {"stages": [{"name": "all", "all": True}], "onFailure": "rollback"}}
+
+
+@pytest.mark.parametrize(
+    ("own", "rollout"),
+    [
+        (None, STAGED["rollout"]),
+        ({"paused": True}, STAGED["rollout"] | {"paused": True}),
+        ({"paused": False}, STAGED["rollout"] | {"paused": False}),
+        ({"maxUnavailable": 1, "paused": True}, {"maxUnavailable": 1, "paused": True}),
+        ({}, {}),
+    ],
+)
+def test_a_pause_by_hand_is_no_rollout_of_its_own(own: Any, rollout: Any) -> None:
+    assert with_defaults(application(rollout=own), EU, STAGED)["spec"]["rollout"] == rollout
+
+
 def test_an_application_that_says_all_is_left_as_it_is() -> None:
     assert with_defaults(APPLICATION, EU) is APPLICATION
 

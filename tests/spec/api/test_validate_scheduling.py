@@ -18,6 +18,13 @@ def placed(**placement: Any) -> Any:
     return application(placement={"clusters": ["eu-1", "us-1"], **placement})
 
 
+CARRY = {"target": {"kind": "Deployment", "name": "web"}, "path": "/status/x", "as": "env", "name": "SAVED"}
+
+
+def carrying(*more: Any, **fields: Any) -> Any:
+    return application(failover={"carry": [{**CARRY, **(more[0] if more else {}), **fields}]})
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -52,6 +59,20 @@ def placed(**placement: Any) -> Any:
         ),
         (application(failover={"after": "5 minutes"}), "spec.failover.after: "),
         (application(failover={"limit": 101}), "spec.failover.limit: expected `int` <= 100"),
+        (carrying(path="status/x"), "spec.failover.carry[0].path: is no JSON pointer"),
+        (carrying(path="/status/~x"), "spec.failover.carry[0].path: is no JSON pointer"),
+        (carrying(path="{.status.x}"), "spec.failover.carry[0].path: is no JSON pointer"),
+        (carrying(path=""), "spec.failover.carry[0].path: "),
+        (carrying(name="9"), "spec.failover.carry[0].name: 9 is no name of a variable"),
+        (carrying({"as": "label"}, name="a b"), "spec.failover.carry[0].name: 'a b' can't be a label's key"),
+        (carrying({"as": "label"}, name="atoll.dev/app"), "spec.failover.carry[0].name: is Atoll's own"),
+        (carrying({"as": "file"}), "spec.failover.carry[0].as: "),
+        (carrying(target={}), "spec.failover.carry[0].target: too wide"),
+        (carrying(target={"kind": "Secret"}), "spec.failover.carry[0].target: a Secret's content is not carried"),
+        (
+            application(failover={"carry": [CARRY, CARRY]}),
+            "spec.failover.carry[0].name: SAVED is given 2 times: a name stands for one value",
+        ),
         (
             application(
                 manifests=[*APPLICATION["spec"]["manifests"], JOB],
@@ -69,6 +90,11 @@ def test_what_can_never_be_is_an_error(body: Any, message: str) -> None:
     ("body", "message"),
     [
         (placed(prefer=[{"clusters": ["eu-1"]}]), "spec.placement.prefer: has no effect"),
+        (
+            carrying(target={"kind": "Deployment", "name": "wbe"}),
+            "spec.failover.carry[0].target: no Deployment wbe is among the objects",
+        ),
+        (carrying(to={"kind": "Service"}), "spec.failover.carry[0].to: has no Pods"),
         (application(failover={"after": "5s"}), "spec.failover.after: is shorter than it takes"),
         (
             application(replicas={"total": 9, "limits": {"ap-1": {"max": 4}}}),

@@ -117,7 +117,7 @@ def test_a_ledger_at_rest_holds_no_empty_collections_and_loses_nothing() -> None
     book.held.clear()
     book.rest()
     assert set(Ledger.__slots__) - {name for name in Ledger.__slots__ if has(book, name)} == {
-        *("behind", "dirty", "held", "kept", "troubled", "unsure", "vanished"),
+        *("behind", "dirty", "doing", "held", "kept", "troubled", "unsure", "vanished"),
     }
     assert book.sent_away == {ITEM.id: "gone x"}
     assert book.seen(change(live("5"), live("6", changed="yes")))

@@ -88,7 +88,10 @@ async def test_an_answer_as_expected_passes() -> None:
         assert (await ask(http(url, status=204), LOOPBACK)).message == "status 200 instead of 204"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127。0。0。1", "①②⑦.0.0.1", "[::ffff:127.0.0.1]", "[::1%25lo]"],
+)
 async def test_loopback_is_not_asked_however_it_is_written(host: str) -> None:
     async with serving(lambda _: web.Response(text="secret")) as (url, asked):
         answer = await ask(http(f"http://{host}:{url.rpartition(':')[2]}/"), ())

@@ -1,7 +1,7 @@
 """What the hub tells planning of one application: what was promised, what waits for a node, who is near, since when."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -15,6 +15,7 @@ from atoll.api.rooms import Room
 from atoll.fleet.capacity import Capacity
 from atoll.fleet.pods import Workload
 from atoll.hub.dossier import Dossier, Dossiers
+from atoll.hub.front import Front
 from atoll.hub.snapshots import Snapshots
 from atoll.hub.surroundings import Surroundings
 from atoll.kube.objects import of_body
@@ -22,6 +23,7 @@ from atoll.plan.model import Plan
 from atoll.plan.planner import plan
 from atoll.testing.worlds import EVERYWHERE, cluster, container, deployment
 
+FRONT = cast("Front", object())
 CORE = deployment("web", container(resources={"requests": {"cpu": "1"}}))
 
 
@@ -50,8 +52,9 @@ class Hub:
             "spec": {"placement": {"all": True}, **spec},
             "status": status or {},
         }
-        found = self.dossiers.open(Key("demo", name), of_body(body))
+        found = self.dossiers.open(Key("demo", name), of_body(body), FRONT)
         found.app = msgspec.convert(body, Application)
+        found.status = found.app.status
         self.around.recall(found)
         return found
 

@@ -112,6 +112,7 @@ def test_the_hub_knows_each_kind_of_write() -> None:
     kinds = {kind for kind in kinds if not kind.startswith("agent.")}  # the agent's, when another test has loaded it
     assert kinds == {
         *("deliver.applyset", "deliver.namespace", "deliver.apply", "deliver.delete", "deliver.unmark"),
+        *("deliver.create", "deliver.replace"),
         *("hub.finalizer", "hub.status", "hub.tombstone", "hub.release", "hub.leave"),
         *("hub.revision", "hub.rollback"),
     }

@@ -93,20 +93,22 @@ def _scaled(keys: Iterable[str], scalable: set[str], at: str) -> Iterator[Issue]
 
 
 def _target(target: Target, case: Case, at: str) -> Iterator[Issue]:
-    if any(_meant(target, placed) for placed in case.objects):
-        return
+    _, complaint = absent(target, case)
+    if complaint:
+        yield Issue(at, complaint)
+
+
+def absent(target: Target, case: Case) -> tuple[list[Placed], str]:
+    """The objects that are meant; that there are none, in words, else ""."""
+    if meant := [placed for placed in case.objects if _meant(target, placed)]:
+        return meant, ""
     wanted = f"{target.kind or 'object'} {target.name}".strip()
     there = sorted({str(placed.id) for placed in case.objects})
-    yield Issue(at, f"no {wanted} is among the objects: {_some(there)}")
+    return [], f"no {wanted} is among the objects: {_some(there)}"
 
 
 def _meant(target: Target, placed: Placed) -> bool:
-    return (
-        target.api_version in ("", placed.body.get("apiVersion"))
-        and target.kind in ("", placed.id.kind)
-        and target.name in ("", placed.id.name)
-        and target.namespace in ("", placed.id.namespace)
-    )
+    return target.means(str(placed.body.get("apiVersion")), placed.id)
 
 
 def _missing(what: str, name: str, known: Iterable[str]) -> str:

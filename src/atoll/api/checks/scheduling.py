@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 
 from atoll.api.checks.case import Case, Placed
 from atoll.api.checks.placement import label
-from atoll.api.durations import seconds
 from atoll.api.issues import Issue, warning
 from atoll.api.placement import Placement
 from atoll.api.replicas import Share
@@ -61,20 +60,6 @@ def divisions(case: Case) -> Iterator[Issue]:
                 f"spec.replicas.workloads[{placed.id.name}]",
                 "is an Indexed Job: each cluster would begin at index 0, so its completions can't be divided",
             )
-
-
-def failovers(case: Case) -> Iterator[Issue]:
-    """Times that are too short to mean anything."""
-    failover = case.app.spec.failover
-    if failover is not None and seconds(failover.after) < SHORTEST:
-        yield warning(
-            "spec.failover.after",
-            f"is shorter than it takes to find out that a cluster is lost, up to {SHORTEST} s: several that are lost "
-            "at once may not count as such",
-        )
-
-
-SHORTEST = 15
 
 
 def _topology(by: str, path: str) -> Iterator[Issue]:

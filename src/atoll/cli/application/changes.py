@@ -35,6 +35,8 @@ async def resume(session: Session, names: Names, dry_run: DryRunOption = DryRun.
 
 
 async def _set_suspend(session: Session, names: list[str], *, suspended: bool, dry_run: DryRun) -> None:
+    from atoll.api.defaults import only_pauses
+    from atoll.api.editing import merged
     from atoll.kube.resources import APPLICATIONS
 
     word = "suspended" if suspended else "resumed"
@@ -45,10 +47,10 @@ async def _set_suspend(session: Session, names: list[str], *, suspended: bool, d
             if bool(spec.get("suspend")) == suspended and not paused:
                 print(said("application", name, f"already {word}" if suspended else "not suspended", dry_run))
                 continue
+            patch: dict[str, Any] = {"spec": {"suspend": True if suspended else None}}
+            if paused:
+                patch["spec"]["rollout"] = None if only_pauses(spec["rollout"]) else {"paused": None}
             if dry_run is not DryRun.CLIENT:
-                patch: dict[str, Any] = {"spec": {"suspend": True if suspended else None}}
-                if paused:
-                    patch["spec"]["rollout"] = {"paused": None}
                 await hub.patch(
                     APPLICATIONS,
                     name,
@@ -61,7 +63,7 @@ async def _set_suspend(session: Session, names: list[str], *, suspended: bool, d
             print(said("application", name, word, dry_run))
             if dry_run is DryRun.SERVER and not suspended:
                 live = (await hub.get(APPLICATIONS, name, session.namespace)).body()
-                await foretell(session, hub, live | {"spec": {k: v for k, v in spec.items() if k != "suspend"}})
+                await foretell(session, hub, live | {"spec": merged(spec, patch["spec"])})
 
 
 async def delete(

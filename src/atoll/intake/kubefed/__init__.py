@@ -1,1 +1,1 @@
-"""KubeFed's dialect: what its objects mean in Atoll's own words."""
+"""KubeFed's dialect: its federated objects, as `Intent`s, and what its status records say."""

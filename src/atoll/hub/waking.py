@@ -1,0 +1,152 @@
+"""What wakes whom: who is to look again when a member, or what is known of it, has changed."""
+
+from collections.abc import Callable
+
+from atoll.api.delivery import Outcome
+from atoll.api.objects import GroupKind, Key
+from atoll.api.observation import Observation
+from atoll.deliver.deliverer import Deliverer
+from atoll.fleet.capacity import Capacity
+from atoll.hub.departure import Departure
+from atoll.hub.dossier import Dossier, Dossiers
+from atoll.hub.front import Fronts
+from atoll.hub.snapshots import News
+from atoll.hub.surroundings import Surroundings
+from atoll.hub.tombstones import Tombstones
+from atoll.kube.objects import Object
+from atoll.observe.collector import Collector
+from atoll.runtime.queue import FairQueue
+from atoll.telemetry import metrics
+
+TOGETHER = 0.05
+"""Seconds in which what several clusters tell of a change is heard together."""
+RECOUNT = 1.0
+"""Seconds after which objects of no application are counted anew."""
+
+
+class Waking:
+    """Takes what is told of the members, notes it in the dossiers, and wakes whom it concerns, and nobody else."""
+
+    def __init__(
+        self,
+        *,
+        applications: FairQueue[Key],
+        clusters: FairQueue[str],
+        fronts: Fronts,
+        dossiers: Dossiers,
+        surroundings: Surroundings,
+        tombstones: Tombstones,
+        cluster: Callable[[str], Object | None],
+        kinds: dict[str, frozenset[GroupKind]],
+    ) -> None:
+        self._applications = applications
+        self._clusters = clusters
+        self._fronts = fronts
+        self._dossiers = dossiers
+        self._surroundings = surroundings
+        self._tombstones = tombstones
+        self._cluster = cluster
+        self._kinds = kinds
+
+    def wire(self, deliverer: Deliverer, collector: Collector, departure: Departure, wrote: Callable[[], None]) -> None:
+        """Who tells, and who is told. `wrote()`: something was written to a member."""
+        self._deliverer = deliverer
+        self._collector = collector
+        self._departure = departure
+        self._wrote = wrote
+
+    # What became of what was delivered
+
+    def worked(self, cluster: str, result: str, seconds: float) -> None:
+        metrics.applied(cluster, result, seconds)
+        if result in {"applied", "deleted"}:
+            self._wrote()
+
+    def delivered(self, outcome: Outcome) -> None:
+        if outcome.gone:
+            self._fleet_gone(outcome)
+        dossier = self._dossiers.get(outcome.key, outcome.uid)
+        if dossier is None:
+            return
+        if outcome.gone:
+            dossier.outcomes.pop(outcome.cluster, None)
+            dossier.leaving.pop(outcome.cluster, None)
+            dossier.gone.add(outcome.cluster)
+            self._applications.add(outcome.key)
+        else:
+            dossier.gone.discard(outcome.cluster)
+            dossier.outcomes[outcome.cluster] = outcome
+        self._goes_on(dossier)
+        dossier.front.touch(outcome.key)
+
+    def observed(self, observation: Observation) -> None:
+        dossier = self._dossiers.get(observation.key, observation.uid)
+        if dossier is not None and observation.cluster not in dossier.leaving:
+            dossier.observations[observation.cluster] = observation
+            self._goes_on(dossier)
+            dossier.front.touch(observation.key)
+            if self._surroundings.observed(dossier, observation.cluster):
+                self._applications.add(observation.key)
+
+    def _goes_on(self, dossier: Dossier) -> None:
+        """A cluster has something to tell: a change that waits for it may go on."""
+        if dossier.rolling:
+            self._applications.add_after(dossier.key, TOGETHER)
+
+    def _fleet_gone(self, outcome: Outcome) -> None:
+        self._departure.gone(outcome.cluster, outcome.uid)
+        self._deliverer.forget(outcome.cluster, outcome.uid)
+        cluster = self._cluster(outcome.cluster)
+        leaving = cluster is not None and cluster.deleting
+        waited_for = self._tombstones.paid(outcome.cluster, outcome.uid) or leaving
+        self._clusters.add_after(outcome.cluster, 0.0 if waited_for else RECOUNT)
+
+    # What is known of the members
+
+    def found(self, cluster: str, uid: str) -> None:
+        """An application that is there unplanned has to leave; what belongs to none is counted."""
+        dossier = self._dossiers.of(uid)
+        if dossier is None:
+            if not self._fronts.alive(uid):
+                self._clusters.add_after(cluster, RECOUNT)
+        elif cluster not in dossier.submitted and cluster not in dossier.leaving:
+            self._applications.add(dossier.key)
+
+    def counted(self, cluster: str, capacity: Capacity) -> None:
+        for key in self._surroundings.counted(cluster, capacity):
+            self._applications.add(key)
+        self._clusters.add(cluster)
+
+    def serves(self, cluster: str, kinds: frozenset[GroupKind]) -> None:
+        self._kinds[cluster] = kinds
+        self._clusters.add(cluster)
+
+    def cluster_gone(self, name: str) -> None:
+        """What was wanted, done and seen there is of the past: the cluster may come back as another."""
+        for dossier in self._dossiers:
+            dossier.drop(name)
+            dossier.outcomes.pop(name, None)
+        self._collector.forget_cluster(name)
+        self._deliverer.forget_cluster(name)
+
+    def replan(self, cluster: str, news: News) -> None:
+        """A cluster changed: wake those that may be planned otherwise for it."""
+        match news:
+            case "none":
+                return
+            case "load":
+                for key in self._surroundings.short:
+                    self._applications.add_after(key, RECOUNT)
+            case "worse":
+                for key in self._surroundings.concerned(cluster):
+                    self._applications.add(key)
+            case "other":
+                for front in self._fronts:
+                    for key in front.held():
+                        self._applications.add(key)
+
+    def selected_changed(self, namespace: str) -> None:
+        """An object of the hub that Applications of this namespace may have selected."""
+        for dossier in self._dossiers:
+            if dossier.key.namespace == namespace and dossier.app is not None and dossier.app.spec.select:
+                self._applications.add(dossier.key)
