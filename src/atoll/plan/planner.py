@@ -128,8 +128,8 @@ def _shares(
     plain = not (staying or held.leaving or cargo)
     for name in placed:
         if plain and name in rendered and name in held.parts and not rendered[name].overridden:
-            part = held.parts[name]
-            shares[name] = ClusterShare(name, rendered[name].replicas, part.why, "", part.most)
+            mine = held.parts[name]
+            shares[name] = ClusterShare(name, rendered[name].replicas, mine.why, "", mine.most)
             continue
         rendering, part, leaving = rendered.get(name), held.parts.get(name), held.leaving.get(name, "")
         if rendering is None or part is None:
