@@ -253,7 +253,15 @@ class PullAgent:
         """Have the member so. What it is called here is what the hub calls it now."""
         target = msgspec.structs.replace(held.target, cluster=self.cluster)
         if isinstance(target, Delivery):
-            self._collector.expect(self.cluster, target.key, target.uid, target.ids, target.health, target.carry)
+            self._collector.expect(
+                self.cluster,
+                target.key,
+                target.uid,
+                target.ids,
+                target.health,
+                target.carry,
+                statuses=target.manner.tell_status,
+            )
             self._deliverer.submit(target)
         else:
             self._collector.forget(self.cluster, target.uid)
