@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 
+from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
 from atoll.api.objects import GroupKind, Json, Key, ObjectId
@@ -58,6 +59,7 @@ from atoll.link.certificates import Authority
 from atoll.link.listening import Listener
 from atoll.link.sessions import LinkSession
 from atoll.observe.collector import Collector
+from atoll.plan.foresight import misfits
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
 from atoll.runtime.queue import FairQueue
@@ -321,7 +323,11 @@ class Hub:
 
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
-        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
+        clusters = self._snapshots.facts()
+        issues = validate(body, known_clusters=clusters.keys(), scopes=self._scopes, reach=reach, defaults=True)
+        if any(issue.severity == "error" for issue in issues):
+            return issues
+        return (*issues, *misfits(msgspec.convert(body, Application).spec, clusters))
 
     def _now(self) -> int:
         """How far the hub's API server has come, as far as is known here."""

@@ -67,6 +67,9 @@ class Snapshots:
             steady=steady,
         )
 
+    def facts(self) -> dict[str, ClusterFacts]:
+        return self._facts.copy()
+
     def names(self) -> frozenset[str]:
         return frozenset(self._facts)
 
