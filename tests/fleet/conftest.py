@@ -52,7 +52,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             return
     local = LocalFleet(tmp_path_factory.mktemp("fleet"), programs, Lines())
     try:
-        local.up(FleetShape())
+        local.up(FleetShape(execs=True))
         yield Fleet(local)
     finally:
         local.down(purge=True)

@@ -65,27 +65,37 @@ def test_the_example_runs_as_its_application_says(home: Home) -> None:
     }
 
 
-def test_members_are_clusters_with_a_provider_and_a_region(home: Home) -> None:
+def test_members_are_clusters_one_of_each_mode_with_a_provider_and_a_region(home: Home) -> None:
     clusters = home.read("hub", "/apis/atoll.dev/v1alpha1/clusters")["items"]
-    places = {c["metadata"]["name"]: (c["spec"]["provider"], c["status"]["region"]) for c in clusters}
-    assert places == {
-        "member1": ("aws", "eu-west-1"),
-        "member2": ("gcp", "us-east4"),
-        "member3": ("onprem", "ap-south"),
+    found = {
+        c["metadata"]["name"]: (next(iter(c["spec"]["connection"])), c["spec"]["provider"], c["status"]["region"])
+        for c in clusters
     }
+    assert found == {
+        "member1": ("direct", "aws", "eu-west-1"),
+        "member2": ("tunnel", "gcp", "us-east4"),
+        "member3": ("pull", "onprem", "ap-south"),
+    }
+    listed = [line.split() for line in home.atoll("cluster", "list").stdout.splitlines()[1:]]
+    assert [row[:3] for row in listed] == [
+        ["member1", "Ready", "direct"],
+        ["member2", "Ready", "tunnel"],
+        ["member3", "Ready", "pull"],
+    ]
 
 
 def test_a_second_up_reuses_what_runs_and_heals_what_died(home: Home) -> None:
     before = {name: process.pid for name, process in home.fleet.running.items()}
     tokens = home.read("hub", "/api/v1/namespaces/atoll-system/secrets")["items"]
-    home.fleet.stop("hub/atoll", "member2/kube-apiserver", patience=0)
+    home.fleet.stop("hub/atoll", "member2/kube-apiserver", "member3/agent", patience=0)
     healed = home.atoll("up")
     assert healed.returncode == 0, healed.stderr
     home.reload()
     after = {name: process.pid for name, process in home.fleet.running.items()}
     changed = {name for name in before if after.get(name) != before[name]}
-    assert {"hub/atoll", "member2/kube-apiserver"} <= changed
-    assert {name.partition("/")[0] for name in changed - {"hub/atoll"}} == {"member2"}
+    assert {"hub/atoll", "member2/kube-apiserver", "member3/agent"} <= changed
+    assert {name.partition("/")[0] for name in changed - {"hub/atoll", "member3/agent"}} == {"member2"}
+    assert after["member2/agent"] == before["member2/agent"]
     versions = {secret["metadata"]["name"]: secret["metadata"]["resourceVersion"] for secret in tokens}
     again = home.read("hub", "/api/v1/namespaces/atoll-system/secrets")["items"]
     assert {s["metadata"]["name"]: s["metadata"]["resourceVersion"] for s in again} == versions  # nobody joined again

@@ -134,7 +134,7 @@ class Connector:
         self.state = msgspec.structs.replace(
             self.state, certificate=welcome.certificate, addresses=welcome.addresses or self.state.addresses
         )
-        self._folder.save(self.state)
+        await self._folder.save(self.state)
         log.info("certificate renewed")
         for place, session in list(self._sessions.items()):
             for index in range(self._connections):

@@ -32,12 +32,12 @@ class Command(msgspec.Struct, frozen=True):
 
 async def enrolled(folder: Folder, command: Command | None) -> State:
     """The state in `folder`; else spend the command's token. Raises DialError, ValueError."""
-    state = folder.load()
+    state = await folder.load()
     if state is not None and (command is None or not command.token):
         return state
     if command is None:
         raise ValueError(f"there is no agent in {folder.path}; `atoll cluster register NAME` prints how to start one")
-    if state is not None and state.cluster == command.cluster and await _same_hub(state, command):
+    if state is not None and state.token == _id(command.token) and await _same_hub(state, command):
         return state
     until = asyncio.get_running_loop().time() + PATIENCE
     while True:
@@ -50,8 +50,14 @@ async def enrolled(folder: Folder, command: Command | None) -> State:
             await asyncio.sleep(1.0)
 
 
+def _id(token: str) -> str:
+    return token.partition(".")[0]
+
+
 async def _same_hub(state: State, command: Command) -> bool:
-    """A command that is run a second time goes on with what the first made of it."""
+    """A command that is run a second time goes on with what the first made of it. Another token is a new beginning:
+    the cluster may have left meanwhile, or another agent have taken its place.
+    """
     try:
         ca = await fetch_authority(command.address, command.pin)
     except DialError:
@@ -61,7 +67,7 @@ async def _same_hub(state: State, command: Command) -> bool:
 
 async def _enrol(folder: Folder, command: Command) -> State:
     ca = await fetch_authority(command.address, command.pin)
-    key = folder.pending_key(make_key())
+    key = await folder.pending_key(make_key())
     hub = Config(server=command.address, ca=ca)
     welcome = await enrol(hub, token=command.token, cluster=command.cluster, request=make_request(key))
     state = State(
@@ -72,7 +78,8 @@ async def _enrol(folder: Folder, command: Command) -> State:
         ca=ca.decode(),
         key=key.decode(),
         certificate=welcome.certificate,
+        token=_id(command.token),
     )
-    folder.enrolled(state)
+    await folder.enrolled(state)
     log.info("enrolled", cluster=state.cluster, hub=state.hub, mode=state.mode)
     return state

@@ -10,6 +10,7 @@ import msgspec
 from atoll.kube.connection import Config
 
 Kind = TypeVar("Kind")
+STATE, PENDING = "agent.json", "pending.key"
 
 
 class State(msgspec.Struct, frozen=True):
@@ -22,6 +23,8 @@ class State(msgspec.Struct, frozen=True):
     ca: str
     key: str
     certificate: str
+    token: str = ""
+    """Which join token let it in: its id, not its secret."""
 
     def __repr__(self) -> str:
         return f"State(cluster={self.cluster!r}, mode={self.mode!r}, hub={self.hub!r})"
@@ -43,27 +46,27 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def load(self) -> State | None:
+    async def load(self) -> State | None:
         """None when there is none yet. Raises ValueError when it can't be read."""
-        return self._read("agent.json", State)
+        return self._read(STATE, State)
 
-    def save(self, state: State) -> None:
-        self._write("agent.json", msgspec.json.encode(state))
+    async def save(self, state: State) -> None:
+        self._write(STATE, msgspec.json.encode(state))
 
-    def pending_key(self, make: bytes) -> bytes:
+    async def pending_key(self, make: bytes) -> bytes:
         """The key of an enrolment that has begun, else `make`, from now on: a token that was spent is asked again with
         the same key.
         """
-        path = self.path / "pending.key"
+        path = self.path / PENDING
         if path.exists():
             return path.read_bytes()
-        self._write("pending.key", make)
+        self._write(PENDING, make)
         return make
 
-    def enrolled(self, state: State) -> None:
+    async def enrolled(self, state: State) -> None:
         """The pending key is in `state` now."""
-        self.save(state)
-        (self.path / "pending.key").unlink(missing_ok=True)
+        await self.save(state)
+        (self.path / PENDING).unlink(missing_ok=True)
 
     def tell(self, news: "News") -> None:
         self._write("status.json", msgspec.json.encode(news))

@@ -53,7 +53,10 @@ async def run_agent(
     token: Annotated[
         str, typer.Option(metavar="TOKEN", envvar="ATOLL_AGENT_TOKEN", help="Needed the first time only.")
     ] = "",
-    hub_ca: Annotated[str, typer.Option(metavar="sha256:…", help="The fingerprint of the hub's authority.")] = "",
+    hub_ca: Annotated[
+        str,
+        typer.Option(metavar="sha256:…", envvar="ATOLL_AGENT_HUB_CA", help="The fingerprint of the hub's authority."),
+    ] = "",
     rights: Annotated[
         str, typer.Option(metavar="RIGHTS", help="What the hub may do: admin, or namespaces=a,b.")
     ] = "admin",
@@ -61,6 +64,13 @@ async def run_agent(
         int, typer.Option(min=1, max=16, help="To each address of the hub, side by side: for much traffic.")
     ] = 1,
     state_dir: StateDir = None,
+    state_secret: Annotated[
+        str, typer.Option(metavar="NAME", help="Keep key and certificate in this Secret of the member's atoll-system.")
+    ] = "",
+    health_address: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Where /healthz, /readyz and /metrics are served; empty is nowhere."),
+    ] = "",
     log_format: Annotated[str, typer.Option(metavar="json|console", help="Else json unless on a terminal.")] = "",
     log_level: Annotated[str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -70,6 +80,7 @@ async def run_agent(
     honoured. The first time it enrols with the token; after that, --cluster or --state-dir are enough.
     """
     from atoll.agent.enrolling import Command
+    from atoll.agent.kept import SecretFolder
     from atoll.agent.main import Options, run
     from atoll.agent.state import Folder
     from atoll.fleet.rights import Rights
@@ -84,13 +95,55 @@ async def run_agent(
     if token and not (hub and cluster and hub_ca):
         raise UsageError("--token needs --hub, --cluster and --hub-ca", "copy the whole command")
     command = Command(hub.rstrip("/"), cluster, token, hub_ca) if token else None
-    folder = Folder(_folder(state_dir, cluster))
+    path = _folder(state_dir, cluster)
+    folder = SecretFolder(path, session.config, state_secret) if state_secret else Folder(path)
     try:
-        await run(Options(folder, session.config, command, granted, connections))
+        await run(Options(folder, session.config, command, granted, connections, health_address))
     except DialError as error:
         raise CommandError(f"{error.reason}: {error}", HINTS.get(error.reason, "")) from error
     except ValueError as error:
         raise CommandError(str(error)) from error
+
+
+@verb(agent, "manifest")
+async def agent_manifest(
+    session: Session,
+    hub: Annotated[str, typer.Option(metavar="URL", help="The hub, as `cluster register` printed it.")],
+    cluster: Annotated[str, typer.Option(metavar="NAME", help="The name that was registered.")],
+    token: Annotated[str, typer.Option(metavar="TOKEN", envvar="ATOLL_AGENT_TOKEN", help="Used once.")],
+    hub_ca: Annotated[
+        str,
+        typer.Option(metavar="sha256:…", envvar="ATOLL_AGENT_HUB_CA", help="The fingerprint of the hub's authority."),
+    ],
+    hub_id: Annotated[str, typer.Option(metavar="ID", help="The hub's id, after which its account is named.")],
+    mode: Annotated[str, typer.Option(metavar="tunnel|pull", help="As it was registered.")] = "tunnel",
+    rights: Annotated[
+        str, typer.Option(metavar="RIGHTS", help="What the hub may do: admin, or namespaces=a,b.")
+    ] = "admin",
+    image: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Atoll's image, best by digest; else atoll:VERSION.")
+    ] = "",
+    https_proxy: Annotated[str, typer.Option(metavar="URL", help="The proxy by which the hub is reached.")] = "",
+) -> None:
+    """Print the agent as a Deployment with its rights, for `kubectl apply -f -` in the member.
+
+    `cluster register` prints the whole command. The YAML holds the token, which works once and within the hour; the
+    agent keeps what it gets for it in Secret atoll-system/atoll-agent.
+    """
+    from atoll.fleet.register import MODES
+    from atoll.fleet.rights import Rights
+    from atoll.install.agent import AgentLayout, manifest
+    from atoll.install.layout import IMAGE
+
+    del session
+    if mode not in MODES:
+        raise UsageError(f"--mode: {mode!r}", f"one of: {', '.join(MODES)}")
+    try:
+        granted = Rights.parse(rights)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    layout = AgentLayout(cluster, mode, hub.rstrip("/"), token, hub_ca, hub_id, granted, image or IMAGE, https_proxy)
+    print(manifest(layout), end="")
 
 
 @verb(agent, "status")
@@ -106,7 +159,7 @@ async def agent_status(
     del session
     folder = Folder(_folder(state_dir, cluster))
     try:
-        state, news = folder.load(), folder.news()
+        state, news = await folder.load(), folder.news()
     except ValueError as error:
         raise CommandError(str(error)) from error
     if state is None:

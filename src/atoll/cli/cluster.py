@@ -106,13 +106,14 @@ async def list_clusters(session: Session, output: Output = "", no_headers: NoHea
 
 
 def _table(items: "list[tuple[Object, Cluster]]", *, wide: bool, headers: bool) -> str:
-    titles = ["NAME", "STATUS", "VERSION", "PROVIDER", "REGION", "NODES"]
+    titles = ["NAME", "STATUS", "MODE", "VERSION", "PROVIDER", "REGION", "NODES"]
     if wide:
         titles += ["ZONE", "CPU", "MEMORY", "PODS", "REASON"]
     rows = []
     for item, c in items:
         status = c.status
-        row: list[object] = [item.name, state(item, c), status.version, c.spec.provider, c.spec.region or status.region]
+        row: list[object] = [item.name, state(item, c), c.spec.connection.mode, status.version]
+        row += [c.spec.provider, c.spec.region or status.region]
         row.append(f"{status.ready_nodes}/{status.nodes}" if status.version else "")
         if wide:
             used, most = status.requested, status.allocatable

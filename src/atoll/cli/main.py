@@ -11,6 +11,7 @@ from atoll.cli import agent, completion, hub, install, kubectl, migrate, registe
 from atoll.cli import app as app_commands
 from atoll.cli import cluster as cluster_commands
 from atoll.cli.exits import ExitCode
+from atoll.cli.kubefed import late as kubefed
 from atoll.cli.printing import note
 from atoll.cli.session import Options, report
 from atoll.cli.verbs import Context, Kubeconfig, Namespace, RequestTimeout, Verbose
@@ -59,6 +60,7 @@ whatif.register(app)
 up.register(app)
 hub.register(app)
 install.register(app)
+kubefed.register(app)
 migrate.register(app)
 completion.register(app)
 
@@ -75,10 +77,15 @@ def run() -> None:
 
 def main(arguments: list[str], name: str = "atoll") -> int:
     """Run one command line to its exit code."""
+    return carried_out(app, arguments, name)
+
+
+def carried_out(commands: typer.Typer, arguments: list[str], name: str) -> int:
+    """Run one command line of `commands`, a program called `name`, to its exit code."""
     from typer import _click
 
     try:
-        return int(app(arguments, prog_name=name, standalone_mode=False) or 0)
+        return int(commands(arguments, prog_name=name, standalone_mode=False) or 0)
     except _click.exceptions.NoArgsIsHelpError as asked:
         print(asked.format_message())
         return int(ExitCode.USAGE)

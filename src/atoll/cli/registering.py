@@ -41,8 +41,8 @@ async def register_cluster(
     """Bring in a cluster that the hub can't reach.
 
     Prints one command; run where the member's API server can be reached, it starts the member's agent, which dials the
-    hub. The command works once and within the hour. Registering a name again makes another token; once that is used,
-    the former agent's access ends.
+    hub. Beside it stands the command that makes a Deployment of it. The token works once and within the hour.
+    Registering a name again makes another token; once that is used, the former agent's access ends.
     """
     from atoll.fleet.join import Description
     from atoll.fleet.register import MODES, register
@@ -65,7 +65,10 @@ async def register_cluster(
         )
     note(f"cluster/{name} {'is there already; another token' if made.again else 'registered'}")
     note(f"run this in the member, until {_clock(made.expires)}, once:")
-    print(f"atoll agent run --hub {made.address} --cluster {name} --token {made.token} --hub-ca {made.pin}")
+    told = f"--hub {made.address} --cluster {name} --token {made.token} --hub-ca {made.pin}"
+    print(f"atoll agent run {told}")
+    note("or, to have it run there as a Pod (--image names Atoll's image):")
+    note(f"atoll agent manifest {told} --hub-id {made.hub} --mode {mode} | kubectl apply -f -")
 
 
 @verb(token, "list")

@@ -42,10 +42,15 @@ def up(
         bool, typer.Option("--shared-host", help="The hub's cluster runs workloads, too, and may be a member itself.")
     ] = False,
     audit: Annotated[bool, typer.Option("--audit", help="API servers log every request.")] = False,
+    execs: Annotated[
+        bool, typer.Option("--exec", help="kubectl exec and cp work: what they run runs on this machine, as you.")
+    ] = False,
 ) -> None:
     """Start a hub and member clusters on this machine: real control planes, simulated nodes.
 
-    Run it again to heal what died: what runs is left alone. A fleet grows with --members, but never shrinks.
+    Of the members the hub reaches the first directly, the second through its agent's tunnel; the third's agent pulls;
+    further ones are direct. Run it again to heal what died: what runs is left alone. A fleet grows with --members, but
+    never shrinks.
     """
     from atoll.testing.binaries import Binaries
     from atoll.testing.localfleet import FleetShape, LocalFleet
@@ -61,7 +66,7 @@ def up(
             "start over with `atoll down --purge`, or make a second fleet with --state-dir",
         )
     host: Literal["alone", "shared"] = "shared" if shared_host else "alone"
-    shape = FleetShape(members=members or max(present, 3), nodes=nodes, host=host, audit=audit)
+    shape = FleetShape(members=members or max(present, 3), nodes=nodes, host=host, audit=audit, execs=execs)
     progress.step(f"the fleet in {fleet.folder}: a hub and {shape.members} members")
     with _fleet_errors():  # not in an event loop, where Ctrl-C would wait for the end of it
         binaries.find_all()
@@ -115,7 +120,8 @@ async def _install(fleet: "LocalFleet", progress: "Progress", *, example: bool) 
             await installation.install_kinds(hub)
             await installation.join_members(fleet, hub, progress)
             await asyncio.to_thread(installation.start_hub, fleet)
-        progress.step("the hub is ready")
+            progress.step("the hub is ready")
+            await installation.start_agents(fleet, hub, progress)
         if example:
             await _deploy_example(hub, progress)
 
@@ -164,7 +170,7 @@ def _print_what_next(fleet: "LocalFleet", binaries: "Binaries", folder: Path | N
         "",
         "The fleet is ready. Try:",
         f"  export KUBECONFIG={fleet.kubeconfig}",
-        f"  {kubectl} --context hub get clusters.atoll.dev",
+        f"  {atoll} cluster list",
     ]
     if example:
         lines += [

@@ -20,8 +20,9 @@ MANAGER = "atoll-cli"
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """What the command for the member is made of. `expires`: epoch seconds of the token."""
+    """What the command for the member is made of. `hub`: the hub's id; `expires`: epoch seconds of the token."""
 
+    hub: str
     address: str
     token: str
     pin: str
@@ -37,7 +38,7 @@ async def register(
     """
     if not NAME.fullmatch(name):
         raise JoinError(f"{name!r} can't name a cluster", "use at most 63 lower-case letters, digits and `-`")
-    await hub_identity(hub, create=False)
+    identity = await hub_identity(hub, create=False)
     found = (await hub.get(CONFIGMAPS, HUB_CONFIGMAP, SYSTEM_NAMESPACE)).body().get("data") or {}
     authority = found.get(KEY_AUTHORITY, "")
     address = address or str(found.get(KEY_ADDRESSES, "")).partition(",")[0]
@@ -47,7 +48,7 @@ async def register(
         address = f"https://{address}"
     again = await _cluster(hub, name, mode, described, labels)
     token, record = await tokens.create(hub, name, life=life)
-    return Registered(address, token, fingerprint(authority.encode()), record.expires, again)
+    return Registered(identity.id, address, token, fingerprint(authority.encode()), record.expires, again)
 
 
 async def _cluster(hub: Client, name: str, mode: str, described: Description, labels: dict[str, str]) -> bool:

@@ -66,10 +66,13 @@ def cluster_role(hub: str, rights: Rights) -> Json:
     return {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": _meta(hub, name), "rules": rules}
 
 
-def dependents(hub: str, rights: Rights, owner_uid: str) -> tuple[tuple[Resource, Json], ...]:
-    """What hangs on the ClusterRole whose UID is `owner_uid`, in the order to make it; the ServiceAccount is apart."""
+def dependents(hub: str, rights: Rights, owner_uid: str = "") -> tuple[tuple[Resource, Json], ...]:
+    """What hangs on the ClusterRole whose UID is `owner_uid`, in the order to make it; the ServiceAccount is apart.
+
+    Without a UID nothing goes with the ClusterRole: manifests are written before there is one.
+    """
     name = account_name(hub)
-    owner = owner_reference(hub, owner_uid)
+    owner = owner_reference(hub, owner_uid) if owner_uid else None
     result = [(CLUSTERROLEBINDINGS, _binding("ClusterRoleBinding", "ClusterRole", _meta(hub, name, owner)))]
     if not rights.admin:
         own = [
@@ -85,9 +88,10 @@ def dependents(hub: str, rights: Rights, owner_uid: str) -> tuple[tuple[Resource
     return tuple(result)
 
 
-def service_account(hub: str, owner_uid: str) -> Json:
+def service_account(hub: str, owner_uid: str = "") -> Json:
     """The account itself; its tokens are asked for one by one, none lies in a Secret of the member."""
-    meta = _meta(hub, account_name(hub), owner_reference(hub, owner_uid), SYSTEM_NAMESPACE)
+    owner = owner_reference(hub, owner_uid) if owner_uid else None
+    meta = _meta(hub, account_name(hub), owner, SYSTEM_NAMESPACE)
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta, "automountServiceAccountToken": False}
 
 

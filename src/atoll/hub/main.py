@@ -13,7 +13,6 @@ from atoll.fleet.identity import hub_identity
 from atoll.hub.agents.endpoint import serve_agents
 from atoll.hub.birth import held_from_birth, hold_no_longer
 from atoll.hub.hub import Hub
-from atoll.hub.server import STANDBY, serve_health
 from atoll.hub.shared_webhook import serve_shared_webhook
 from atoll.hub.standby import StandbyJudge
 from atoll.hub.webhook import serve_webhook
@@ -21,6 +20,7 @@ from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.runtime.lease import LeaderElection
 from atoll.runtime.supervise import until_signalled
+from atoll.telemetry.serving import STANDBY, serve_health
 
 log = structlog.get_logger(__name__)
 

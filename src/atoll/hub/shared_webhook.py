@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives import serialization
 
 from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, Key
-from atoll.hub.server import running
 from atoll.hub.webhook import NAME, PATH, Judge, admission, configuration, load, self_signed
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Conflict, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import SECRETS, VALIDATINGWEBHOOKS
 from atoll.runtime.supervise import cancel_and_wait, keep
+from atoll.telemetry.serving import running
 
 log = structlog.get_logger(__name__)
 

@@ -24,10 +24,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from atoll.api.names import FIELD_MANAGER
 from atoll.api.objects import Json
 from atoll.api.validate import Issue
-from atoll.hub.server import running
 from atoll.kube.client import Client
 from atoll.kube.resources import VALIDATINGWEBHOOKS
 from atoll.link.certificates import general_name
+from atoll.telemetry.serving import running
 
 NAME = "atoll"
 PATH = "/validate"

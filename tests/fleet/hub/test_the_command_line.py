@@ -261,8 +261,8 @@ async def test_a_namespace_that_is_missing_is_made_only_when_asked(world: World)
 
 async def test_clusters_are_listed_and_described_with_a_heartbeat_of_now(world: World) -> None:
     listed = atoll(world, "cluster", "list").out.splitlines()
-    assert listed[0].split() == ["NAME", "STATUS", "VERSION", "PROVIDER", "REGION", "NODES", "AGE"]
-    assert [line.split()[0] for line in listed[1:]] == list(world.members)
+    assert listed[0].split() == ["NAME", "STATUS", "MODE", "VERSION", "PROVIDER", "REGION", "NODES", "AGE"]
+    assert [line.split()[0:3:2] for line in listed[1:]] == [[name, MODE] for name in world.members]
     described = atoll(world, "cluster", "describe", "member1").out
     assert "Answers:  yes" in described
     assert ("none on the hub" if MODE == "pull" else "managed, until") in described

@@ -14,9 +14,9 @@ from aiohttp import web
 from atoll.fleet.grants import LABEL_GRANT, Grant, proxy_path
 from atoll.hub.agents.endpoint import refusals
 from atoll.hub.agents.proxy import Proxy
-from atoll.hub.server import running
 from atoll.kube.connection import Config
 from atoll.kube.objects import Object, decode_object
+from atoll.telemetry.serving import running
 
 CREDENTIAL = "grant-0123456789ab.secret"
 

@@ -122,7 +122,7 @@ async def test_a_certificate_of_one_cluster_speaks_for_no_other(linked: Linked) 
     await linked.deploy("app", configmap("one", v="of b"), clusters=("b",))
     await linked.ready("app")
     await cancel_and_wait(linked.working.pop("a"))
-    stolen = Folder(linked.folder / "a").load()
+    stolen = await Folder(linked.folder / "a").load()
     assert stolen is not None
     state = State("b", stolen.mode, stolen.hub, stolen.addresses, stolen.ca, stolen.key, stolen.certificate)
     options = Options(Folder(linked.folder / "forged"), linked.apis["a"].config, None)

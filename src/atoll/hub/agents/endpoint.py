@@ -18,7 +18,6 @@ from atoll.hub.agents.asked import Asked
 from atoll.hub.agents.authority import authority, publish, server_context
 from atoll.hub.agents.proxy import Proxy
 from atoll.hub.agents.trust import Proof, RefusedError, Trust
-from atoll.hub.server import running
 from atoll.hub.webhook import load
 from atoll.kube.client import Client
 from atoll.link.certificates import Authority, renew_at
@@ -26,6 +25,7 @@ from atoll.link.dialling import LINK_PATH
 from atoll.link.enrolment import AUTHORITY_PATH, ENROL_PATH, RENEW_PATH, Request
 from atoll.link.listening import Listener, refusal
 from atoll.link.session import Lost
+from atoll.telemetry.serving import running
 
 log = structlog.get_logger(__name__)
 

@@ -52,12 +52,18 @@ class ClusterPlan:
     kubelet_server: Pair
     signing_key: Path
     audit: bool
+    execs: bool
     admin: Pair
     users: Mapping[str, Pair]
 
     @property
     def server_url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def kwok_config(self) -> Path:
+        """Of another name where Pods execute: kwok reads it once."""
+        return self.folder / ("kwok-execs.yaml" if self.execs else "kwok.yaml")
 
     def kubeconfig(self, user: str) -> Path:
         """The kubeconfig of `user` for this cluster."""
@@ -171,7 +177,7 @@ def kwok(plan: ClusterPlan) -> list[str]:
     """Plays the kubelets of all nodes; serves their logs, too."""
     return [
         f"--kubeconfig={plan.kubeconfig('kwok')}",
-        f"--config={plan.folder / 'kwok.yaml'}",
+        f"--config={plan.kwok_config}",
         "--manage-all-nodes=true",
         f"--cidr={plan.shape.pod_cidr}",
         "--node-ip=127.0.0.1",

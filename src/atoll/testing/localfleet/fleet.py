@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
+from atoll.api.objects import Json
 from atoll.testing.localfleet import components, kubeconfig, ports, processes, state
 from atoll.testing.localfleet.admin import Admin
 from atoll.testing.localfleet.certificates import Authority, Pair, signing_key, write_private
@@ -77,6 +78,7 @@ class LocalFleet:
             self._adopt_unrecorded()
             self._state.clusters = grown(self._state.clusters, shape.clusters())
             self._state.audit = shape.audit
+            self._state.execs = shape.execs
             self._ensure_ports()
             store = self._store()
             self._ensure("etcd", "etcd", components.etcd(store))
@@ -193,6 +195,7 @@ class LocalFleet:
             kubelet_server=authority.issue("kubelet", "kubelet", hosts=("127.0.0.1", "localhost")),
             signing_key=signing_key(folder / "pki"),
             audit=self._state.audit,
+            execs=self._state.execs,
             admin=authority.issue("admin", "admin", groups=["system:masters"]),
             users={user: authority.issue(user, f"system:{user}", groups=["system:masters"]) for user in USERS},
         )
@@ -294,11 +297,25 @@ def write_files(plan: ClusterPlan, pod_log: Path) -> None:
     pod_log.write_text(
         "".join(f"2026-01-01T00:00:{n:02}.000000000Z stdout F line {n} of a simulated Pod\n" for n in range(1, 21))
     )
-    logs = {
-        "apiVersion": "kwok.x-k8s.io/v1alpha1",
-        "kind": "ClusterLogs",
-        "metadata": {"name": "all"},
-        "spec": {"logs": [{"logsFile": str(pod_log), "follow": False}]},
-    }
     stages = resources.files(__package__).joinpath("stages.yaml").read_text()
-    write_private(plan.folder / "kwok.yaml", f"{stages}---\n{json.dumps(logs)}\n".encode())
+    looks = "".join(f"---\n{json.dumps(body)}\n" for body in pods(plan, pod_log))
+    write_private(plan.kwok_config, f"{stages}{looks}".encode())
+
+
+def pods(plan: ClusterPlan, log: Path) -> list[Json]:
+    """What a look into a simulated Pod finds: the lines of `log`, whoever asks, and ports that give back what they get.
+
+    Commands are executed where the fleet was made for that.
+    """
+    kinds: dict[str, Json] = {
+        "ClusterLogs": {"logs": [{"logsFile": str(log)}]},
+        "ClusterPortForward": {"forwards": [{"command": ["cat"]}]},
+    }
+    if plan.execs:
+        place = plan.folder / "pods"
+        place.mkdir(exist_ok=True, mode=0o700)
+        kinds["ClusterExec"] = {"execs": [{"local": {"workDir": str(place)}}]}
+    return [
+        {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": kind, "metadata": {"name": "all"}, "spec": spec}
+        for kind, spec in kinds.items()
+    ]

@@ -67,13 +67,15 @@ class FleetShape:
 
     `host` says what the hub's cluster is: Atoll's `alone`, where a Deployment is a template and never becomes a Pod,
     or `shared`, an ordinary cluster with nodes that may be a member itself. `audit` makes each API server log its
-    requests. `bare` members are API servers alone, so that many fit on one machine.
+    requests. `execs`: what is executed in a simulated Pod runs on this machine, as whoever started the fleet. `bare`
+    members are API servers alone, so that many fit on one machine.
     """
 
     members: int = 3
     nodes: int = 3
     host: Literal["alone", "shared"] = "alone"
     audit: bool = False
+    execs: bool = False
     bare: bool = False
     node: NodeShape = field(default=NodeShape())
 

@@ -19,6 +19,7 @@ class State(msgspec.Struct):
 
     clusters: tuple[ClusterShape, ...] = ()
     audit: bool = False
+    execs: bool = False
     ports: dict[str, int] = {}
     processes: dict[str, Process] = {}
 

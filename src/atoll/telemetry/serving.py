@@ -1,4 +1,4 @@
-"""What the hub tells about itself over plain HTTP: /metrics, /healthz (the process lives), /readyz (it works)."""
+"""What a process tells about itself over plain HTTP: /metrics, /healthz (it lives), /readyz (it works)."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import REGISTRY, generate_latest
 
 Readiness = Callable[[], str]
-"""Why the hub isn't ready; "" when it is."""
+"""Why the process isn't ready; "" when it is."""
 STANDBY = "waiting for leadership"
 """What a process says that could work and needn't: another one does. `/readyz?standby=ok` takes that for ready, as
 whoever rolls out several processes must."""

@@ -1,0 +1,5 @@
+"""`python -m atoll.cli.kubefed` is `kubefedctl`."""
+
+from atoll.cli.kubefed.main import run
+
+run()
