@@ -32,6 +32,7 @@ from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
 from atoll.hub.events import Recorder
+from atoll.hub.federation_v1.frontend import FederationV1
 from atoll.hub.front import Fronts
 from atoll.hub.gates import Gates, Network
 from atoll.hub.history import History
@@ -154,6 +155,7 @@ class Hub:
                 scope.create_task(keep("hub watch", informer.run))
             for informer in self._informers:
                 await informer.wait_synced()
+            await self._federation_v1.begin(scope)
             self._moment = self._now()
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
@@ -248,6 +250,16 @@ class Hub:
             self._reporter,
         )
         self._fronts.add(self._native)
+        self._federation_v1 = FederationV1(
+            client=self._client,
+            fleet=fleet,
+            dossiers=self._dossiers,
+            fronts=self._fronts,
+            recorder=self._recorder,
+            namespaces=self._namespaces,
+            wake=self._application_queue.add,
+            clusters=self._snapshots.facts,
+        )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
@@ -272,6 +284,7 @@ class Hub:
             scope.create_task(controller.run())
         scope.create_task(keep("events", self._recorder.run))
         scope.create_task(keep("revisions", self._rollouts.run))
+        self._federation_v1.work()
 
     def _know_clusters(self) -> None:
         """Plan with what was known of the clusters before, until they are heard of: not as if there were none."""
