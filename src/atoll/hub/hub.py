@@ -33,6 +33,7 @@ from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
 from atoll.hub.events import Recorder
+from atoll.hub.federation_v1.frontend import FederationV1
 from atoll.hub.front import Fronts
 from atoll.hub.gates import Gates, Network
 from atoll.hub.history import History
@@ -161,6 +162,7 @@ class Hub:
                 await informer.wait_synced()
             if self._kubefed is not None:
                 await self._kubefed.begin(scope)
+            await self._federation_v1.begin(scope)
             self._moment = self._now()
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
@@ -272,6 +274,16 @@ class Hub:
                     at_home=self._at_home,
                 ),
             )
+        self._federation_v1 = FederationV1(
+            client=self._client,
+            fleet=fleet,
+            dossiers=self._dossiers,
+            fronts=self._fronts,
+            recorder=self._recorder,
+            namespaces=self._namespaces,
+            wake=self._application_queue.add,
+            clusters=self._snapshots.facts,
+        )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
@@ -298,6 +310,7 @@ class Hub:
         scope.create_task(keep("revisions", self._rollouts.run))
         if self._kubefed is not None:
             self._kubefed.work(scope)
+        self._federation_v1.work()
 
     def _know_clusters(self) -> None:
         """Plan with what was known of the clusters before, until they are heard of: not as if there were none."""

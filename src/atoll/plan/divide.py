@@ -199,7 +199,9 @@ def _as_kubefed(one: Workloads, total: int, clusters: Sequence[str], ground: Gro
     known = {name: ready for name in clusters if (ready := ground.ready(name)) is not None}
     current = {n: known.get(n, number) for n, number in before.items() if number is not None}
     stuck = {n: max(0, (before.get(n) or 0) - ground.stuck(n)) for n in clusters if ground.stuck(n)}
-    numbers = kubefed.kubefed(total, wanted, key=ground.key, current=current, capacity=stuck, rebalance=share.rebalance)
+    about = one.manifests[0].id  # KubeFed's order of equal weights is each object's own
+    key = f"{about.namespace}/{about.name}"
+    numbers = kubefed.kubefed(total, wanted, key=key, current=current, capacity=stuck, rebalance=share.rebalance)
     whole = sum(weights.values())
     words = {name: f"weight {weights[name]} of {whole}, as KubeFed divides" for name in clusters}
     return _column(one.path, total, numbers, words, "each at its most", {})

@@ -15,7 +15,6 @@ class Ground:
     """The clusters for one application. `forgotten` are clusters whose number tells nothing of how it was divided."""
 
     def __init__(self, intent: Intent, fleet: Snapshot, forgotten: frozenset[str] = frozenset()) -> None:
-        self.key = str(intent.key)
         self._fleet = fleet
         self._standing = fleet.standing.get(intent.key, {})
         before = fleet.previous.get(intent.key, {})

@@ -16,6 +16,7 @@ from atoll.intake.kubefed.differing import differences
 from atoll.intake.kubefed.migration import Control, Translation, translate
 from atoll.intake.kubefed.pointers import OverrideError, plain
 from atoll.intake.native import translate as intent_of
+from atoll.plan.kubefed import Preference, kubefed
 from atoll.plan.model import ClusterFacts, Snapshot
 from atoll.plan.planner import plan
 
@@ -265,7 +266,8 @@ def test_a_preference_becomes_a_total_that_is_divided_as_kubefed_does() -> None:
         totalReplicas=9, rebalance=True,
         clusters={"c1": {"weight": 2, "minReplicas": 1}, "*": {"weight": 1, "maxReplicas": 4}, "c3": {"weight": 1}},
     )  # fmt: skip
-    shares = {"c1": 5, "c2": 2, "c3": 2}
+    wanted = {"c1": Preference(2, 1), "c2": Preference(1, 0, 4), "c3": Preference(1)}
+    shares = kubefed(9, wanted, key="demo/web", current={}, capacity={}, rebalance=True)
     one = federated(
         placement={"clusters": [{"name": n} for n in CLUSTERS]},
         overrides=[
@@ -279,7 +281,7 @@ def test_a_preference_becomes_a_total_that_is_divided_as_kubefed_does() -> None:
         "limits": {"c1": {"min": 1}, "*": {"max": 4}, "c3": {"min": 0}},
     }  # fmt: skip
     assert spec["placement"] == {"all": True} and "differences" not in spec
-    assert sum(body["spec"]["replicas"] for body in rendered(found).values()) == 9
+    assert {name: body["spec"]["replicas"] for name, body in rendered(found).items()} == shares
 
 
 def test_a_preference_may_keep_to_the_cluster_selectors() -> None:
