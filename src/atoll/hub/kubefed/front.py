@@ -59,6 +59,8 @@ class Outline(msgspec.Struct, frozen=True):
 class FederatedFront(Front):
     """One FederatedTypeConfig at work."""
 
+    informer: Informer[Object]
+
     def __init__(
         self,
         config: FederatedTypeConfig,
