@@ -132,6 +132,12 @@ class Installed:
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
+    def agent(self, command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+        """Member1's, by the command that `cluster register` printed."""
+        place = ["--kubeconfig", str(self.local.kubeconfig), "--context", "member1", "--state-dir", str(folder)]
+        with (folder / "log").open("ab") as log:
+            return subprocess.Popen([sys.executable, "-m", "atoll", *command[1:], *place], stdout=log, stderr=log)
+
     def install(self, *flags: str) -> str:
         """`atoll install`, and a kubeconfig with a token of its ServiceAccount."""
         told = self.atoll("install", *flags)

@@ -1,11 +1,10 @@
 """The hub under its installed ServiceAccount: everything works, nothing is refused, and nothing more is allowed."""
 
+import asyncio
 import base64
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,12 +244,10 @@ async def test_an_agent_comes_in_at_one_process_and_is_reached_through_each(
 ) -> None:
     """Of two processes one leads; the agent knows the other one's address only, when it begins."""
     if len(hub.running) < 2:
-        hub.start(1)
+        await asyncio.to_thread(hub.start, 1)
     door = f"127.0.0.1:{hub.standby.agents}"
     command = shlex.split(hub.atoll("cluster", "register", "member1", "--mode", mode, "--hub-address", door))
-    place = ["--kubeconfig", str(hub.local.kubeconfig), "--context", "member1", "--state-dir", str(tmp_path / "state")]
-    with (tmp_path / "log").open("ab") as log:
-        agent = subprocess.Popen([sys.executable, "-m", "atoll", *command[1:], *place], stdout=log, stderr=log)
+    agent = hub.agent(command, tmp_path)
     try:
         async with hub.client() as client:
             await eventually(lambda: _reached(client), 30)
