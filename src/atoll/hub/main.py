@@ -95,6 +95,7 @@ async def _serve(options: Options) -> None:
                         )
                     if relay is not None:
                         await parts.enter_async_context(relay.aside())
+                    if options.agents_address:
                         await parts.enter_async_context(
                             serve_agents(client, identity.id, options.agents_address, options.agents_hosts, hub)
                         )
