@@ -62,8 +62,8 @@ class Kubectl:
     async def until(self, process: asyncio.subprocess.Process, text: str) -> None:
         assert process.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            while text.encode() not in await process.stdout.readline():
-                pass
+            while text.encode() not in (line := await process.stdout.readline()):
+                assert line, f"it ended before it said {text}"
 
 
 async def grants(client: Client) -> list[str]:
