@@ -43,6 +43,8 @@ class Options(msgspec.Struct, frozen=True):
     agents_address: str = ""
     agents_hosts: tuple[str, ...] = ("127.0.0.1",)
     elect: bool = True
+    kubefed: str = ""
+    """The namespace of the KubeFed control plane whose place is taken; "": none."""
     gate_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that checks of rollouts may ask although they are special, such as loopback."""
 
@@ -75,7 +77,7 @@ async def _serve(options: Options) -> None:
         async def lead() -> None:
             nonlocal hub
             identity = await hub_identity(client)  # read anew: the epoch may have been raised meanwhile
-            hub = Hub(client, identity, leads, gate_addresses=options.gate_addresses)
+            hub = Hub(client, identity, leads, gate_addresses=options.gate_addresses, kubefed=options.kubefed)
             try:
                 async with AsyncExitStack() as parts:
                     if options.hold_from_birth:
