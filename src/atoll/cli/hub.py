@@ -65,6 +65,14 @@ async def hub(
             help="Checks of rollouts may ask these loopback, link-local or special addresses, too; repeatable.",
         ),
     ] = None,
+    kubefed: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMESPACE",
+            envvar="ATOLL_KUBEFED",
+            help="Take the place of the KubeFed control plane of this namespace: its kinds are served, too.",
+        ),
+    ] = "",
     log_format: Annotated[str, typer.Option(metavar="json|console", help="Else json unless on a terminal.")] = "",
     log_level: Annotated[str, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> ExitCode | None:
@@ -105,6 +113,7 @@ async def hub(
             agents_hosts=tuple(agents_host or ["127.0.0.1"]),
             elect=leader_elect,
             gate_addresses=_networks(check_addresses or ()),
+            kubefed=kubefed,
         )
     )
     return None

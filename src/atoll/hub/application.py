@@ -70,8 +70,10 @@ class ApplicationController:
         dossier = self._dossiers.open(key, live, front)
         if dossier.live.deleting:
             return await self._ending.step(dossier)
+        generation = dossier.live.generation
         reading = await front.read(dossier.live)  # 1 what the user wants
         dossier.status, dossier.app, dossier.issues = reading.status, reading.app, reading.issues
+        dossier.generation = generation
         if dossier.plan is None:
             self._surroundings.recall(dossier)
         if reading.intent is None:  # what was delivered before stays as it is

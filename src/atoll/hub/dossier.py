@@ -29,6 +29,8 @@ class Dossier:
     front: "Front"
     status: ApplicationStatus | None = None
     """What was written of it, in Atoll's words; None until that was read."""
+    generation: int = 0
+    """Its generation when it was read last: what is planned and told is about that one."""
     app: Application | None = None
     """Itself, without its manifests, when it is an Application."""
     issues: tuple[Issue, ...] = ()

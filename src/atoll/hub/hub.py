@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 
+from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
 from atoll.api.objects import GroupKind, Json, Key, ObjectId
@@ -38,6 +39,7 @@ from atoll.hub.gates import Gates, Network
 from atoll.hub.history import History
 from atoll.hub.intents import Intents
 from atoll.hub.inventory import Inventory
+from atoll.hub.kubefed.frontend import KubeFed, Lent
 from atoll.hub.profiles import Profiles
 from atoll.hub.pulled.agents import Agents
 from atoll.hub.pulled.terms import Terms
@@ -45,7 +47,7 @@ from atoll.hub.reporting import Reporter
 from atoll.hub.rollouts import Rollouts
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
-from atoll.hub.snapshots import Snapshots, cluster_facts
+from atoll.hub.snapshots import News, Snapshots, cluster_facts
 from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
 from atoll.hub.waking import Waking
@@ -58,6 +60,7 @@ from atoll.link.certificates import Authority
 from atoll.link.listening import Listener
 from atoll.link.sessions import LinkSession
 from atoll.observe.collector import Collector
+from atoll.plan.foresight import misfits
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
 from atoll.runtime.queue import FairQueue
@@ -71,7 +74,7 @@ class Hub:
     """One hub process at work. `run()` until cancelled; `unready` says why it isn't ready yet.
 
     `leads()` is asked before each write to a member: a process that was stopped and goes on finds out there first.
-    `connect(config)` makes the client of a member.
+    `connect(config)` makes the client of a member. `kubefed` is a KubeFed control plane's namespace; "": there is none.
     """
 
     def __init__(
@@ -81,10 +84,13 @@ class Hub:
         leads: Callable[[], bool] = lambda: True,
         connect: Callable[[Config], Client] = Client,
         gate_addresses: Sequence[Network] = (),
+        kubefed: str = "",
     ) -> None:
         self._client = client
         self._identity = identity
         self._connect = connect
+        self._kubefed_namespace = kubefed
+        self._kubefed: KubeFed | None = None
         self.unready = "starting"
         self._applications: Informer[Object] = Informer(client, APPLICATIONS, meter=metrics)
         self._clusters: Informer[Object] = Informer(client, CLUSTERS, meter=metrics)
@@ -135,9 +141,8 @@ class Hub:
             )
         )
         """Those in pull mode."""
-        self.ends = Ends(
-            Listener(identity.id, lambda session, _: self._arrived(session)), Asked(client, self.pulled.ask)
-        )
+        listener = Listener(identity.id, lambda session, _: self._arrived(session))
+        self.ends = Ends(listener, Asked(client, self.pulled.ask, listener.sight))
         """Where agents come in; whoever serves the endpoint uses it."""
         self._tunnels = Tunnels(self.ends.listener, self._cluster_queue.add)
 
@@ -156,6 +161,8 @@ class Hub:
             for informer in self._informers:
                 await informer.wait_synced()
             await self._federation_v1.begin(scope)
+            if self._kubefed is not None:
+                await self._kubefed.begin(scope)
             self._moment = self._now()
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
@@ -235,12 +242,12 @@ class Hub:
             hub_id=self._identity.id,
             capacities=self._capacities,
             kinds=self._kinds,
-            replan=self._waking.replan,
+            replan=self._replan,
             gone=self._waking.cluster_gone,
             agents=self.pulled,
             settle_debts=self._settle_debts,
         )
-        self._waking.wire(self._deliverer, self._collector, self._departure, self._reporter.wrote)
+        self._waking.wire(self._deliverer, self._collector, self._departure, self._wrote)
         self._native = ApplicationFront(
             self._applications,
             self._dossiers,
@@ -260,6 +267,23 @@ class Hub:
             wake=self._application_queue.add,
             clusters=self._snapshots.facts,
         )
+        if self._kubefed_namespace:
+            self._kubefed = KubeFed(
+                self._kubefed_namespace,
+                Lent(
+                    client=self._client,
+                    fleet=fleet,
+                    collector=self._collector,
+                    dossiers=self._dossiers,
+                    fronts=self._fronts,
+                    surroundings=self._surroundings,
+                    recorder=self._recorder,
+                    clusters=self._clusters,
+                    secrets=self._secrets,
+                    wake=self._application_queue.add,
+                    at_home=self._at_home,
+                ),
+            )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
@@ -285,6 +309,8 @@ class Hub:
         scope.create_task(keep("events", self._recorder.run))
         scope.create_task(keep("revisions", self._rollouts.run))
         self._federation_v1.work()
+        if self._kubefed is not None:
+            self._kubefed.work(scope)
 
     def _know_clusters(self) -> None:
         """Plan with what was known of the clusters before, until they are heard of: not as if there were none."""
@@ -309,7 +335,11 @@ class Hub:
 
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
-        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
+        clusters = self._snapshots.facts()
+        issues = validate(body, known_clusters=clusters.keys(), scopes=self._scopes, reach=reach, defaults=True)
+        if any(issue.severity == "error" for issue in issues):
+            return issues
+        return (*issues, *misfits(msgspec.convert(body, Application).spec, clusters))
 
     def _now(self) -> int:
         """How far the hub's API server has come, as far as is known here."""
@@ -360,7 +390,22 @@ class Hub:
         ]
         return min(holders, key=lambda c: (c.created, c.name)).name if holders else name
 
-    # What its own watches tell
+    def _at_home(self, name: str) -> bool:
+        """Whether cluster `name` is the hub's own."""
+        uid = self._fleet.reach(name).uid or fleet_uid(self._clusters, name)
+        return bool(uid) and uid == self._snapshots.hub
+
+    # What its own watches, and its parts, tell
+
+    def _wrote(self) -> None:
+        self._reporter.wrote()
+        if self._kubefed is not None:
+            self._kubefed.wrote()
+
+    def _replan(self, cluster: str, news: News) -> None:
+        self._waking.replan(cluster, news)
+        if self._kubefed is not None and news in {"worse", "other"}:
+            self._kubefed.replanned()
 
     def _cluster_changed(self, change: Change[Object]) -> None:
         self._cluster_queue.add(change.id.name)

@@ -15,7 +15,7 @@ from atoll.hub.birth import held_from_birth, hold_no_longer
 from atoll.hub.hub import Hub
 from atoll.hub.shared_webhook import serve_shared_webhook
 from atoll.hub.standby import StandbyJudge
-from atoll.hub.webhook import serve_webhook
+from atoll.hub.webhook import admission, serve_webhook
 from atoll.kube.client import Client
 from atoll.kube.config import Config
 from atoll.runtime.lease import LeaderElection
@@ -43,6 +43,8 @@ class Options(msgspec.Struct, frozen=True):
     agents_address: str = ""
     agents_hosts: tuple[str, ...] = ("127.0.0.1",)
     elect: bool = True
+    kubefed: str = ""
+    """The namespace of the KubeFed control plane whose place is taken; "": none."""
     gate_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that checks of rollouts may ask although they are special, such as loopback."""
 
@@ -75,7 +77,7 @@ async def _serve(options: Options) -> None:
         async def lead() -> None:
             nonlocal hub
             identity = await hub_identity(client)  # read anew: the epoch may have been raised meanwhile
-            hub = Hub(client, identity, leads, gate_addresses=options.gate_addresses)
+            hub = Hub(client, identity, leads, gate_addresses=options.gate_addresses, kubefed=options.kubefed)
             try:
                 async with AsyncExitStack() as parts:
                     if options.hold_from_birth:
@@ -96,7 +98,7 @@ async def _serve(options: Options) -> None:
 
         if options.webhook_address and options.webhook_service is not None:
             await stack.enter_async_context(
-                serve_shared_webhook(client, options.webhook_address, options.webhook_service, judge)
+                serve_shared_webhook(client, options.webhook_address, options.webhook_service, (admission(judge),))
             )
         waiting = STANDBY
         if election is not None:

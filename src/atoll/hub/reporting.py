@@ -81,7 +81,7 @@ class Reporter:
         before = self._before(dossier)
         status = build_status(
             app=dossier.app,
-            generation=dossier.live.generation,
+            generation=dossier.live.generation if dossier.live.deleting else dossier.generation,
             sequence=dossier.sequence,
             digest=dossier.revisions.digest,
             content=dossier.revisions.content_digest,

@@ -7,7 +7,7 @@ before anybody serves it, so that no admission meets a certificate that is not t
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -18,17 +18,19 @@ from cryptography.hazmat.primitives import serialization
 
 from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, Key
-from atoll.hub.webhook import NAME, PATH, Judge, admission, configuration, load, self_signed
+from atoll.hub.hooks import Hook, Reached, by_service, is_told, register
+from atoll.hub.webhook import answering, load, self_signed
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Conflict, NotFound
 from atoll.kube.objects import Object
-from atoll.kube.resources import SECRETS, VALIDATINGWEBHOOKS
+from atoll.kube.resources import SECRETS
 from atoll.runtime.supervise import cancel_and_wait, keep
 from atoll.telemetry.serving import running
 
 log = structlog.get_logger(__name__)
 
 SECRET = "atoll-webhook"  # noqa: S105  # a Secret's name
+OWN = Key(SYSTEM_NAMESPACE, SECRET)
 LOOK_EVERY = 60.0
 """Seconds after which a process looks whether another one made a new certificate."""
 ATTEMPTS = 5
@@ -61,13 +63,18 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class SharedCertificate:
-    """One process's hold on the certificate of Service `service`."""
+    """One process's hold on the certificate of Service `service`, behind which `hooks` are answered.
 
-    def __init__(self, client: Client, service: Key) -> None:
+    It is kept in the Secret `secret`.
+    """
+
+    def __init__(self, client: Client, service: Key, hooks: Sequence[Hook], secret: Key = OWN) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._client = client
         self._service = service
+        self._hooks = hooks
+        self._secret = secret
         self._served: Pair | None = None
 
     @property
@@ -88,19 +95,19 @@ class SharedCertificate:
                 pair = await self._agreed()
             except (AlreadyExists, Conflict, NotFound):
                 continue  # another process was quicker: look at what it made
-            if not await self._is_trusted(pair):
+            if not await is_told(self._client, self._hooks, self._reached(pair), pair.certificate):
                 await self._register(pair)
             if pair != self._served:
                 load(self.context, pair.certificate, pair.key)
                 self._served = pair
             return
-        raise Conflict(409, "Conflict", f"Secret {SYSTEM_NAMESPACE}/{SECRET} is written by others all the time")
+        raise Conflict(409, "Conflict", f"Secret {self._secret} is written by others all the time")
 
     async def _agreed(self) -> Pair:
         """What every process serves from now on."""
         now = datetime.now(UTC)
         try:
-            secret = await self._client.get(SECRETS, SECRET, SYSTEM_NAMESPACE)
+            secret = await self._client.get(SECRETS, self._secret.name, self._secret.namespace)
         except NotFound:
             return await self._write(self._made(b""), None)
         pair = _read(secret)
@@ -123,14 +130,14 @@ class SharedCertificate:
             "apiVersion": "v1",
             "kind": "Secret",
             "type": "kubernetes.io/tls",
-            "metadata": {"name": SECRET, "namespace": SYSTEM_NAMESPACE},
+            "metadata": {"name": self._secret.name, "namespace": self._secret.namespace},
             "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
         }
         await self._client.apply(
             SECRETS,
             body,
-            name=SECRET,
-            namespace=SYSTEM_NAMESPACE,
+            name=self._secret.name,
+            namespace=self._secret.namespace,
             manager=FIELD_MANAGER,
             force=True,
             only_create=old is None,
@@ -138,35 +145,23 @@ class SharedCertificate:
         )
         return pair
 
-    async def _is_trusted(self, pair: Pair) -> bool:
-        """Another process may have added a newer one meanwhile: more than needed is as well."""
-        try:
-            live = (await self._client.get(VALIDATINGWEBHOOKS, NAME)).body()
-        except NotFound:
-            return False
-        reached = (live.get("webhooks") or [{}])[0].get("clientConfig") or {}
-        bundle = base64.b64decode(reached.get("caBundle") or "")
-        wanted = self._reached()["service"]
-        return {k: (reached.get("service") or {}).get(k) for k in wanted} == wanted and pair.certificate in bundle
-
     async def _register(self, pair: Pair) -> None:
-        body = configuration(self._reached(), pair.trusted)
-        await self._client.apply(VALIDATINGWEBHOOKS, body, name=NAME, manager=FIELD_MANAGER, force=True)
+        await register(self._client, self._hooks, self._reached(pair))
 
-    def _reached(self) -> Json:
-        return {
-            "service": {"namespace": self._service.namespace, "name": self._service.name, "path": PATH, "port": 443}
-        }
+    def _reached(self, pair: Pair) -> Reached:
+        return by_service(self._service.namespace, self._service.name, pair.trusted)
 
 
 @asynccontextmanager
-async def serve_shared_webhook(client: Client, address: str, service: Key, judge: Judge) -> AsyncIterator[str]:
-    """Serve admission on `address`, which Service `service` leads to at its port 443, while the context lasts."""
-    shared = SharedCertificate(client, service)
+async def serve_shared_webhook(
+    client: Client, address: str, service: Key, hooks: Sequence[Hook], secret: Key = OWN
+) -> AsyncIterator[str]:
+    """Serve `hooks` on `address`, which Service `service` leads to at its port 443, while the context lasts."""
+    shared = SharedCertificate(client, service, hooks, secret)
     await shared.renew()
     following = asyncio.create_task(keep("webhook certificate", shared.follow))
     try:
-        async with running(admission(judge), address, shared.context) as bound:
+        async with running(answering(hooks), address, shared.context) as bound:
             yield bound
     finally:
         await cancel_and_wait(following)

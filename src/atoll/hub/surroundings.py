@@ -134,6 +134,11 @@ class Surroundings:
         waiting = dossier.plan is not None and dossier.plan.waiting
         return waiting or (failover is not None and failover.degraded is not None)
 
+    def stuck(self, dossier: Dossier, cluster: str) -> int:
+        """Its replicas on `cluster` whose Pods stay unschedulable."""
+        now = time.time()
+        return sum(1 for since in self._waits(dossier, cluster) if now - since >= STUCK)
+
     def forget(self, key: Key) -> None:
         self._reservations.forget(key)
         self._attached[key.namespace].discard(key)

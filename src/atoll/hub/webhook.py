@@ -5,7 +5,6 @@ where several processes answer, they share one: see `shared_webhook`. `failurePo
 Applications are accepted and judged later, by the same function.
 """
 
-import base64
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -21,10 +20,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from atoll.api.names import FIELD_MANAGER
 from atoll.api.objects import Json
 from atoll.api.validate import Issue
+from atoll.hub.hooks import Hook, Reached, by_url, register
 from atoll.kube.client import Client
+from atoll.kube.objects import Resource
 from atoll.kube.resources import VALIDATINGWEBHOOKS
 from atoll.link.certificates import general_name
 from atoll.telemetry.serving import running
@@ -38,34 +38,39 @@ Judge = Callable[[Json], Awaitable[Iterable[Issue]]]
 
 
 @asynccontextmanager
-async def serve_webhook(client: Client, address: str, public_host: str, judge: Judge) -> AsyncIterator[str]:
-    """Serve admission on `address` and register it as https://`public_host`:port/validate while the context lasts."""
+async def serve_webhook(
+    client: Client, address: str, public_host: str, judge: Judge, *others: Hook
+) -> AsyncIterator[str]:
+    """Serve admission on `address` and register it at https://`public_host`:port while the context lasts."""
+    hooks = (admission(judge), *others)
     certificate, key = self_signed(public_host)
-    async with running(admission(judge), address, server_context(certificate, key)) as bound:
+    async with running(answering(hooks), address, server_context(certificate, key)) as bound:
         port = bound.rpartition(":")[2]
         host = f"[{public_host}]" if ":" in public_host else public_host
-        body = configuration({"url": f"https://{host}:{port}{PATH}"}, certificate)
-        await client.apply(VALIDATINGWEBHOOKS, body, name=NAME, manager=FIELD_MANAGER, force=True)
+        await register(client, hooks, by_url(f"https://{host}:{port}", certificate))
         yield bound
 
 
-def admission(judge: Judge) -> web.Application:
-    """Answers AdmissionReviews with what `judge` says."""
+def answering(hooks: Iterable[Hook]) -> web.Application:
+    """Answers for all of `hooks`."""
+    app = web.Application(client_max_size=MOST_BYTES)
+    app.add_routes([route for hook in hooks for route in hook.routes])
+    return app
+
+
+def admission(judge: Judge) -> Hook:
+    """Answers AdmissionReviews of Applications with what `judge` says."""
 
     async def answer(request: web.Request) -> web.Response:
         asked = msgspec.json.decode(await request.read())["request"]
         issues = () if _leaving(asked) else await judge(asked.get("object") or {})
-        return web.json_response(
-            {
-                "apiVersion": "admission.k8s.io/v1",
-                "kind": "AdmissionReview",
-                "response": verdict(asked, issues),
-            }
-        )
+        return reviewed(verdict(asked, issues))
 
-    app = web.Application(client_max_size=MOST_BYTES)
-    app.add_routes([web.post(PATH, answer)])
-    return app
+    return Hook((web.post(PATH, answer),), configurations)
+
+
+def reviewed(response: Json) -> web.Response:
+    return web.json_response({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
 
 
 def _leaving(request: dict[str, Any]) -> bool:
@@ -85,16 +90,16 @@ def verdict(request: dict[str, Any], issues: Iterable[Issue]) -> Json:
     return response
 
 
-def configuration(reached: Json, trusted: bytes) -> Json:
-    """`reached`: `url` or `service`; `trusted`: the certificates that may answer there, PEM."""
-    return {
+def configurations(reached: Reached) -> tuple[tuple[Resource, Json], ...]:
+    """What the API server is told."""
+    body: Json = {
         "apiVersion": VALIDATINGWEBHOOKS.api_version,
         "kind": VALIDATINGWEBHOOKS.kind,
         "metadata": {"name": NAME},
         "webhooks": [
             {
                 "name": "applications.atoll.dev",
-                "clientConfig": {**reached, "caBundle": base64.b64encode(trusted).decode()},
+                "clientConfig": reached(PATH),
                 "rules": [
                     {
                         "apiGroups": ["atoll.dev"],
@@ -116,6 +121,7 @@ def configuration(reached: Json, trusted: bytes) -> Json:
             }
         ],
     }
+    return ((VALIDATINGWEBHOOKS, body),)
 
 
 def self_signed(*hosts: str) -> tuple[bytes, bytes]:

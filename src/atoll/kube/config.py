@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from atoll.kube.connection import Config, ExecPlugin, Impersonation
+from atoll.kube.connection import (
+    EXEC_EXTENSION,
+    EXTENSION,
+    UNCHECKABLE,
+    Config,
+    ExecPlugin,
+    Impersonation,
+)
 from atoll.kube.errors import ConfigError
 from atoll.kube.kubeconfig import Entry, Merged, documents, merge, type_name
 
@@ -120,10 +127,21 @@ class _Reader:
             "server": server.rstrip("/"),
             "ca": ca,
             "insecure": insecure,
+            "unchecked": self._unchecked(entry),
             "tls_server_name": self._text(entry, "tls-server-name"),
             "proxy_url": proxy,
             "compression": not self._flag(entry, "disable-compression"),
         }
+
+    def _unchecked(self, entry: Entry) -> tuple[str, ...]:
+        """What Atoll's own extension says isn't to be checked of the server's certificate."""
+        said = _extension(entry, EXTENSION)
+        found = said.get("unchecked") if isinstance(said, dict) else None
+        if found is None:
+            return ()
+        if not isinstance(found, list) or not all(word in UNCHECKABLE for word in found):
+            raise self._wrong(entry, "extensions", f"{EXTENSION}: unchecked may hold {', '.join(sorted(UNCHECKABLE))}")
+        return tuple(sorted(found))
 
     def _user(self, entry: Entry, cluster: Entry) -> dict[str, Any]:
         if entry.body.get("auth-provider"):
@@ -194,7 +212,7 @@ class _Reader:
             api_version=version,
             install_hint=self._text(inner, "installHint"),
             provide_cluster_info=self._flag(inner, "provideClusterInfo"),
-            cluster_config=_exec_extension(cluster),
+            cluster_config=_extension(cluster, EXEC_EXTENSION),
             directory=str(directory) if directory else "",
         )
 
@@ -281,9 +299,9 @@ class _Reader:
         return ConfigError(f"{entry.document.name}: context {self.context!r}: {entry.field}.{field}: {what}")
 
 
-def _exec_extension(cluster: Entry) -> Any:
-    """What KUBERNETES_EXEC_INFO hands on: the cluster's extension of this reserved name."""
+def _extension(cluster: Entry, name: str) -> Any:
+    """The cluster's extension of this name. KUBERNETES_EXEC_INFO hands on the one of client.authentication.k8s.io."""
     for item in cluster.body.get("extensions") or ():
-        if isinstance(item, dict) and item.get("name") == "client.authentication.k8s.io/exec":
+        if isinstance(item, dict) and item.get("name") == name:
             return item.get("extension")
     return None

@@ -33,6 +33,11 @@ class Impersonation(msgspec.Struct, frozen=True):
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
+EXEC_EXTENSION = "client.authentication.k8s.io/exec"
+EXTENSION = "atoll.dev/tls"
+UNCHECKABLE = frozenset({"name", "dates"})
+
+
 class Config(msgspec.Struct, frozen=True):
     """One way to one API server. Certificates and keys are PEM; `repr` shows no secrets.
 
@@ -42,6 +47,8 @@ class Config(msgspec.Struct, frozen=True):
     server: str
     ca: bytes = b""
     insecure: bool = False
+    unchecked: tuple[str, ...] = ()
+    """What of the server's certificate isn't checked, of `UNCHECKABLE`. In a kubeconfig it is an extension of ours."""
     tls_server_name: str = ""
     proxy_url: str = ""
     compression: bool = True
@@ -90,12 +97,13 @@ class Config(msgspec.Struct, frozen=True):
         return dump([document]).encode()
 
     def _cluster(self) -> dict[str, Any]:
-        extension = self.exec.cluster_config if self.exec else None
+        extensions = {
+            EXEC_EXTENSION: self.exec.cluster_config if self.exec else None,
+            EXTENSION: {"unchecked": list(self.unchecked)} if self.unchecked else None,
+        }
         return _given(
             {
-                "extensions": [{"name": "client.authentication.k8s.io/exec", "extension": extension}]
-                if extension
-                else [],
+                "extensions": [{"name": name, "extension": one} for name, one in extensions.items() if one],
                 "server": self.server,
                 "certificate-authority-data": _base64(self.ca),
                 "insecure-skip-tls-verify": self.insecure,

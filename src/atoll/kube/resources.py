@@ -12,6 +12,7 @@ CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", verbs=_ALL)
 SECRETS = Resource("", "v1", "Secret", "secrets", verbs=_ALL)
 PODS = Resource("", "v1", "Pod", "pods", verbs=_ALL)
 SERVICES = Resource("", "v1", "Service", "services", verbs=_ALL)
+ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", verbs=_ALL)
 SERVICEACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", verbs=_ALL)
 EVENTS = Resource("", "v1", "Event", "events", verbs=_ALL)
 EVENTS_V1 = Resource("events.k8s.io", "v1", "Event", "events", verbs=_ALL)
@@ -38,6 +39,14 @@ VALIDATINGWEBHOOKS = Resource(
     "v1",
     "ValidatingWebhookConfiguration",
     "validatingwebhookconfigurations",
+    namespaced=False,
+    verbs=_ALL,
+)
+MUTATINGWEBHOOKS = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
     namespaced=False,
     verbs=_ALL,
 )

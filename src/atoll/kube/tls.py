@@ -7,6 +7,9 @@ import tempfile
 from atoll.kube.connection import Config
 from atoll.kube.errors import ConfigError
 
+NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for."""
+
 
 def context_for(config: Config, certificate: bytes = b"", key: bytes = b"") -> ssl.SSLContext:
     """The client side's TLS context. `certificate` and `key` (from an exec plugin) come before the config's own."""
@@ -17,6 +20,10 @@ def context_for(config: Config, certificate: bytes = b"", key: bytes = b"") -> s
     if config.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if "name" in config.unchecked:
+        context.check_hostname = False
+    if "dates" in config.unchecked:
+        context.verify_flags |= NO_CHECK_TIME
     certificate, key = (certificate, key) if certificate else (config.client_certificate, config.client_key)
     if certificate:
         _load_certificate(context, config, certificate, key)

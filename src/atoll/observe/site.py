@@ -35,6 +35,8 @@ GRACE = 3.0
 """Seconds for a kind's watch to be set up before its absence means something."""
 TICK = 0.2
 """Seconds between two looks at which kinds are listed and what has been waiting for too long."""
+ILL_TICK = 1.0
+"""The same, where nothing is awaited, and only what is ill may become worse by waiting."""
 IDLE_TICK = 2.0
 """The same, where everything is well."""
 LATELY = 10.0
@@ -282,10 +284,10 @@ class Site:
 
     async def _tick(self) -> None:
         while True:
-            if not self._ill and not any(self._unseen.values()):
+            if not any(self._unseen.values()):
                 self._stir.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_TICK):
+                    async with asyncio.timeout(ILL_TICK if self._ill else IDLE_TICK):
                         await self._stir.wait()
             await asyncio.sleep(TICK)
             now = time.monotonic()
@@ -301,7 +303,7 @@ class Site:
                     self._mark(*asking)
 
     def _mark_place(self, place: Place) -> None:
-        for uid in self._places[place]:
+        for uid in sorted(self._places[place]):  # who is told of first isn't left to chance
             for about in self._expected[uid].ids:
                 if self._place(about) == place:
                     self._mark(uid, about)

@@ -1,4 +1,4 @@
-"""Leader election on a Lease: one of several processes leads.
+"""Leader election on a Lease, or another lock: one of several processes leads.
 
 What client-go's leaderelection does: whoever holds the Lease renews it; the others take it when they have seen no
 renewal for its duration by their own clocks. So clocks need not agree, only run at about the same speed. A Lease does
@@ -18,7 +18,7 @@ from atoll.api.objects import Json
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from atoll.kube.objects import Object
-from atoll.kube.resources import LEASES
+from atoll.runtime.locks import LEASE, Lock
 from atoll.runtime.supervise import cancel_and_wait
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ RELEASE_TIMEOUT = 3.0
 
 
 class LeaderElection:
-    """A candidate called `identity`, which must be unique among the candidates.
+    """A candidate called `identity`, which must be unique among the candidates, for the lock of kind `lock`.
 
     Seconds: a Lease that was not renewed for `duration` may be taken; a leader that could not renew for `renew` stops
     leading; everybody tries every `retry`.
@@ -43,6 +43,7 @@ class LeaderElection:
         duration: float = 15.0,
         renew: float = 10.0,
         retry: float = 2.0,
+        lock: Lock = LEASE,
     ) -> None:
         if not retry < renew < duration:
             raise ValueError("retry must be less than renew, and renew less than duration")
@@ -50,6 +51,7 @@ class LeaderElection:
         self.holder = ""
         """Who holds the Lease, as last seen."""
         self._client = client
+        self._lock = lock
         self._name, self._namespace = name, namespace
         self._duration, self._renew, self._retry = duration, renew, retry
         self._lease: Object | None = None
@@ -126,8 +128,8 @@ class LeaderElection:
 
     async def _look(self) -> None:
         try:
-            self._lease = await self._client.get(LEASES, self._name, self._namespace)
-            spec = self._lease.body().get("spec") or {}
+            self._lease = await self._client.get(self._lock.resource, self._name, self._namespace)
+            spec = self._lock.read(self._lease.body())
         except NotFound:
             self._lease, spec = None, {}
         if spec != self._spec:
@@ -152,17 +154,17 @@ class LeaderElection:
             "leaseTransitions": int(self._spec.get("leaseTransitions") or 0)
             + bool(self._lease and holder and not same),
         }
+        resource = self._lock.resource
         if self._lease is None:
             body: Json = {
-                "apiVersion": LEASES.api_version,
-                "kind": LEASES.kind,
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
                 "metadata": {"name": self._name, "namespace": self._namespace},
-                "spec": spec,
             }
-            self._lease = await self._client.create(LEASES, body)
+            self._lease = await self._client.create(resource, self._lock.written(body, spec))
         else:
-            self._lease = await self._client.replace(LEASES, {**self._lease.body(), "spec": spec})
-        self._spec = self._lease.body().get("spec") or {}
+            self._lease = await self._client.replace(resource, self._lock.written(self._lease.body(), spec))
+        self._spec = self._lock.read(self._lease.body())
         self._observed, self.holder = time.monotonic(), holder
 
     async def _release(self) -> None:

@@ -25,7 +25,8 @@ class Candidates:
         self.most = 0
 
     def candidate(self, name: str, **times: float) -> LeaderElection:
-        return LeaderElection(self.client, "hub", "default", name, **{**TIMES, **times})
+        duration, renew, retry = ({**TIMES, **times}[word] for word in ("duration", "renew", "retry"))
+        return LeaderElection(self.client, "hub", "default", name, duration=duration, renew=renew, retry=retry)
 
     async def lead(self, name: str) -> None:
         self.leading.add(name)

@@ -86,13 +86,6 @@ class FederationV1:
         found = self._namespaces.get(ObjectId("", "Namespace", "", namespace))
         return found is not None and found.labels.get(LABEL_FEDERATION) == V1
 
-    def cluster_changed(self) -> None:
-        """The fleet is another one: a Job that had nowhere to go may have somewhere now."""
-        for front in self._kinds:
-            if front.resource is JOBS:
-                for key in front.held():
-                    self._wake(key)
-
     def _namespace_changed(self, change: Change[Object]) -> None:
         name = change.id.name
         if change.new is None:
