@@ -9,6 +9,7 @@ from atoll.api.objects import Json
 HUB = "atoll-hub"
 """Deployment, Service, ServiceAccount, PodDisruptionBudget, NetworkPolicy, ClusterRole and Role of the hub."""
 SELECT = "atoll-select"
+FEDERATION_V1 = "atoll-federation-v1"
 """ClusterRole that lets the hub see the objects that Applications select; bound for all namespaces, or some."""
 PART_OF = "app.kubernetes.io/part-of"
 VERSION_LABEL = "app.kubernetes.io/version"
