@@ -8,12 +8,14 @@ import structlog
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Key
+from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.hub.dossier import Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.front import Fronts
 from atoll.hub.kubefed.clusters import Clusters
 from atoll.hub.kubefed.federation import Federation
+from atoll.hub.kubefed.heritage import Heritage
 from atoll.hub.kubefed.preferences import Preferences
 from atoll.hub.kubefed.records import Records
 from atoll.hub.kubefed.reporting import FederatedReporter
@@ -43,6 +45,7 @@ class Lent:
 
     client: Client
     fleet: Fleet
+    deliverer: Deliverer
     collector: Collector
     dossiers: Dossiers
     fronts: Fronts
@@ -90,8 +93,9 @@ class KubeFed:
             recorder=lent.recorder,
             teller=self,
             wake=lent.wake,
-            changed=self._all_preferences,
+            changed=self._types_changed,
         )
+        self._heritage = Heritage(lent.deliverer, federation, self._types.fronts)
         self._clusters = Clusters(
             client=lent.client,
             fleet=lent.fleet,
@@ -140,6 +144,7 @@ class KubeFed:
         metrics.expect_controllers(controller.name for controller in controllers)
         for controller in controllers:
             scope.create_task(controller.run())
+        self._heritage.settle()
 
     # What the hub and the fronts tell
 
@@ -158,8 +163,21 @@ class KubeFed:
         if self._preferences is not None:
             self._preferences.touch(key)
 
+    def placed(self) -> None:
+        self._heritage.settle()
+
     def forget(self, uid: str) -> None:
         self._reporter.forget(uid)
+        self._heritage.settle()
+
+    def close(self) -> None:
+        if self._began:
+            self._heritage.close()
+
+    def _types_changed(self) -> None:
+        if self._began:
+            self._heritage.settle()
+            self._all_preferences()
 
     def _all_preferences(self) -> None:
         if self._began and self._preferences is not None:
@@ -171,6 +189,7 @@ class KubeFed:
             if front.prefix:
                 for key in front.held():
                     self._lent.wake(key)
+        self._heritage.settle()
         self._all_preferences()
 
     def _watch(self, scope: asyncio.TaskGroup, resource: Resource, namespace: str) -> Informer[Object]:

@@ -95,9 +95,13 @@ class Types:
             await watch.informer.wait_attempt()
             await self.reconcile(name)
 
+    def fronts(self) -> list[FederatedFront]:
+        """Of all types at work."""
+        return [watch.front for watch in self._watches.values() if watch.front is not None]
+
     def front(self, kind: str) -> FederatedFront | None:
         """The front end of federated kind `kind`, if it is at work."""
-        return next((w.front for w in self._watches.values() if w.front is not None and w.front.prefix == kind), None)
+        return next((front for front in self.fronts() if front.prefix == kind), None)
 
     def config(self, name: str) -> FederatedTypeConfig | None:
         live = self._live(name)
