@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from atoll.api.kubefed.names import CONFIG
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Key
 from atoll.deliver.deliverer import Deliverer
@@ -23,6 +24,7 @@ from atoll.hub.kubefed.settings import configured, settings
 from atoll.hub.kubefed.types import Types
 from atoll.hub.surroundings import Surroundings
 from atoll.kube.client import Client
+from atoll.kube.errors import ConfigError
 from atoll.kube.kubefed_resources import (
     FEDERATEDTYPECONFIGS,
     KUBEFEDCLUSTERS,
@@ -66,10 +68,15 @@ class KubeFed:
         self._began = False
 
     async def begin(self, scope: asyncio.TaskGroup) -> None:
-        """Know what is there: nothing is taken to be gone that is only not known yet. Raises KubeError."""
+        """Know what is there: nothing is taken to be gone that is only not known yet. Raises KubeError, and ConfigError
+        for a KubeFedConfig that can't be read.
+        """
         lent, namespace = self._lent, self._namespace
-        config = await configured(lent.client, namespace)
-        found = settings(namespace, config.spec)
+        try:
+            config = await configured(lent.client, namespace)
+            found = settings(namespace, config.spec)
+        except ValueError as error:
+            raise ConfigError(f"KubeFedConfig {namespace}/{CONFIG}: {error}") from error
         log.info("kubefed", namespace=namespace, scope=config.spec.scope)
         members = self._watch(scope, KUBEFEDCLUSTERS, namespace)
         tokens = self._watch(scope, SECRETS, namespace) if namespace != SYSTEM_NAMESPACE else lent.secrets
