@@ -8,7 +8,7 @@ else has put something beside it; so an object that is settled is never written,
 from typing import Any
 
 from atoll.api.delivery import Delivery, Doing
-from atoll.api.names import ANNOTATION_DIGEST, FIELD_MANAGER
+from atoll.api.names import ANNOTATION_DIGEST, ANNOTATION_REVISION, FIELD_MANAGER
 from atoll.api.objects import Json
 from atoll.deliver.beyond import beyond, fingerprint
 from atoll.deliver.compare import Difference
@@ -51,7 +51,7 @@ class Replacer(Writer):
         ledger.doing[item.id] = "update"
         repair, removed = None, ""
         if whose is Whose.OURS and live.annotations.get(ANNOTATION_DIGEST) == item.digest:
-            found = await self._astray(body, item, resource, live, record)
+            found = await self._astray(_unrevised(body), item, resource, live, record)
             if not found:
                 return live, False
             repair = await self._oppose(item, resource, live, record, found)
@@ -123,6 +123,13 @@ class Replacer(Writer):
 def _sent(record: Record, body: Json, written: Object, removed: str = "") -> None:
     record.accepted, record.released = accepted(body, written), None
     record.whole = Sent(version_of(written), fingerprint(beyond(body, written.body())), removed)
+
+
+def _unrevised(body: Json) -> Json:
+    """`body` without its revision, which changes without the content and is not written for that."""
+    metadata = body["metadata"]
+    annotations = {name: text for name, text in metadata["annotations"].items() if name != ANNOTATION_REVISION}
+    return {**body, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _bare(item: Item, delivery: Delivery) -> Json:

@@ -146,6 +146,14 @@ async def test_a_restart_writes_nothing(api: FakeApi, site: Site, app: App) -> N
     assert api.requests.get("update") == before.get("update")
 
 
+async def test_a_revision_that_changes_nothing_writes_nothing(site: Site, app: App) -> None:
+    await app.deliver(configmap("c", "demo", a="1"), manner=MANNER)
+    await app.deliver(configmap("c", "demo", a="1"), manner=MANNER)
+    await edit(site, {"metadata": {"annotations": {"theirs": "1"}}})
+    await app.deliver(configmap("c", "demo", a="1"), manner=MANNER)
+    assert "update" not in writes(site)
+
+
 async def test_what_was_put_beside_it_while_nobody_looked_goes(api: FakeApi, site: Site, app: App) -> None:
     await app.deliver(configmap("c", "demo", a="1"), manner=MANNER)
     wanted = target(site, app)
