@@ -18,6 +18,7 @@ from atoll.deliver.ledger import Ledger, Record, Sent, version_of
 from atoll.deliver.marks import Whose
 from atoll.deliver.ownership import added, entries, replaced
 from atoll.deliver.refusals import LATER, Refusal, RefusedError
+from atoll.deliver.retain import REPLICAS
 from atoll.deliver.stamp import MARKS, NOTES, Item
 from atoll.deliver.writer import Writer, accepted
 from atoll.kube.errors import Conflict, Invalid
@@ -46,7 +47,8 @@ class Replacer(Writer):
         delivery: Delivery,
     ) -> tuple[Object | None, bool]:
         ledger.doing[item.id] = "retain"
-        pointers = await self._retained(item, live, record, ledger)
+        counted = any(patch.path == REPLICAS for patch in delivery.late)  # then it doesn't matter who scales it
+        pointers = item.retained if counted else await self._retained(item, live, record, ledger)
         body = self._composed(item, delivery, live, pointers, ledger)
         ledger.doing[item.id] = "update"
         repair, removed = None, ""
@@ -145,6 +147,8 @@ def _bare(item: Item, delivery: Delivery) -> Json:
 def _marked(body: Json, item: Item, delivery: Delivery, live: Object | None) -> Json:
     """`body` with all by which it is known: what patches have made of that doesn't count."""
     wanted = item.sent(delivery.revision)
+    if body.get("apiVersion", wanted["apiVersion"]) != wanted["apiVersion"]:
+        raise ValueError("apiVersion can be changed within its group only")
     metadata: dict[str, Any] = dict(body.get("metadata") or {})
     for field, ours in (("labels", (*MARKS, *delivery.manner.labels)), ("annotations", NOTES)):
         marks = {name: wanted["metadata"][field][name] for name in ours}
