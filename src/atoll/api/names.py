@@ -15,6 +15,8 @@ LABEL_APP = "atoll.dev/app"
 LABEL_PART_OF = "applyset.kubernetes.io/part-of"
 LABEL_REACH = "atoll.dev/reach"
 """On the hub's namespace: `cluster` lets its Applications reach other namespaces and cluster-scoped kinds."""
+LABEL_FEDERATION = "atoll.dev/federation"
+"""On the hub's namespace: `v1` has its objects distributed as Federation v1's annotations say."""
 
 LABEL_REVISIONS = "atoll.dev/revisions-of"
 """On the Secrets of former contents: the Application's UID."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from atoll.cli.describing import clock
 from atoll.cli.exits import CommandError, UsageError
 from atoll.cli.printing import fields, note, table
 from atoll.cli.session import Session
@@ -173,7 +174,7 @@ async def agent_status(
                 "Mode": state.mode,
                 "Hub": state.hub,
                 "Running": f"pid {news.pid}, version {news.version}" if alive and news else "no",
-                "Certificate": f"until {_clock(lifetime(certificate)[1])}, renewed at {_clock(renew_at(certificate))}",
+                "Certificate": f"until {clock(lifetime(certificate)[1])}, renewed at {clock(renew_at(certificate))}",
             }
         )
     )
@@ -182,7 +183,7 @@ async def agent_status(
         (
             d.address,
             "connected" if d.connected else d.reason,
-            _clock(d.since),
+            clock(d.since),
             f"{d.round_trip * 1000:.1f} ms" if d.round_trip else "",
             d.received,
             d.sent,
@@ -208,7 +209,3 @@ def _folder(given: Path | None, cluster: str) -> Path:
         raise UsageError("which agent? give --cluster or --state-dir")
     base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share").expanduser()
     return base / "atoll-agents" / cluster
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

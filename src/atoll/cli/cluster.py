@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atoll.cli import printing
-from atoll.cli.changing import DryRun, DryRunOption
+from atoll.cli.changing import DryRun, DryRunOption, said
+from atoll.cli.describing import agent_facts
 from atoll.cli.exits import CommandError, ExitCode, UsageError
 from atoll.cli.options import key_values, taint
 from atoll.cli.printing import age, check_output, emit, fields, note, one_line, table, warn
@@ -27,6 +28,7 @@ cluster = typer.Typer(
     rich_markup_mode=None,
 )
 ClusterName = Annotated[str, typer.Argument(metavar="NAME", help="The cluster's name in the fleet.")]
+ClusterNames = Annotated[list[str], typer.Argument(metavar="NAME…")]
 
 
 def register(app: typer.Typer) -> None:
@@ -155,11 +157,17 @@ async def describe(session: Session, name: ClusterName) -> None:
     async with session.hub() as hub:
         item = await hub.get(CLUSTERS, name)
         c = item.read(Cluster)
-        live, credential, apps, events = await asyncio.gather(
-            _heartbeat(session, hub, c), _credential(hub, c), _applications(hub, name), _events(hub, item)
+        live, credential, link, apps, events = await asyncio.gather(
+            _heartbeat(session, hub, c),
+            _credential(hub, c),
+            agent_facts(hub, c),
+            _applications(hub, name),
+            _events(hub, item),
         )
     print(fields(_facts(item, c) | credential))
     print("Heartbeat:\n" + fields(live, indent=2))
+    if link:
+        print("Agent:\n" + fields(link, indent=2))
     for title, text in (
         ("Conditions", _conditions(c)),
         ("Capacity", _capacity(c)),
@@ -173,6 +181,7 @@ def _facts(item: "Object", c: "Cluster") -> dict[str, object]:
     return {
         "Name": item.name,
         "Status": state(item, c),
+        "Mode": c.spec.connection.mode,
         "Labels": ", ".join(f"{k}={v}" for k, v in sorted(item.labels.items())),
         "Provider": c.spec.provider,
         "Region": c.spec.region or c.status.region,
@@ -229,8 +238,11 @@ async def _credential(hub: "Client", c: "Cluster") -> dict[str, object]:
     from atoll.kube.errors import KubeError
     from atoll.kube.resources import SECRETS
 
-    if c.spec.connection.mode == "pull":
-        return {"Credentials": "none on the hub: the member's agent calls"}
+    match c.spec.connection.mode:
+        case "pull":
+            return {"Credentials": "none on the hub: the member's agent calls"}
+        case "tunnel":
+            return {"Credentials": "a token of the hub's account, from the member's agent, in the hub's memory only"}
     try:
         secret = await hub.get(SECRETS, secret_name(c), SYSTEM_NAMESPACE)
         known = credentials.read(secret, read_secret(secret)[0])
@@ -291,15 +303,15 @@ async def _events(hub: "Client", item: "Object") -> str:
 
 
 @verb(cluster, "cordon")
-async def cordon(session: Session, names: Annotated[list[str], typer.Argument(metavar="NAME…")]) -> None:
+async def cordon(session: Session, names: ClusterNames, dry_run: DryRunOption = DryRun.NONE) -> None:
     """Place no Application newly on a cluster; those that are there stay."""
-    await _set_cordoned(session, names, cordoned=True)
+    await _set_cordoned(session, names, cordoned=True, dry_run=dry_run)
 
 
 @verb(cluster, "uncordon")
-async def uncordon(session: Session, names: Annotated[list[str], typer.Argument(metavar="NAME…")]) -> None:
+async def uncordon(session: Session, names: ClusterNames, dry_run: DryRunOption = DryRun.NONE) -> None:
     """Let Applications be placed on a cluster again; one that was drained is filled again."""
-    await _set_cordoned(session, names, cordoned=False)
+    await _set_cordoned(session, names, cordoned=False, dry_run=dry_run)
 
 
 @verb(cluster, "drain")
@@ -308,18 +320,22 @@ async def drain(
     name: ClusterName,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until nothing is left to leave.")] = True,
     timeout: Timeout = "10m",
+    dry_run: DryRunOption = DryRun.NONE,
 ) -> ExitCode | None:
     """Let every Application leave a cluster, each when it runs elsewhere; `uncordon` takes it back.
 
-    An Application that has nowhere else to go stays, and is named at the end.
+    An Application that has nowhere else to go stays, and is named at the end. `--dry-run=server` shows where all would
+    go, as `what-if` does.
     """
     from atoll.cli.draining import Draining
 
     seconds = parse_duration(timeout)
     async with session.hub() as hub:
         draining = Draining(hub, name)
-        await draining.begin()
-        print(f"cluster/{name} is being drained")
+        await draining.begin(dry_run)
+        print(said("cluster", name, "is being drained", dry_run))
+        if dry_run is not DryRun.NONE:
+            return await _where_they_go(hub, name) if dry_run is DryRun.SERVER else None
         staying = await draining.watch(seconds, say=lambda text: note(f"cluster/{name}: {text}")) if wait else ()
     for line in staying:
         note(line)
@@ -328,7 +344,16 @@ async def drain(
     return None
 
 
-async def _set_cordoned(session: Session, names: list[str], *, cordoned: bool) -> None:
+async def _where_they_go(hub: "Client", name: str) -> ExitCode | None:
+    from atoll.cli.foreseen import fates
+    from atoll.cli.whatif import tell
+
+    found = await fates(hub, "", lost=frozenset({name}), regions=frozenset(), added=[])
+    tell(found)
+    return ExitCode.PARTIAL if any(fate.trouble for fate in found) else None
+
+
+async def _set_cordoned(session: Session, names: list[str], *, cordoned: bool, dry_run: DryRun) -> None:
     from atoll.api.cluster import Cluster
     from atoll.cli.changing import MANAGER
     from atoll.kube.resources import CLUSTERS
@@ -341,8 +366,10 @@ async def _set_cordoned(session: Session, names: list[str], *, cordoned: bool) -
                 print(f"cluster/{name} already {word}")
                 continue
             change = {"cordoned": cordoned} | ({} if cordoned else {"drained": None})
-            await hub.patch(CLUSTERS, name, "", {"spec": change}, type="merge", manager=MANAGER)
-            print(f"cluster/{name} {word}")
+            if dry_run is not DryRun.CLIENT:
+                dry = dry_run is DryRun.SERVER
+                await hub.patch(CLUSTERS, name, "", {"spec": change}, type="merge", manager=MANAGER, dry_run=dry)
+            print(said("cluster", name, word, dry_run))
 
 
 @verb(cluster, "leave")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from atoll.api.status import PlacedCluster
 from atoll.cli.application.view import read_view
-from atoll.cli.changing import MANAGER
+from atoll.cli.changing import MANAGER, DryRun
 from atoll.cli.exits import CommandError
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS, CLUSTERS
@@ -22,10 +22,12 @@ class Draining:
         self._hub = hub
         self._cluster = cluster
 
-    async def begin(self) -> None:
+    async def begin(self, dry_run: DryRun = DryRun.NONE) -> None:
         """Say so in the Cluster. Raises NotFound when there is none."""
         change = {"spec": {"cordoned": True, "drained": True}}
-        await self._hub.patch(CLUSTERS, self._cluster, "", change, type="merge", manager=MANAGER)
+        if dry_run is not DryRun.CLIENT:
+            dry = dry_run is DryRun.SERVER
+            await self._hub.patch(CLUSTERS, self._cluster, "", change, type="merge", manager=MANAGER, dry_run=dry)
 
     async def watch(self, patience: float, say: Callable[[str], None]) -> tuple[str, ...]:
         """Until nothing leaves any more; each Application that stays, and why.

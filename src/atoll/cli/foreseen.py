@@ -12,10 +12,13 @@ from atoll.api.status import ApplicationStatus
 from atoll.cli.application import files
 from atoll.cli.application.rendering import facts_of, intent_of
 from atoll.cli.exits import CommandError
+from atoll.hub.reservations import Reservations, wanted
 from atoll.hub.snapshots import recalled
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS, CLUSTERS
-from atoll.plan.model import ClusterFacts, Plan
+from atoll.plan.fit import shape_of
+from atoll.plan.ground import Ground
+from atoll.plan.model import ClusterFacts, Plan, Snapshot
 from atoll.plan.planner import decide
 
 
@@ -59,8 +62,8 @@ async def fates(
     """Of every Application of `namespace`, "" being all, by name. Raises CommandError and KubeError."""
     now = {c.name: facts_of(c.read(Cluster)) for c in (await hub.list(CLUSTERS)).items}
     then = changed(now, lost=lost, regions=regions, added=added)
-    found = []
-    for live in (await hub.list(APPLICATIONS, namespace)).items:
+    found, promised = [], Reservations()
+    for live in sorted((await hub.list(APPLICATIONS, namespace)).items, key=lambda one: (one.namespace, one.name)):
         key = Key(live.namespace, live.name)
         try:
             app = msgspec.convert(live.body(), Application)
@@ -68,8 +71,8 @@ async def fates(
         except (msgspec.ValidationError, CommandError) as error:
             found.append(Fate(key, trouble=f"can't be read: {error}"))
             continue
-        found.append(fate(intent, app.status, now, then))
-    return sorted(found, key=lambda one: one.key)
+        found.append(fate(intent, app.status, now, then, promised))
+    return found
 
 
 def changed(
@@ -87,10 +90,20 @@ def changed(
 
 
 def fate(
-    intent: Intent, status: ApplicationStatus, now: Mapping[str, ClusterFacts], then: Mapping[str, ClusterFacts]
+    intent: Intent,
+    status: ApplicationStatus,
+    now: Mapping[str, ClusterFacts],
+    then: Mapping[str, ClusterFacts],
+    promised: Reservations | None = None,
 ) -> Fate:
-    """One application's places now and then. Pure."""
-    before, after = (decide(intent, recalled(intent.key, status, dict(fleet), 0.0)) for fleet in (now, then))
+    """One application's places now and then. `promised` is what others get then, and what this one gets is added."""
+    promised = promised or Reservations()
+    before = decide(intent, recalled(intent.key, status, dict(now), 0.0))
+    there = msgspec.structs.replace(recalled(intent.key, status, dict(then), 0.0), reserved=promised.now(0.0))
+    after = decide(intent, there)
+    lacking = _without_room(intent, before, after, there)
+    for name in after.shares:
+        promised.hold(name, intent.key, wanted(intent.manifests, _more(before, after, name)), 0.0)
     whys = {v.cluster: v.why for v in after.verdicts}
     moves = []
     for name in sorted(before.shares.keys() | after.shares.keys()):
@@ -99,7 +112,32 @@ def fate(
             share = after.shares.get(name)
             why = (share.why if share is not None else "") or whys.get(name, "the cluster is gone")
             moves.append(Move(name, old, new, why))
-    return Fate(intent.key, tuple(moves), _trouble(intent, before, after))
+    return Fate(intent.key, tuple(moves), _trouble(intent, before, after) or lacking)
+
+
+def _more(before: Plan, after: Plan, cluster: str) -> dict[str, int]:
+    """By workload, the replicas that the cluster gets beside those that it has."""
+    old, new = before.shares.get(cluster), after.shares.get(cluster)
+    had = old.replicas if old is not None else {}
+    found = {name: n - had.get(name, 0) for name, n in (new.replicas if new is not None else {}).items()}
+    return {name: number for name, number in found.items() if number > 0}
+
+
+def _without_room(intent: Intent, before: Plan, after: Plan, there: Snapshot) -> str:
+    """Replicas that a division gives to clusters without asking for room, and that find none there."""
+    ground, lacking = Ground(intent, there), []
+    for cluster in sorted(after.shares):
+        more = _more(before, after, cluster)
+        if there.clusters[cluster].rooms is None:
+            continue
+        for manifest in intent.manifests:
+            shape, number = shape_of(manifest), more.get(manifest.id.name, 0)
+            room = ground.rooms([cluster], [shape])[cluster] if shape is not None and number else number
+            if room < number:
+                lacking.append(
+                    f"{cluster}: no room for {number - room} of {number} more replicas of {manifest.id.name}"
+                )
+    return "; ".join(lacking)
 
 
 def _in_words(plan: Plan, cluster: str) -> str:
@@ -119,7 +157,12 @@ def _trouble(intent: Intent, before: Plan, after: Plan) -> str:
         if name not in before.refusals:
             return f"{name}: {refusal.path}: {refusal.message}"
     wanted = intent.replicas.total if intent.replicas is not None else None
-    if wanted is None:
-        return ""
     sums = [sum(share.common or 0 for share in plan.shares.values()) for plan in (before, after)]
-    return f"{sums[1]} of {wanted} replicas would fit" if sums[1] < min(wanted, sums[0]) else ""
+    if wanted is not None and sums[1] < min(wanted, sums[0]):
+        return f"{sums[1]} of {wanted} replicas would fit"
+    if after.short and not before.short:
+        return after.short
+    return next((w for w in after.warnings if w.startswith(SPREAD) and w not in before.warnings), "")
+
+
+SPREAD = "spec.placement.spread"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from atoll import __version__
-from atoll.cli import agent, completion, hub, install, kubectl, registering, resuming, up, whatif
+from atoll.cli import agent, completion, hub, install, kubectl, migrate, registering, resuming, up, whatif
 from atoll.cli import app as app_commands
 from atoll.cli import cluster as cluster_commands
 from atoll.cli.exits import ExitCode
@@ -61,6 +61,7 @@ up.register(app)
 hub.register(app)
 install.register(app)
 kubefed.register(app)
+migrate.register(app)
 completion.register(app)
 
 

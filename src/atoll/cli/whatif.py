@@ -56,11 +56,12 @@ async def what_if(
     if output:
         emit([fate.as_json() for fate in found], output, single=True)
     else:
-        _tell(found)
+        tell(found)
     return ExitCode.PARTIAL if any(fate.trouble for fate in found) else None
 
 
-def _tell(found: "list[Fate]") -> None:
+def tell(found: "list[Fate]") -> None:
+    """Print what moves, and what would not be as it asks."""
     rows = [(str(fate.key), move.cluster, move.before, move.after, move.why) for fate in found for move in fate.moves]
     if rows:
         print(table(["APPLICATION", "CLUSTER", "BEFORE", "AFTER", "WHY"], rows))

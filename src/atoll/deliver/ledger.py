@@ -30,6 +30,8 @@ class Sent(NamedTuple):
     version: str
     beyond: str
     """What it had then beyond what was sent: see `beyond.fingerprint`."""
+    removed: str = ""
+    """What it had before, of which something was somebody else's and went by this write."""
 
 
 def version_of(live: Object) -> str:

@@ -49,11 +49,13 @@ class Replacer(Writer):
         pointers = await self._retained(item, live, record, ledger)
         body = self._composed(item, delivery, live, pointers, ledger)
         ledger.doing[item.id] = "update"
+        repair, removed = None, ""
         if whose is Whose.OURS and live.annotations.get(ANNOTATION_DIGEST) == item.digest:
             found = await self._astray(body, item, resource, live, record)
             if not found:
                 return live, False
-            await self._oppose(item, resource, live, record, found)
+            repair = await self._oppose(item, resource, live, record, found)
+            removed = fingerprint(beyond(body, live.body()))
         if whose is Whose.FREE and (fields := replaced(entries(live), item.api_version)) is not None:
             body["metadata"]["managedFields"] = fields
         try:
@@ -61,7 +63,9 @@ class Replacer(Writer):
         except Invalid as error:
             await self._recreate(item, resource, live, error, delivery)
             return None, True
-        _sent(record, body, written)
+        _sent(record, body, written, removed)
+        if repair is not None:
+            repair()
         return written, True
 
     async def _read(self, item: Item, resource: Resource, ledger: Ledger) -> Object | None:
@@ -101,8 +105,8 @@ class Replacer(Writer):
             fresh = await self._read_managed(item, resource)
             if fresh.resource_version != live.resource_version:
                 raise Conflict(409, "Conflict", "it was changed meanwhile")
-            fighting = record.fight is not None and record.fight.on
-            if added(entries(fresh), body, have) and not fighting:
+            comes_back = sent is not None and sent.removed == mark and record.fight is not None and record.fight.on
+            if not comes_back and added(entries(fresh), body, have):
                 return more
         record.whole = Sent(sent.version if sent else version_of(live), mark)
         return []
@@ -116,9 +120,9 @@ class Replacer(Writer):
         return await self._gate.send(lambda: self._client.replace(resource, body, manager=FIELD_MANAGER))
 
 
-def _sent(record: Record, body: Json, written: Object) -> None:
+def _sent(record: Record, body: Json, written: Object, removed: str = "") -> None:
     record.accepted, record.released = accepted(body, written), None
-    record.whole = Sent(version_of(written), fingerprint(beyond(body, written.body())))
+    record.whole = Sent(version_of(written), fingerprint(beyond(body, written.body())), removed)
 
 
 def _bare(item: Item, delivery: Delivery) -> Json:

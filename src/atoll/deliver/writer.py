@@ -146,11 +146,12 @@ class Writer:
         body = item.body
         for pointer in pointers:
             body = omit(body, split(pointer))
+        repair: Callable[[], None] | None = None
         if whose is Whose.OURS and live.annotations.get(ANNOTATION_DIGEST) == item.digest:
             found = self._drift(body, item, live, record)
             if not found:
                 return live, False
-            await self._oppose(item, resource, live, record, found)
+            repair = await self._oppose(item, resource, live, record, found)
         if pointers and not (record.released or set()) >= pointers:
             live = await self._let_go(item, resource, live, pointers)
         try:
@@ -159,6 +160,8 @@ class Writer:
             await self._recreate(item, resource, live, error, delivery)
             return None, True
         record.accepted, record.released = accepted(body, written), set(pointers)
+        if repair is not None:
+            repair()
         return written, True
 
     async def _judge(
@@ -188,15 +191,19 @@ class Writer:
 
     async def _oppose(
         self, item: Item, resource: Resource, live: Object, record: Record, found: list[Difference]
-    ) -> None:
-        """Count a repair; from the sixth in a row on, name the other writer and wait."""
-        if record.version and live.version == item.version:
-            fight = self._pause_in_fight(record)
-            writer = ""
-            if fight.rounds + 1 >= Fight.QUICK:
-                writer = last_writer(entries(await self._read_managed(item, resource)))
-            paths = ", ".join(d.path for d in found[:3]) + (" …" if len(found) > 3 else "")
-            fight.repaired(time.monotonic(), f"{writer or 'somebody'} keeps changing {paths}")
+    ) -> Callable[[], None] | None:
+        """What counts a repair, once it was made; from the sixth in a row on, it names the other writer. Raises
+        RefusedError while the next repair is not due.
+        """
+        if not record.version or live.version != item.version:
+            return None
+        fight = self._pause_in_fight(record)
+        writer = ""
+        if fight.rounds + 1 >= Fight.QUICK:
+            writer = last_writer(entries(await self._read_managed(item, resource)))
+        paths = ", ".join(d.path for d in found[:3]) + (" …" if len(found) > 3 else "")
+        what = f"{writer or 'somebody'} keeps changing {paths}"
+        return lambda: fight.repaired(time.monotonic(), what)
 
     def _pause_in_fight(self, record: Record) -> Fight:
         """The fight over this object; raises RefusedError while its next repair is not due."""

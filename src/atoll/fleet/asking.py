@@ -8,6 +8,8 @@ audience), lives ten minutes, and is shown to nobody but the hub, whose authorit
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from atoll import __version__
 from atoll.api.names import HUB_CONFIGMAP, SYSTEM_NAMESPACE
 from atoll.kube.client import Client
@@ -15,6 +17,7 @@ from atoll.kube.connection import Config
 from atoll.kube.errors import ConfigError, NotFound, Unreachable
 from atoll.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
 from atoll.kube.transport import Request, Transport
+from atoll.link.listening import Sight
 from atoll.pull.framing import TO_AGENT, ProtocolError, Reader, frame
 from atoll.pull.protocol import Answer, Compare, End, Events, Failed, Logs, Look, Probe
 
@@ -32,13 +35,28 @@ Ask = Callable[[Question], AsyncIterator[Answer]]
 @asynccontextmanager
 async def asking_through_hub(hub: Client, cluster: str) -> AsyncIterator[Ask]:
     """How the agent of `cluster` is asked. Raises ConfigError where the hub has no endpoint, KubeError for no token."""
+    async with _endpoint(hub) as transport:
+        yield lambda question: _ask(transport, cluster, question)
+
+
+async def sight(hub: Client, cluster: str) -> Sight | None:
+    """How the connection with the agent of `cluster` goes, as the hub sees it; None when it never saw one. Raises
+    ConfigError, KubeError.
+    """
+    async with _endpoint(hub) as transport:
+        answer = await transport.send(Request("ask", "GET", PATH.format(cluster=cluster), timeout=10.0))
+    return msgspec.json.decode(answer.body, type=Sight | None)
+
+
+@asynccontextmanager
+async def _endpoint(hub: Client) -> AsyncIterator[Transport]:
     data = (await hub.get(CONFIGMAPS, HUB_CONFIGMAP, SYSTEM_NAMESPACE)).body().get("data") or {}
     address, authority = data.get("agents-addresses", "").split(",")[0], data.get("agents-authority", "")
     if not address:
         raise ConfigError(NO_ENDPOINT)
     config = Config(server=address, ca=authority.encode(), token=await _token(hub), source="the hub's endpoint")
     async with Transport(config, user_agent=f"atoll/{__version__}", connections=4, timeout=30.0) as transport:
-        yield lambda question: _ask(transport, cluster, question)
+        yield transport
 
 
 async def _token(hub: Client) -> str:

@@ -6,7 +6,7 @@ left, and whom to tell that there is something to tell. It plans, delivers and o
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -18,7 +18,7 @@ from atoll.api.status import ApplicationStatus
 from atoll.api.validate import Issue
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.kube.objects import Object, Resource
-from atoll.runtime.informer import Change, Informer
+from atoll.runtime.informer import Change
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -41,6 +41,21 @@ class Parting(NamedTuple):
     manner: Manner = OWN_MANNER
 
 
+class Objects(Protocol):
+    """What is known of one kind on the hub: an informer, or several of single namespaces."""
+
+    resource: Resource
+
+    @property
+    def version(self) -> str:
+        """How far it has followed the server."""
+        ...
+
+    def get(self, identity: ObjectId, /) -> Object | None: ...
+
+    def values(self) -> list[Object]: ...
+
+
 class Front(ABC):
     """One kind of the hub. `prefix` distinguishes its keys from another front's of the same names; "" is Atoll's own.
 
@@ -52,7 +67,7 @@ class Front(ABC):
 
     def __init__(
         self,
-        informer: Informer[Object],
+        informer: Objects,
         finalizer: str,
         dossiers: Dossiers,
         uids: set[str],

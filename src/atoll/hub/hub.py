@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 
+from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
 from atoll.api.objects import GroupKind, Json, Key, ObjectId
@@ -32,6 +33,7 @@ from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
 from atoll.hub.events import Recorder
+from atoll.hub.federation_v1.frontend import FederationV1
 from atoll.hub.front import Fronts
 from atoll.hub.gates import Gates, Network
 from atoll.hub.history import History
@@ -58,6 +60,7 @@ from atoll.link.certificates import Authority
 from atoll.link.listening import Listener
 from atoll.link.sessions import LinkSession
 from atoll.observe.collector import Collector
+from atoll.plan.foresight import misfits
 from atoll.runtime.controller import Controller
 from atoll.runtime.informer import Change, Informer
 from atoll.runtime.queue import FairQueue
@@ -138,9 +141,8 @@ class Hub:
             )
         )
         """Those in pull mode."""
-        self.ends = Ends(
-            Listener(identity.id, lambda session, _: self._arrived(session)), Asked(client, self.pulled.ask)
-        )
+        listener = Listener(identity.id, lambda session, _: self._arrived(session))
+        self.ends = Ends(listener, Asked(client, self.pulled.ask, listener.sight))
         """Where agents come in; whoever serves the endpoint uses it."""
         self._tunnels = Tunnels(self.ends.listener, self._cluster_queue.add)
 
@@ -160,6 +162,7 @@ class Hub:
                 await informer.wait_synced()
             if self._kubefed is not None:
                 await self._kubefed.begin(scope)
+            await self._federation_v1.begin(scope)
             self._moment = self._now()
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
@@ -271,6 +274,16 @@ class Hub:
                     at_home=self._at_home,
                 ),
             )
+        self._federation_v1 = FederationV1(
+            client=self._client,
+            fleet=fleet,
+            dossiers=self._dossiers,
+            fronts=self._fronts,
+            recorder=self._recorder,
+            namespaces=self._namespaces,
+            wake=self._application_queue.add,
+            clusters=self._snapshots.facts,
+        )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
@@ -297,6 +310,7 @@ class Hub:
         scope.create_task(keep("revisions", self._rollouts.run))
         if self._kubefed is not None:
             self._kubefed.work(scope)
+        self._federation_v1.work()
 
     def _know_clusters(self) -> None:
         """Plan with what was known of the clusters before, until they are heard of: not as if there were none."""
@@ -321,7 +335,11 @@ class Hub:
 
     def _judge(self, body: Json, namespace: Object | None) -> tuple[Issue, ...]:
         reach = namespace is not None and namespace.labels.get(LABEL_REACH) == "cluster"
-        return validate(body, known_clusters=self._snapshots.names(), scopes=self._scopes, reach=reach, defaults=True)
+        clusters = self._snapshots.facts()
+        issues = validate(body, known_clusters=clusters.keys(), scopes=self._scopes, reach=reach, defaults=True)
+        if any(issue.severity == "error" for issue in issues):
+            return issues
+        return (*issues, *misfits(msgspec.convert(body, Application).spec, clusters))
 
     def _now(self) -> int:
         """How far the hub's API server has come, as far as is known here."""

@@ -69,7 +69,7 @@ class Rollouts:
             formers=dict(revisions.formers),
             before=revisions.before,
             last=revisions.last,
-            standing=self._standing(dossier),
+            standing=self._standing(dossier, suspended=intent.suspend),
             approved=frozenset(approved),
             aborted=notes.get(ANNOTATION_ROLLOUT) == f"abort {number}",
             answers=self._gates.answers(dossier.uid, revisions.target),
@@ -144,24 +144,26 @@ class Rollouts:
 
     # What each cluster has
 
-    def _standing(self, dossier: Dossier) -> dict[str, Standing]:
+    def _standing(self, dossier: Dossier, *, suspended: bool) -> dict[str, Standing]:
         status = dossier.status
         written = {row.name: row.revision for row in status.clusters} if status else {}
         there = {p.cluster for p in status.placement} if status else set()
         standing = {}
         now = time.time()
         for cluster in sorted(there | dossier.submitted.keys()):
-            found = self._one(dossier, cluster, written.get(cluster, 0))
+            found = self._one(dossier, cluster, written.get(cluster, 0), suspended=suspended)
             since = dossier.seen.get(cluster, (found, now))
             dossier.seen[cluster] = since if since[0] == found else (found, now)
             standing[cluster] = msgspec.structs.replace(found, since=dossier.seen[cluster][1])
         return standing
 
-    def _one(self, dossier: Dossier, cluster: str, written: int) -> Standing:
+    def _one(self, dossier: Dossier, cluster: str, written: int, *, suspended: bool) -> Standing:
         submitted = dossier.submitted.get(cluster)
         outcome, seen = dossier.outcomes.get(cluster), dossier.observations.get(cluster)
         number = submitted.revision.sequence if submitted is not None else written
         about = outcome is not None and outcome.revision is not None and outcome.revision.sequence == number
+        if suspended and not (about and outcome is not None and outcome.state == "Applied"):
+            number, about = written, False  # what was handed to it and isn't there will not come now
         if outcome is not None and outcome.newer is not None and number < outcome.newer.sequence <= dossier.sequence:
             number, about = outcome.newer.sequence, False  # written by this hub before it was killed
         reach = self._fleet.reach(cluster)

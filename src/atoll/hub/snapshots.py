@@ -67,6 +67,10 @@ class Snapshots:
             steady=steady,
         )
 
+    def facts(self) -> Mapping[str, ClusterFacts]:
+        """Of each cluster, as they are now."""
+        return self._facts.copy()
+
     def names(self) -> frozenset[str]:
         return frozenset(self._facts)
 

@@ -116,8 +116,10 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def identity_of(der: bytes) -> tuple[AgentIdentity, str]:
-    """Whom a client certificate (DER, already verified) speaks for, and its key's fingerprint. CertificateError."""
+def identity_of(der: bytes) -> tuple[AgentIdentity, str, float]:
+    """Whom a client certificate (DER, already verified) speaks for, its key's fingerprint, and when it ends (epoch
+    seconds). Raises CertificateError.
+    """
     certificate = x509.load_der_x509_certificate(der)
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -126,7 +128,8 @@ def identity_of(der: bytes) -> tuple[AgentIdentity, str]:
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise CertificateError("the certificate names no agent, or several")
-    return AgentIdentity.parse(uris[0]), _key_fingerprint(certificate.public_key())
+    key = _key_fingerprint(certificate.public_key())
+    return AgentIdentity.parse(uris[0]), key, certificate.not_valid_after_utc.timestamp()
 
 
 def request_key(request: bytes) -> ec.EllipticCurvePublicKey:

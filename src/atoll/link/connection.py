@@ -80,6 +80,11 @@ class Connection(asyncio.Protocol):
         return len(self._mux.channels)
 
     @property
+    def silent(self) -> float:
+        """Seconds since something was heard."""
+        return self._loop.time() - self._heard
+
+    @property
     def usable(self) -> bool:
         """New streams may be opened."""
         return not (self._mux.draining or self.lost.done() or self._cause)
@@ -186,12 +191,16 @@ class Connection(asyncio.Protocol):
         self._pulse = self._loop.call_later(PULSE, self._beat)
 
     async def retire(self, within: float) -> None:
-        """Take no new streams, and end when those that are have ended, or after `within` seconds."""
+        """Take no new streams, and end when those that are have ended, or after `within` seconds; at once when this is
+        cancelled: whose session has ended keeps nothing.
+        """
         self.drain("Renewed", "another connection takes this one's place")
         until = self._loop.time() + within
-        while self.streams and not self.lost.done() and self._loop.time() < until:  # noqa: ASYNC110
-            await asyncio.sleep(0.5)
-        self.close(Lost("Renewed", "another connection took this one's place"))
+        try:
+            while self.streams and not self.lost.done() and self._loop.time() < until:  # noqa: ASYNC110
+                await asyncio.sleep(0.5)
+        finally:
+            self.close(Lost("Renewed", "another connection took this one's place"))
 
     def drain(self, reason: str, message: str = "") -> None:
         """Ask the peer to open no more streams here."""

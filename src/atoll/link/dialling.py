@@ -28,9 +28,11 @@ log = structlog.get_logger(__name__)
 
 LINK_PATH = "/link"
 DIAL_TIMEOUT = 15.0
-FIRST_MOST, LATER_MOST = 2.0, 30.0
+FIRST_MOST, LATER_MOST = 2.0, 4.0
 """Seconds: a lost connection is dialled again after a time by chance up to the first, doubled up to the second, so that
-a thousand agents whose hub restarts come one by one."""
+a thousand agents whose hub restarts come one by one; and a hub that was away for long knows how all are within 5 s."""
+UNWANTED_MOST = 30.0
+"""Seconds, for one whom the hub doesn't want: dialling soon helps nobody."""
 LASTED = 30.0
 """Seconds after which a connection counts as good, and the next loss starts at the first again."""
 
@@ -145,9 +147,8 @@ class Back:
         return pause
 
     def long(self) -> float:
-        """For one who isn't wanted: no shorter than half the longest."""
-        self._most = LATER_MOST
-        return self._draw(LATER_MOST / 2, LATER_MOST)
+        """For one who isn't wanted."""
+        return self._draw(UNWANTED_MOST / 2, UNWANTED_MOST)
 
 
 def new_instance() -> str:

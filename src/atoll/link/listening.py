@@ -1,6 +1,7 @@
 """The hub's end: an HTTP request of an agent becomes one connection of its session."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -31,6 +32,23 @@ class Arrival(msgspec.Struct, frozen=True):
     address: str
 
 
+class Sight(msgspec.Struct, frozen=True):
+    """What a hub process has seen of an agent: of the session that it has, or had last. Times are epoch seconds,
+    `round_trip` is in seconds, 0 when there is none; `certificate` is when the agent's ends.
+    """
+
+    connected: bool
+    since: float
+    heard: float
+    version: str
+    address: str
+    connections: int
+    round_trip: float
+    received: int
+    sent: int
+    certificate: float
+
+
 def subprotocol(version: int) -> str:
     return f"{websocket.SUBPROTOCOL}.{version}"
 
@@ -49,6 +67,9 @@ class Listener:
         self._hub_id = hub_id
         self._arrived = arrived
         self._sessions: dict[str, tuple[Arrival, LinkSession]] = {}
+        self._began: dict[str, float] = {}
+        self._certificates: dict[str, float] = {}
+        self._before: dict[str, Sight] = {}
 
     def session(self, peer: str) -> LinkSession | None:
         """The session with `peer` now."""
@@ -58,6 +79,26 @@ class Listener:
     def arrival(self, peer: str) -> Arrival | None:
         found = self._sessions.get(peer)
         return found[0] if found is not None and found[1].alive else None
+
+    def sight(self, peer: str) -> Sight | None:
+        """How it goes with `peer` now; None when it was never here."""
+        found = self._sessions.get(peer)
+        return self._sight(*found) if found is not None and found[1].alive else self._before.get(peer)
+
+    def _sight(self, arrival: Arrival, session: LinkSession) -> Sight:
+        connections = session.connections
+        return Sight(
+            connected=session.alive,
+            since=self._began[arrival.peer],
+            heard=time.time() - min((c.silent for c in connections), default=0.0),
+            version=arrival.version,
+            address=arrival.address,
+            connections=len(connections),
+            round_trip=min((c.round_trip for c in connections if c.round_trip), default=0.0),
+            received=session.received + sum(c.received for c in connections),
+            sent=session.sent + sum(c.sent for c in connections),
+            certificate=self._certificates.get(arrival.peer, 0.0),
+        )
 
     def close(self, peer: str, cause: Lost) -> None:
         """End the session with `peer`, if there is one."""
@@ -69,8 +110,10 @@ class Listener:
         for _, session in list(self._sessions.values()):
             session.drain(reason, message)
 
-    async def upgrade(self, request: web.BaseRequest, peer: str) -> web.StreamResponse:
-        """Serve `request` of `peer`, who has proved to be it, for as long as the connection lasts."""
+    async def upgrade(self, request: web.BaseRequest, peer: str, until: float = 0.0) -> web.StreamResponse:
+        """Serve `request` of `peer`, who has proved to be it, for as long as the connection lasts. `until`: when the
+        certificate ends that proved it (epoch seconds).
+        """
         refused = self._check(request)
         if refused is not None:
             return refused
@@ -92,6 +135,7 @@ class Listener:
             peer, request.headers[INSTANCE][:64], request.headers.get(AGENT_VERSION, "")[:64], request.remote or ""
         )
         session = self._admit(arrival)
+        self._certificates[peer] = until
         connection = Connection(transport, transport.get_protocol(), dialled=False, peer=peer, offered=session.offered)
         index = int(request.headers.get(INDEX, "0"))
         session.connected(index, connection, renews=request.headers.get(RENEWS) == "yes")
@@ -124,6 +168,7 @@ class Listener:
             found[1].close(Lost("Replaced", f"another agent of {arrival.peer} has connected"))
         session = LinkSession(arrival.peer)
         self._sessions[arrival.peer] = (arrival, session)
+        self._began[arrival.peer] = time.time()
         session.spawn(self._forget(arrival.peer, session))
         self._arrived(session, arrival)
         return session
@@ -133,4 +178,5 @@ class Listener:
             await session.wait_lost()
         finally:
             if (found := self._sessions.get(peer)) is not None and found[1] is session:
+                self._before[peer] = msgspec.structs.replace(self._sight(*found), since=time.time())
                 del self._sessions[peer]

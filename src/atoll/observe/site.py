@@ -22,6 +22,7 @@ from atoll.observe.illness import Illness
 from atoll.observe.probe import Asking, Probes
 from atoll.observe.problems import find_problems
 from atoll.observe.reduce import STANDSTILL, Finding, Tally, escalate
+from atoll.observe.statuses import Statuses
 from atoll.runtime.informer import Change
 
 BURST = 0.005
@@ -35,6 +36,8 @@ GRACE = 3.0
 """Seconds for a kind's watch to be set up before its absence means something."""
 TICK = 0.2
 """Seconds between two looks at which kinds are listed and what has been waiting for too long."""
+ILL_TICK = 1.0
+"""The same, where nothing is awaited, and only what is ill may become worse by waiting."""
 IDLE_TICK = 2.0
 """The same, where everything is well."""
 LATELY = 10.0
@@ -53,6 +56,7 @@ class Expectation(msgspec.Struct, frozen=True):
     ids: frozenset[ObjectId]
     rules: HealthRules
     carry: tuple[Carry, ...] = ()
+    statuses: bool = False
 
 
 class Place(NamedTuple):
@@ -70,6 +74,7 @@ class Site:
         self._watches = member.watches
         self._report = report
         self._clock = clock
+        self._statuses = Statuses(report, self._tell_again)
         self._expected: dict[str, Expectation] = {}
         self._tallies: dict[str, Tally] = {}
         self._cargo: dict[str, Cargo] = {}
@@ -118,10 +123,12 @@ class Site:
         for uids in self._places.values():
             uids.discard(uid)
         self._probes.drop_all(uid)
+        self._statuses.forget(uid)
 
     def close(self) -> None:
         """The watches may outlive an engagement; what they say then is nobody's business."""
         self._unsubscribe()
+        self._statuses.close()
 
     async def run(self) -> None:
         self._unsubscribe = self._watches.subscribe(self._changed)
@@ -177,18 +184,25 @@ class Site:
 
     def _tell(self, expectation: Expectation) -> None:
         verdict, cargo = self._tallies[expectation.uid].verdict(), self._cargo.get(expectation.uid)
-        self._report(
-            Observation(
-                key=expectation.key,
-                uid=expectation.uid,
-                cluster=self._member.name,
-                health=verdict.health,
-                ready=verdict.ready,
-                desired=verdict.desired,
-                problems=verdict.problems,
-                carry=cargo.values() if cargo is not None else {},
-            )
+        observation = Observation(
+            key=expectation.key,
+            uid=expectation.uid,
+            cluster=self._member.name,
+            health=verdict.health,
+            ready=verdict.ready,
+            desired=verdict.desired,
+            problems=verdict.problems,
+            carry=cargo.values() if cargo is not None else {},
         )
+        if not expectation.statuses:
+            self._report(observation)
+            return
+        found = (self._watches.get(about) for about in sorted(expectation.ids))
+        self._statuses.tell(observation, (o for o in found if o and o.labels.get(LABEL_APP) == expectation.uid))
+
+    def _tell_again(self, uid: str) -> None:
+        if (expectation := self._expected.get(uid)) is not None and not self._unseen.get(uid):
+            self._tell(expectation)
 
     def _assess(self, expectation: Expectation, about: ObjectId) -> None:
         asking = Asking(expectation.uid, about)
@@ -282,10 +296,10 @@ class Site:
 
     async def _tick(self) -> None:
         while True:
-            if not self._ill and not any(self._unseen.values()):
+            if not any(self._unseen.values()):
                 self._stir.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_TICK):
+                    async with asyncio.timeout(ILL_TICK if self._ill else IDLE_TICK):
                         await self._stir.wait()
             await asyncio.sleep(TICK)
             now = time.monotonic()
@@ -301,7 +315,7 @@ class Site:
                     self._mark(*asking)
 
     def _mark_place(self, place: Place) -> None:
-        for uid in self._places[place]:
+        for uid in sorted(self._places[place]):  # who is told of first isn't left to chance
             for about in self._expected[uid].ids:
                 if self._place(about) == place:
                     self._mark(uid, about)

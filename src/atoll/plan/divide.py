@@ -69,6 +69,14 @@ def divide(
     ruled = [_workloads(path, replicas, manifests, paths) for path in sorted({path for path in paths if path})]
     columns = {one.path: _divide(one, clusters, ground) for one in ruled}
     made: dict[tuple[object, ...], Part] = {}  # few are different: they are made once
+    only = next(iter(columns.values())) if len(columns) == 1 else None
+
+    def by_one(name: str, only: Column) -> Part:
+        row = (only.numbers[name], only.words[name], only.most.get(name))
+        found = made.get(row)
+        if found is None:
+            found = made[row] = part(name)
+        return found
 
     def part(name: str) -> Part:
         numbers = tuple([columns[path].numbers[name] if path else None for path in paths])
@@ -79,7 +87,7 @@ def divide(
             made[row] = Part(numbers, _in_words(columns, name), most)
         return made[row]
 
-    parts = {name: part(name) for name in clusters}
+    parts = {name: part(name) for name in clusters} if only is None else {n: by_one(n, only) for n in clusters}
     short = "; ".join(column.short for column in columns.values() if column.short)
     return Division(parts, _spared(ruled, manifests, paths, columns, clusters, ground), short)
 
@@ -191,7 +199,9 @@ def _as_kubefed(one: Workloads, total: int, clusters: Sequence[str], ground: Gro
     known = {name: ready for name in clusters if (ready := ground.ready(name)) is not None}
     current = {n: known.get(n, number) for n, number in before.items() if number is not None}
     stuck = {n: max(0, (before.get(n) or 0) - ground.stuck(n)) for n in clusters if ground.stuck(n)}
-    numbers = kubefed.kubefed(total, wanted, key=ground.key, current=current, capacity=stuck, rebalance=share.rebalance)
+    about = one.manifests[0].id  # KubeFed's order of equal weights is each object's own
+    key = f"{about.namespace}/{about.name}"
+    numbers = kubefed.kubefed(total, wanted, key=key, current=current, capacity=stuck, rebalance=share.rebalance)
     whole = sum(weights.values())
     words = {name: f"weight {weights[name]} of {whole}, as KubeFed divides" for name in clusters}
     return _column(one.path, total, numbers, words, "each at its most", {})

@@ -73,6 +73,8 @@ def _parts(
         if number is None:
             return _Part(waiting=ITS_TURN)
         content = _content(name, number, intent, progress, course)
+        if content is None and intent.suspend:  # nothing is written there: what is wanted is looked for
+            content = progress.content
         if content is None:
             return _Part(kept=UNKNOWN.format(number or "unknown"))
         planned = of(content)

@@ -19,7 +19,8 @@ CHUNK = 16 << 10
 
 class BadWire:
     """Set what is to happen at any time: `latency` (least, most) seconds for each piece, in order; `rate` in bytes a
-    second, 0 unlimited; `stalled` holds everything. `seed` makes chance repeatable.
+    second, 0 unlimited; `loss` is the share of pieces (up to 16 KiB each) that the connection doesn't survive. `stall`
+    holds everything. `seed` makes chance repeatable.
     """
 
     def __init__(self, host: str, port: int, *, seed: int = 0) -> None:
@@ -31,6 +32,7 @@ class BadWire:
         self._going.set()
         self.latency = (0.0, 0.0)
         self.rate = 0
+        self.loss = 0.0
         self.port = 0
         self.connections = 0
         """How many there have been."""
@@ -109,6 +111,8 @@ class BadWire:
         try:
             while True:
                 data = await reader.read(CHUNK)
+                if self._random.random() < self.loss:
+                    raise ConnectionResetError("lost")
                 await under_way.put((loop.time() + self._random.uniform(*self.latency), data))
                 if not data:
                     break

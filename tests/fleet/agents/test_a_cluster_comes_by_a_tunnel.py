@@ -123,42 +123,6 @@ async def test_each_wrong_command_is_told_what_is_wrong(
     await client.delete(CLUSTERS, "member2")
 
 
-async def grants(client: Client) -> list[str]:
-    return [s.name for s in (await client.list(SECRETS, SYSTEM_NAMESPACE, labels="atoll.dev/grant")).items]
-
-
-async def test_kubectl_reaches_a_member_through_the_hub(
-    fleet: Fleet, client: Client, agent: AgentProcess, namespace: str
-) -> None:
-    agent.name = "member3"
-    agent.start()
-    await ready(client, "member3")
-
-    async def kubectl(*arguments: str) -> str:
-        return await asyncio.to_thread(atoll, fleet, "kubectl", "member3", *arguments)
-
-    before = await grants(client)
-    assert "namespace/kube-system" in await kubectl("get", "namespaces", "-o", "name")
-    watching = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "atoll", "--kubeconfig", str(fleet.kubeconfig), "--context", "hub",
-        "kubectl", "member3", "get", "configmaps", "-w", "-o", "name",
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert watching.stdout is not None
-        await asyncio.wait_for(watching.stdout.readline(), 20)
-        assert "created" in await kubectl("create", "configmap", namespace, "--from-literal=a=1")
-        async with asyncio.timeout(20):
-            while namespace.encode() not in await watching.stdout.readline():
-                pass
-    finally:
-        watching.terminate()
-        await asyncio.wait_for(watching.wait(), 20)
-    await kubectl("delete", "configmap", namespace)
-    assert await grants(client) == before  # each was taken back at the end of its command
-    await asyncio.to_thread(atoll, fleet, "cluster", "leave", "member3")
-
-
 async def test_nobody_gets_in_without_proof(fleet: Fleet, client: Client, hub: HubProcess) -> None:
     """Every route, as a stranger: an answer only where there is nothing to protect."""
     import ssl

@@ -1,4 +1,7 @@
-"""Two hubs, one Lease: whoever comes back from being stopped has missed its turn, and overwrites nothing."""
+"""Two hubs, one Lease: whoever comes back from being stopped has missed its turn, and overwrites nothing.
+
+Meanwhile a member is lost: the hub that took over moves what was there, and the one that comes back moves nothing.
+"""
 
 import asyncio
 import contextlib
@@ -12,8 +15,10 @@ from atoll.api.names import LEASE_HUB, SYSTEM_NAMESPACE
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CONFIGMAPS, LEASES
 from tests.fleet.conftest import Fleet
+from tests.fleet.faults.conftest import SHAPE
 from tests.fleet.faults.hubs import FaultyHub, Trial, Zygote
-from tests.fleet.hub.world import configmap
+from tests.fleet.hub.test_a_lost_cluster_fails_over import SLACK, keeps_enough_until, replicas, runs, without
+from tests.fleet.hub.world import configmap, deployment
 from tests.machines.effort import EFFORT
 
 MOMENTS = ["deliver.apply.before", "hub.status.before"][: min(EFFORT, 2)]
@@ -65,21 +70,28 @@ async def test_a_leader_that_was_stopped_overwrites_nothing(trial: Trial, other:
     one.start(elect=True, failpoints=f"{moment}=sleep 3")
     one.until(lambda: one.get("/readyz")[0] == 200, "leading", GIVEN_UP)
     other.start(elect=True, wait=False)
-    await trial.deploy("app", [configmap("one", v="1")])
-    await trial.ready("app", 60)
+    first, second = trial.members
+    await trial.deploy("app", [configmap("one", v="1")], [first])
+    await trial.deploy("moves", [deployment("moves")], replicas={"total": 4}, failover={"after": "4s"})
+    for name in ("app", "moves"):
+        await trial.ready(name, 60)
 
-    async with history(trial, trial.members[0], "one") as values:
+    async with history(trial, first, "one") as values:
         met = one.hits(moment)
         await trial.patch("app", {"manifests": [configmap("one", v="2"), configmap("two", v="2")]})
         one.until(lambda: one.hits(moment) > met, f"at {moment}", 20)
         one.signal(signal.SIGSTOP)
-        await trial.patch("app", {"manifests": [configmap("one", v="3"), configmap("two", v="3")]})
-        other.until(lambda: other.get("/readyz")[0] == 200, "leading", GIVEN_UP)
-        await trial.ready("app", 30)
-        assert await leader(trial) == "other"
-        assert values[-1] == "3"
-        one.signal(signal.SIGCONT)
-        await asyncio.sleep(4)
+        async with without(trial, second, shape=SHAPE):
+            await trial.patch("app", {"manifests": [configmap("one", v="3"), configmap("two", v="3")]})
+            other.until(lambda: other.get("/readyz")[0] == 200, "leading", GIVEN_UP)
+            await trial.ready("app", 30)
+            assert await leader(trial) == "other"
+            assert values[-1] == "3"
+            await runs(trial, "moves", {first: 4}, 4 + SLACK)
+            one.signal(signal.SIGCONT)
+            await asyncio.sleep(4)
+            assert await replicas(trial, "moves", first) == 4
+        await keeps_enough_until(trial, "moves", {first: 2, second: 2}, 4)
         assert values == sorted(values), "an older revision came after a newer one"
         await trial.patch("app", {"manifests": [configmap("one", v="4"), configmap("two", v="4")]})
         await trial.ready("app", 30)

@@ -11,6 +11,7 @@ from typing import Any
 from atoll.kube.resources import CLUSTERS, DEPLOYMENTS
 from atoll.testing.localfleet import FleetShape
 from tests.fleet.hub.carrying import VALUE, elsewhere, noted, start_job, variables
+from tests.fleet.hub.test_the_command_line import atoll
 from tests.fleet.hub.world import World, condition_of, deployment
 
 Json = dict[str, Any]
@@ -20,13 +21,13 @@ SLACK = 10.0
 
 
 @asynccontextmanager
-async def without(world: World, *members: str) -> AsyncIterator[None]:
+async def without(world: World, *members: str, shape: FleetShape | None = None) -> AsyncIterator[None]:
     """Their API servers are killed; afterwards they run again."""
     world.fleet.local.stop(*(f"{member}/kube-apiserver" for member in members), patience=0)
     try:
         yield
     finally:
-        await asyncio.to_thread(world.fleet.local.up, FleetShape(members=len(world.members)))
+        await asyncio.to_thread(world.fleet.local.up, shape or FleetShape(members=len(world.members)))
         for member in members:
             await ready(world, member, "True")
 
@@ -205,6 +206,14 @@ async def test_a_cluster_is_drained_make_before_break_and_filled_again(world: Wo
     await world.deploy("rooted", [deployment("rooted")], [third], replicas={"total": 1})
     for name in ("moves", "rooted"):
         await world.ready(name, 90)
+    foretold = atoll(world, "cluster", "drain", third, "--dry-run=server")
+    assert foretold.code == 3, "one has nowhere else to go"
+    assert "rooted: it would be on no cluster" in foretold.err
+    assert {line.split()[1]: line.split()[3] for line in foretold.out.splitlines() if "/moves" in line} == {
+        first: "3",
+        second: "3",
+        third: "-",
+    }
     drained = asyncio.create_task(asyncio.to_thread(world.atoll, "cluster", "drain", third, namespace=""))
     try:
         await keeps_enough_until(world, "moves", {first: 3, second: 3})

@@ -149,6 +149,11 @@ async def test_abort_undo_and_history_by_the_command_line(world: World) -> None:
     await world.ready("shop", 60)
     await change(world, "nginx:1.29")
     await phase_becomes(world, "Waiting")
+    for verb in ("abort", "undo"):
+        foretold = world.atoll("app", verb, "shop", "--dry-run=server")
+        assert "2 of 3 clusters change" in foretold
+        assert foretold.count("-      - image: nginx:1.29") == 2
+    assert "1 of 3 clusters change" in world.atoll("app", "approve", "shop", "--dry-run=server")
     world.atoll("app", "abort", "shop")
     await phase_becomes(world, "RolledBack")
     await world.eventually(lambda: _all(world, "nginx:1.28"), 30)

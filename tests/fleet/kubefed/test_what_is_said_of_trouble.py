@@ -62,8 +62,6 @@ async def test_what_its_owner_keeps_for_himself_is_not_touched(world: FederatedW
     status = await world.troubled(CONFIGMAP, world.name, MEMBER, "ManagedLabelFalse")
     assert words(status)[HOST] == ""
     assert (await world.member(MEMBER, CONFIGMAP, world.name))["data"] == {"a": "mine"}
-    await world.clients[MEMBER].delete(CONFIGMAPS, world.name, world.namespace)
-    await world.propagated(CONFIGMAP, world.name)
 
 
 async def test_what_members_had_before_is_adopted(world: FederatedWorld) -> None:

@@ -57,6 +57,14 @@ def carrying(*more: Any, **fields: Any) -> Any:
             application(replicas={"total": 9, "limits": {"*": {"max": 4}}}),
             "spec.replicas.limits: the clusters' max sum to 8, less than the total of 9",
         ),
+        (
+            application(replicas={"total": 9, "weights": {"eu-1": 0, "us-1": 0, "ap-1": 3}}),
+            "spec.replicas.weights: are 0 for eu-1, us-1: none carries the 9 replicas",
+        ),
+        (
+            application(replicas={"each": 1, "workloads": {"web": {"total": 9, "weights": {"ap-1": 3}}}}),
+            "spec.replicas.workloads[web].weights: are 0 for eu-1, us-1: none carries the 9 replicas",
+        ),
         (application(failover={"after": "5 minutes"}), "spec.failover.after: "),
         (application(failover={"limit": 101}), "spec.failover.limit: expected `int` <= 100"),
         (carrying(path="status/x"), "spec.failover.carry[0].path: is no JSON pointer"),

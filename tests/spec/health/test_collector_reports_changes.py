@@ -213,6 +213,7 @@ async def test_a_watch_that_is_broken_for_long_is_not_believed_and_a_short_break
     monkeypatch.setattr(site, "LATELY", 0.2)
     monkeypatch.setattr(site, "TICK", 0.02)
     monkeypatch.setattr(site, "IDLE_TICK", 0.02)
+    monkeypatch.setattr(site, "ILL_TICK", 0.02)
     member.watches.put(deployment())
     member.expect(WEB)
     async with member.engaged():

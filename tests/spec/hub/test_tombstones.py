@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from atoll.api.delivery import Removal
+from atoll.api.manner import Manner
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Key
 from atoll.hub.tombstones import Tombstones
@@ -35,6 +36,17 @@ async def test_they_are_there_after_a_restart() -> None:
         assert owed(after) == {"0", "1", "2", "3", "4", "6", "7"}
         assert removal("3", orphan=True) in after.removals("eu-1", "uid-of-eu")
         assert after.removals("us-1", "uid-of-us") == (removal("9", "us-1"),)
+
+
+async def test_the_manner_of_a_front_end_is_remembered() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        key = Key("demo", "FederatedConfigMap/web")
+        laid = Removal(key, "1", "eu-1", manner=Manner(labels={"a": "b"}, deletion={"gracePeriodSeconds": 1}))
+        await Tombstones(client).lay(laid, "uid-of-eu")
+        after = Tombstones(client)
+        await after.load()
+        assert after.removals("eu-1", "uid-of-eu") == (laid,)
 
 
 async def test_a_cluster_rebuilt_under_the_name_owes_nothing() -> None:

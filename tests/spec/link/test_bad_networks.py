@@ -149,6 +149,6 @@ def test_a_thousand_agents_do_not_dial_in_one_moment() -> None:
     backs = [Back() for _ in range(200)]
     for _ in range(8):
         last = [back.next() for back in backs]
-    assert max(last) > 15
-    assert max(last) <= 30
+    assert 2 < max(last) <= 4  # a hub that was away for long is found again within 5 s
+    assert max(sum(1 for t in last if start <= t < start + 0.4) for start in last) < 60  # 200 over 4 s
     assert min(Back().long() for _ in range(100)) >= 15

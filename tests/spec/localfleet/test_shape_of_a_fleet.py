@@ -28,6 +28,7 @@ def plan(shape: ClusterShape, folder: Path) -> ClusterPlan:
         kubelet_server=pair,
         signing_key=folder / "sa",
         audit=False,
+        execs=False,
         admin=pair,
         users={},
     )

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from atoll.kube.resources import APPLICATIONS, CLUSTERS, CONFIGMAPS, NAMESPACES
 from atoll.testing.fakeapi import FakeApi, FakeCluster
 from atoll.testing.pulledfleet import AgentSide, HubSide, install, register
 from tests.delivering import eventually
+
+if TYPE_CHECKING:
+    from .linked import Linked
 
 NAMESPACE = "demo"
 
@@ -162,3 +166,12 @@ async def pulled(apis: dict[str, FakeApi]) -> AsyncIterator[Pulled]:
             for agent in agents.values():
                 await agent.stop()
             await side.stop()
+
+
+@pytest.fixture
+async def linked(apis: dict[str, FakeApi], tmp_path: Path) -> AsyncIterator["Linked"]:
+    """The same over the real link."""
+    from .linked import opened
+
+    async with opened(apis, tmp_path) as made:
+        yield made

@@ -114,5 +114,5 @@ def test_the_hub_knows_each_kind_of_write() -> None:
         *("deliver.applyset", "deliver.namespace", "deliver.apply", "deliver.delete", "deliver.unmark"),
         *("deliver.create", "deliver.replace"),
         *("hub.finalizer", "hub.status", "hub.tombstone", "hub.release", "hub.leave"),
-        *("hub.revision", "hub.rollback"),
+        *("hub.revision", "hub.rollback", "hub.versionrecord"),
     }

@@ -51,9 +51,12 @@ def divisions(case: Case) -> Iterator[Issue]:
         return
     shares: dict[str, Share] = {"spec.replicas": replicas}
     shares |= {f"spec.replicas.workloads[{name}]": share for name, share in replicas.workloads.items()}
-    named = case.app.spec.placement.clusters if case.app.spec.placement else ()
+    placement = case.app.spec.placement
+    named = placement.clusters if placement is not None else ()
     for at, share in shares.items():
         yield from _limits(share, named, at)
+        if placement is not None and not placement.fallback:
+            yield from _weights(share, named, at)
     for placed in case.objects:
         if placed.id.kind == "Job" and placed.id.name in replicas.workloads and _is_indexed(placed):
             yield Issue(
@@ -114,6 +117,16 @@ def _limits(share: Share, named: Iterable[str], at: str) -> Iterator[Issue]:
     mosts = [found.max for found in limits if found.max is not None]
     if len(mosts) == len(names) and sum(mosts) < share.total:
         yield Issue(f"{at}.limits", f"the clusters' max sum to {sum(mosts)}, less than the total of {share.total}")
+
+
+def _weights(share: Share, named: Iterable[str], at: str) -> Iterator[Issue]:
+    """Where all clusters are named, one of them must have a weight. All weights 0 is told by the CRD already."""
+    names = sorted(set(named))
+    if not share.total or not names or not any(share.weights.values()):
+        return
+    every_other = share.weights.get("*", 0)
+    if not any(share.weights.get(name, every_other) for name in names):
+        yield Issue(f"{at}.weights", f"are 0 for {', '.join(names[:5])}: none carries the {share.total} replicas")
 
 
 def _is_indexed(placed: Placed) -> bool:

@@ -29,17 +29,18 @@ async def suspend(session: Session, names: Names, dry_run: DryRunOption = DryRun
     await _set_suspend(session, names, suspended=True, dry_run=dry_run)
 
 
-async def resume(session: Session, names: Names, dry_run: DryRunOption = DryRun.NONE) -> None:
+async def resume(session: Session, names: Names, dry_run: DryRunOption = DryRun.NONE) -> ExitCode | None:
     """Go on delivering a suspended application, or changing clusters after a pause of its rollout."""
-    await _set_suspend(session, names, suspended=False, dry_run=dry_run)
+    return await _set_suspend(session, names, suspended=False, dry_run=dry_run)
 
 
-async def _set_suspend(session: Session, names: list[str], *, suspended: bool, dry_run: DryRun) -> None:
+async def _set_suspend(session: Session, names: list[str], *, suspended: bool, dry_run: DryRun) -> ExitCode | None:
     from atoll.api.defaults import only_pauses
     from atoll.api.editing import merged
     from atoll.kube.resources import APPLICATIONS
 
     word = "suspended" if suspended else "resumed"
+    code: ExitCode | None = None
     async with session.hub() as hub:
         for name in names:
             spec = (await hub.get(APPLICATIONS, name, session.namespace)).body().get("spec") or {}
@@ -63,7 +64,8 @@ async def _set_suspend(session: Session, names: list[str], *, suspended: bool, d
             print(said("application", name, word, dry_run))
             if dry_run is DryRun.SERVER and not suspended:
                 live = (await hub.get(APPLICATIONS, name, session.namespace)).body()
-                await foretell(session, hub, live | {"spec": merged(spec, patch["spec"])})
+                code = await foretell(session, hub, live | {"spec": merged(spec, patch["spec"])}) or code
+    return code
 
 
 async def delete(

@@ -149,13 +149,14 @@ async def send(
             namespace = str((body.get("metadata") or {}).get("namespace"))
             reach = await _reaches(hub, namespace, create=create_namespace, dry_run=dry_run)
             check(body, known_clusters=known, reach=reach)
+        code: ExitCode | None = None
         for body in bodies:
             _, what = await apply_application(hub, body, dry_run=dry_run, force=force)
             print(said("application", body["metadata"]["name"], what, dry_run))
             if dry_run is DryRun.SERVER:
-                await foretell(session, hub, body)
+                code = await foretell(session, hub, body) or code
         if wait is None or dry_run is not DryRun.NONE:
-            return None
+            return code
         return await wait_for(hub, bodies, wait)
 
 

@@ -69,12 +69,13 @@ async def undo(
         int, typer.Option("--to-revision", metavar="N", help="Which one; else the last good one before the present.")
     ] = 0,
     dry_run: DryRunOption = DryRun.NONE,
-) -> None:
+) -> ExitCode | None:
     """Go back to what an application was before.
 
     Its objects and differences become those of a former revision, as a change of its own: it goes from stage to stage
     as any other. Placement, replicas and the rest stay as they are.
     """
+    from atoll.api.editing import merged
     from atoll.cli.application.revisions import formers, spec_of
     from atoll.kube.resources import APPLICATIONS
 
@@ -83,7 +84,7 @@ async def undo(
         former = _pick(found, str(to_revision)) if to_revision else _before(found, name)
         if former.content.digest == found[-1].content.digest:
             print(said("application", name, f"already is what revision {former.revision} was", dry_run))
-            return
+            return None
         if former.content.templates:
             raise CommandError(
                 "its objects live on the hub: an Application that selects them can't take them back",
@@ -94,12 +95,15 @@ async def undo(
             "metadata": {"resourceVersion": live.resource_version},
             "spec": spec_of(former.content, session.namespace),
         }
+        code: ExitCode | None = None
         if dry_run is not DryRun.CLIENT:
             dry = dry_run is DryRun.SERVER
             await hub.patch(APPLICATIONS, name, session.namespace, patch, type="merge", manager=MANAGER, dry_run=dry)
             if dry:
-                await foretell(session, hub, live.body() | {"spec": live.body()["spec"] | patch["spec"]})
+                body = live.body()
+                code = await foretell(session, hub, body | {"spec": merged(body["spec"], patch["spec"])})
     print(said("application", name, f"goes back to revision {former.revision}", dry_run))
+    return code
 
 
 def _before(found: "list[Former]", name: str) -> "Former":

@@ -63,16 +63,21 @@ async def preview(
     else:
         for forecast in found:
             tell(forecast, brief=brief)
-    troubled = any(f.held or any(c.refusal or c.unknown or _refused(c) for c in f.clusters) for f in found)
-    return ExitCode.PARTIAL if troubled else None
+    return ExitCode.PARTIAL if any(_troubled(forecast) for forecast in found) else None
 
 
-async def foretell(session: Session, hub: "Client", body: "Json") -> None:
-    """What a server dry run of a verb adds: what the change would do on the members."""
+async def foretell(session: Session, hub: "Client", body: "Json") -> ExitCode | None:
+    """What a server dry run of a verb adds: what the change would do on the members. PARTIAL as of `preview`."""
     from atoll.cli.application.foreseeing import foresee
     from atoll.cli.application.rendering import render_body
 
-    tell(await foresee(session, hub, await render_body(hub, files.in_namespace(body, session.namespace))))
+    forecast = await foresee(session, hub, await render_body(hub, files.in_namespace(body, session.namespace)))
+    tell(forecast)
+    return ExitCode.PARTIAL if _troubled(forecast) else None
+
+
+def _troubled(forecast: "Forecast") -> bool:
+    return bool(forecast.held) or any(c.refusal or c.unknown or _refused(c) for c in forecast.clusters)
 
 
 def _refused(cluster: "ClusterForecast") -> bool:

@@ -75,7 +75,7 @@ async def intent_of(hub: Client, app: Application) -> Intent:
 async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     clusters = [item.read(Cluster) for item in (await hub.list(CLUSTERS)).items]
     namespace = body["metadata"]["namespace"]
-    body = await _with_defaults(hub, body, namespace)
+    body = await with_namespace_defaults(hub, body, namespace)
     check(body, known_clusters=frozenset(c.metadata.name for c in clusters), reach=await _reach(hub, namespace))
     app = msgspec.convert(body, Application)
     intent = await intent_of(hub, app)
@@ -85,7 +85,7 @@ async def _render(hub: Client, body: Json, live: Object | None) -> Rendered:
     return Rendered(app, intent, plan(intent, fleet), fleet, live, await _before(hub, live))
 
 
-async def _with_defaults(hub: Client, body: Json, namespace: str) -> Json:
+async def with_namespace_defaults(hub: Client, body: Json, namespace: str) -> Json:
     """The Application with what the namespace's ApplicationDefaults say, and everybody's, as far as may be read."""
     found = []
     for place in (namespace, SYSTEM_NAMESPACE):

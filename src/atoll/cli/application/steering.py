@@ -6,7 +6,8 @@ import typer
 
 from atoll.cli.application.status import AppName
 from atoll.cli.changing import MANAGER, DryRun, DryRunOption, said
-from atoll.cli.exits import CommandError
+from atoll.cli.exits import CommandError, ExitCode
+from atoll.cli.printing import warn
 from atoll.cli.session import Session
 from atoll.cli.verbs import verb
 
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 async def approve(
     session: Session, name: AppName, stage: StageOption = "", dry_run: DryRunOption = DryRun.NONE
-) -> None:
+) -> ExitCode | None:
     """Let a rollout enter the stage that waits for a person's approval.
 
     The approval is for the revision that is being rolled out now, and for no later one.
@@ -47,7 +48,8 @@ async def approve(
             raise CommandError(f"no stage of {name} waits for an approval", "--stage NAME approves one before its turn")
         note = {f"{ANNOTATION_APPROVED}{chosen}": str(rollout.revision)}
         await _annotate(hub, view, note, dry_run)
-    print(said("application", name, f"stage {chosen} approved, for revision {rollout.revision}", dry_run))
+        print(said("application", name, f"stage {chosen} approved, for revision {rollout.revision}", dry_run))
+        return await _foretell(session, hub, name) if dry_run is DryRun.SERVER else None
 
 
 async def pause(session: Session, name: AppName, dry_run: DryRunOption = DryRun.NONE) -> None:
@@ -63,7 +65,7 @@ async def pause(session: Session, name: AppName, dry_run: DryRunOption = DryRun.
     print(said("application", name, "paused", dry_run))
 
 
-async def abort(session: Session, name: AppName, dry_run: DryRunOption = DryRun.NONE) -> None:
+async def abort(session: Session, name: AppName, dry_run: DryRunOption = DryRun.NONE) -> ExitCode | None:
     """Give a rollout up.
 
     Every cluster that was changed gets back what it had before. What the Application says stays as it is, and is not
@@ -78,10 +80,11 @@ async def abort(session: Session, name: AppName, dry_run: DryRunOption = DryRun.
                 f"nothing to abort: the rollout of {name} is {rollout.phase}", "`atoll app undo` takes a change back"
             )
         await _annotate(hub, view, {ANNOTATION_ROLLOUT: f"abort {rollout.revision}"}, dry_run)
-    print(said("application", name, f"rollout of revision {rollout.revision} aborted", dry_run))
+        print(said("application", name, f"rollout of revision {rollout.revision} aborted", dry_run))
+        return await _foretell(session, hub, name, rollout.stable) if dry_run is DryRun.SERVER else None
 
 
-async def retry(session: Session, name: AppName, dry_run: DryRunOption = DryRun.NONE) -> None:
+async def retry(session: Session, name: AppName, dry_run: DryRunOption = DryRun.NONE) -> ExitCode | None:
     """Try once more what was rolled back, from the first stage on."""
     from atoll.api.names import ANNOTATION_ROLLOUT
 
@@ -90,7 +93,25 @@ async def retry(session: Session, name: AppName, dry_run: DryRunOption = DryRun.
         if not rollout.back:
             raise CommandError(f"nothing to retry: the rollout of {name} is {rollout.phase}")
         await _annotate(hub, view, {ANNOTATION_ROLLOUT: f"retry {rollout.revision}"}, dry_run)
-    print(said("application", name, f"revision {rollout.revision} is tried again", dry_run))
+        print(said("application", name, f"revision {rollout.revision} is tried again", dry_run))
+        return await _foretell(session, hub, name) if dry_run is DryRun.SERVER else None
+
+
+async def _foretell(session: Session, hub: "Client", name: str, back_to: int | None = None) -> ExitCode | None:
+    """What is yet to come on the members; with `back_to`, when they get that revision again."""
+    from atoll.api.editing import merged
+    from atoll.cli.application.preview import foretell
+    from atoll.cli.application.revisions import formers, spec_of
+    from atoll.kube.resources import APPLICATIONS
+
+    body = (await hub.get(APPLICATIONS, name, session.namespace)).body()
+    if back_to is not None:
+        found = [former for former in await formers(hub, session.namespace, name) if former.revision == back_to]
+        if not found or found[0].content.templates:
+            warn("what it would go back to is not on record, or lives on the hub")
+            return None
+        body = body | {"spec": merged(body["spec"], spec_of(found[0].content, session.namespace))}
+    return await foretell(session, hub, body)
 
 
 async def _rollout(hub: "Client", session: Session, name: str) -> "tuple[View, RolloutStatus]":

@@ -6,6 +6,7 @@ See `fleet.asking` for who may. Nothing but the questions that are named there p
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -14,7 +15,7 @@ from atoll.fleet.asking import ACCOUNT, AUDIENCE, PATH, Question
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Forbidden, KubeError, Unreachable
 from atoll.kube.resources import SERVICEACCOUNTS
-from atoll.link.listening import refusal
+from atoll.link.listening import Sight, refusal
 from atoll.pull.framing import TO_HUB, ProtocolError, Reader, frame
 from atoll.pull.protocol import Answer, End, Failed
 from atoll.runtime.supervise import cancel_and_wait
@@ -27,14 +28,20 @@ LOOK = 1.0
 
 
 class Asked:
-    """One route. `ask(cluster, question)` puts a question to an agent."""
+    """Two routes. `ask(cluster, question)` puts a question to an agent; `sight(cluster)` is how its connection goes."""
 
-    def __init__(self, client: Client, ask: Callable[[str, Question], AsyncGenerator[Answer, None]]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        ask: Callable[[str, Question], AsyncGenerator[Answer, None]],
+        sight: Callable[[str], Sight | None],
+    ) -> None:
         self._client = client
         self._ask = ask
+        self._sight = sight
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.post(PATH, self._answer)]
+        return [web.post(PATH, self._answer), web.get(PATH, self._show)]
 
     async def prepare(self) -> None:
         """Make the account whose tokens are asked with; where the hub may not, its installation has brought it."""
@@ -45,11 +52,15 @@ class Asked:
         except (AlreadyExists, Forbidden):
             return
 
+    async def _show(self, request: web.Request) -> web.StreamResponse:
+        if not await self._may(request.headers.get("Authorization", "")):
+            return _nobody()
+        found = self._sight(request.match_info["cluster"])
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if not await self._may(request.headers.get("Authorization", "")):
-            return refusal(
-                401, "Unauthorized", f"a token of ServiceAccount {SYSTEM_NAMESPACE}/{ACCOUNT} is needed here"
-            )
+            return _nobody()
         try:
             question = await _question(request)
         except ProtocolError as error:
@@ -103,6 +114,10 @@ class Asked:
             and (status.get("user") or {}).get("username") == WHO
             and AUDIENCE in (status.get("audiences") or ())
         )
+
+
+def _nobody() -> web.Response:
+    return refusal(401, "Unauthorized", f"a token of ServiceAccount {SYSTEM_NAMESPACE}/{ACCOUNT} is needed here")
 
 
 async def _question(request: web.Request) -> Question:

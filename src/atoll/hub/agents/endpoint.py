@@ -102,7 +102,7 @@ class Endpoint:
         proof = self._trust.prove(_peer(request))
         cluster = self._trust.check(proof).name
         self._proofs[cluster] = proof
-        return await self._listener.upgrade(request, cluster)
+        return await self._listener.upgrade(request, cluster, proof.until)
 
 
 @web.middleware

@@ -31,10 +31,11 @@ class RefusedError(Exception):
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What a client certificate proved: whom its bearer speaks for, and with which key."""
+    """What a client certificate proved: whom its bearer speaks for, with which key, until when (epoch seconds)."""
 
     identity: AgentIdentity
     key: str
+    until: float
 
 
 class Trust:
@@ -101,10 +102,9 @@ class Trust:
         if not der:
             raise RefusedError(401, "NoCertificate", "an agent's certificate is needed here")
         try:
-            identity, key = identity_of(der)
+            return Proof(*identity_of(der))
         except CertificateError as error:
             raise RefusedError(401, "NoCertificate", str(error)) from error
-        return Proof(identity, key)
 
     def _check_ready(self) -> None:
         if why := self._unready():

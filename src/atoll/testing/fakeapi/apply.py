@@ -34,24 +34,27 @@ def read_managers(body: Json) -> Managers:
         if not entry:
             continue  # [{}] is how a client resets it
         who = Manager(entry["manager"], entry["operation"], entry["apiVersion"], entry.get("subresource", ""))
-        managers[who] = managers.get(who, frozenset()) | frozenset(decode(entry.get("fieldsV1") or {}))
+        managers[who] = managers.get(who, frozenset()) | decode(entry.get("fieldsV1") or {})
     return managers
 
 
 def write_managers(managers: Managers, before: Json, now: str) -> list[Json]:
-    """managedFields; an entry that didn't change keeps its time."""
+    """managedFields; an entry that didn't change stays as it is."""
     old = read_managers(before)
-    times = {
-        Manager(e["manager"], e["operation"], e["apiVersion"], e.get("subresource", "")): e.get("time", now)
+    known = {
+        Manager(e["manager"], e["operation"], e["apiVersion"], e.get("subresource", "")): e
         for e in before.get("metadata", {}).get("managedFields") or ()
     }
     entries = []
     for who, fields in sorted(managers.items(), key=lambda item: (item[0].operation, item[0])):
+        if who in known and old.get(who) == fields:
+            entries.append({"time": now, **known[who]})
+            continue
         entry: Json = {
             "manager": who.name,
             "operation": who.operation,
             "apiVersion": who.api_version,
-            "time": times[who] if who in times and old.get(who) == fields else now,
+            "time": now,
             "fieldsType": "FieldsV1",
             "fieldsV1": encode(fields),
         }

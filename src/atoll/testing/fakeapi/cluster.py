@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import jsonpatch
+import msgspec
 
 from atoll.api.objects import GroupKind, Json
 from atoll.testing.fakeapi import apply as ssa
@@ -21,6 +22,7 @@ from atoll.testing.fakeapi.kinds import Kind, Kinds, of_crd
 from atoll.testing.fakeapi.refusals import Refusal, bad_request, changed, not_found
 from atoll.testing.fakeapi.store import Store
 
+_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 NAMESPACE = GroupKind("", "Namespace")
 CRD = GroupKind("apiextensions.k8s.io", "CustomResourceDefinition")
 FIRST_NAMESPACES = ("default", "kube-system")
@@ -91,7 +93,7 @@ class FakeCluster:
         live = self.get(kind, namespace, name)
         if isinstance(patch, list):
             try:
-                body = jsonpatch.apply_patch(live, patch)
+                body = jsonpatch.apply_patch(_decode(_encode(live)), patch, in_place=True)  # not deepcopy: it is slow
             except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
                 raise Refusal(422, "Invalid", f"the server rejected our request: {error}") from error
         else:

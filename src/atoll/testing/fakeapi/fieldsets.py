@@ -4,7 +4,7 @@ A path is a tuple of FieldsV1's own words: `f:name` a field, `k:{"name":"web"}` 
 a member of a set. Which lists are associative is in the API's schema; here it is known by name, for the usual kinds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -73,55 +73,62 @@ def member_path(value: Any) -> str:
     return "v:" + msgspec.json.encode(value).decode()
 
 
-def parts(value: Any, field: str = "", at: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Each part with its value: scalars, atomic and empty things; what has parts itself only says that it is there."""
-    if isinstance(value, dict) and value and not is_atomic(field):
-        if at:
-            yield at, _CONTAINER
-        for name, inner in value.items():
-            yield from parts(inner, name, (*at, f"f:{name}"))
-    elif isinstance(value, list) and value and field in SETS:
-        yield at, _CONTAINER
-        for member in value:
-            yield (*at, member_path(member)), member
-    elif isinstance(value, list) and value and (keys := keys_of(field, value)):
-        yield at, _CONTAINER
-        for item in value:
-            yield from parts(item, "", (*at, item_path(keys, item)))
-    elif at and not (value == [] and (field in LIST_KEYS or field in SETS)):  # such a list is its items, and has none
-        yield at, value
-
-
-UNOWNED = (
-    ("f:apiVersion",),
-    ("f:kind",),
-    *(
-        ("f:metadata", f"f:{name}")
-        for name in (
-            "name",
-            "namespace",
-            "uid",
-            "resourceVersion",
-            "generation",
-            "creationTimestamp",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "managedFields",
-            "selfLink",
-        )
-    ),
+UNOWNED = frozenset(
+    {
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "managedFields",
+        "selfLink",
+    }
 )
-"""Nobody's fields: the server's, or the object's identity."""
+"""Nobody's parts of the metadata: the server's, or the object's identity."""
 
 
 def flatten(body: Json) -> dict[Path, Any]:
-    """All parts that somebody may own."""
+    """All parts that somebody may own, each with its value: scalars, atomic and empty things.
+
+    What has parts itself only says that it is there.
+    """
     always = ALWAYS_THERE if "." not in str(body.get("apiVersion", "")).partition("/")[0] else frozenset()
-    return {
-        path: value
-        for path, value in parts(body)
-        if path[:1] not in UNOWNED and path[:2] not in UNOWNED and not (value is _CONTAINER and path in always)
-    }
+    found: dict[Path, Any] = {}
+    for name, value in body.items():
+        if name == "metadata" and value:
+            _flatten_fields({n: v for n, v in value.items() if n not in UNOWNED}, ("f:metadata",), always, found)
+        elif name not in {"apiVersion", "kind"}:
+            _flatten(value, name, (f"f:{name}",), always, found)
+    return found
+
+
+def _flatten_fields(value: Json, at: Path, always: Fields, found: dict[Path, Any]) -> None:
+    if at not in always:
+        found[at] = _CONTAINER
+    for name, inner in value.items():
+        if isinstance(inner, dict | list):
+            _flatten(inner, name, (*at, f"f:{name}"), always, found)
+        else:
+            found[*at, f"f:{name}"] = inner
+
+
+def _flatten(value: Any, field: str, at: Path, always: Fields, found: dict[Path, Any]) -> None:
+    if isinstance(value, dict) and value and field not in ATOMIC:
+        _flatten_fields(value, at, always, found)
+    elif isinstance(value, list) and value and field in SETS:
+        found[at] = _CONTAINER
+        for member in value:
+            found[*at, member_path(member)] = member
+    elif isinstance(value, list) and value and (keys := keys_of(field, value)):
+        if at not in always:
+            found[at] = _CONTAINER
+        for item in value:
+            _flatten(item, "", (*at, item_path(keys, item)), always, found)
+    elif not (value == [] and (field in LIST_KEYS or field in SETS)):  # such a list is its items, and has none
+        found[at] = value
 
 
 def applied(body: Json) -> Fields:
@@ -148,16 +155,37 @@ def encode(fields: Fields) -> Json:
             node = node[word]
         if node:
             node["."] = {}
+    _remember(tree, fields)
     return tree
 
 
-def decode(tree: Json, at: Path = ()) -> Iterator[Path]:
-    """The paths of a FieldsV1."""
+def decode(tree: Json) -> Fields:
+    """The paths of a FieldsV1. Bodies are never changed in place, so what a tree says is remembered for a while."""
+    known = _KNOWN.get(id(tree))
+    if known is not None and known[0] is tree:
+        return known[1]
+    found: list[Path] = []
+    _decode(tree, (), found)
+    return _remember(tree, frozenset(found))
+
+
+_KNOWN: dict[int, tuple[Json, Fields]] = {}
+MOST_KNOWN = 2000
+
+
+def _remember(tree: Json, fields: Fields) -> Fields:
+    if len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN[id(tree)] = (tree, fields)
+    return fields
+
+
+def _decode(tree: Json, at: Path, found: list[Path]) -> None:
     if (not tree or "." in tree) and at:
-        yield at
+        found.append(at)
     for word, inner in tree.items():
         if word != ".":
-            yield from decode(inner, (*at, word))
+            _decode(inner, (*at, word), found)
 
 
 def shown(path: Path) -> str:

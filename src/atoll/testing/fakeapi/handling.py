@@ -70,9 +70,9 @@ class Handling:
         namespace = ""
         if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in {"status", "finalize"}:
             namespace, rest = rest[1], rest[2:]
-        if not any((k.resource.group, k.resource.version) == (group, version) for k in self._cluster.kinds.all()):
-            raise NoSuchPath
         kind = self._cluster.kinds.find(group, version, rest[0])
+        if kind is None and not self._cluster.kinds.serves(group, version):
+            raise NoSuchPath
         name, subresource = (*rest[1:], "", "")[:2]
         is_misplaced = kind is not None and (
             bool(namespace) > kind.resource.namespaced or (kind.resource.namespaced and name and not namespace)

@@ -44,6 +44,9 @@ class Kinds:
     def remove(self, group_kind: GroupKind) -> None:
         self._served = {key: kind for key, kind in self._served.items() if kind.group_kind != group_kind}
 
+    def serves(self, group: str, version: str) -> bool:
+        return any(key[0] == group and key[1] == version for key in self._served)
+
     def find(self, group: str, version: str, plural: str) -> Kind | None:
         return self._served.get((group, version, plural))
 

@@ -116,13 +116,22 @@ def tidy(kind: Kind, body: Json) -> Json:
 
 def _tidied(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {name: _tidied(inner) for name, inner in value.items()}
-        return {name: inner for name, inner in kept.items() if not _is_omitted(name, inner)}
+        kept = {}
+        for name, inner in value.items():
+            if isinstance(inner, dict | list):
+                inner = _tidied(inner)
+                if not inner and _is_omitted(name, inner):
+                    continue
+            elif inner is None:
+                continue
+            kept[name] = inner
+        return kept
     return [_tidied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _is_omitted(field: str, value: Any) -> bool:
-    return (value == [] and field != "containers") or (value == {} and field in OFTEN_EMPTY) or value is None
+    """Of an empty list or map."""
+    return field != "containers" if isinstance(value, list) else field in OFTEN_EMPTY
 
 
 def _without(body: Json, name: str) -> Json:

@@ -9,6 +9,7 @@ stopped or restored. Then nothing goes wrong any more, and what must hold is loo
     assert not report.complaints, again(7)
 """
 
+from atoll.testing.fakefleet.many import many
 from atoll.testing.fakefleet.run import STEPS, Report, again, play, run
 
-__all__ = ["STEPS", "Report", "again", "play", "run"]
+__all__ = ["STEPS", "Report", "again", "many", "play", "run"]

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 
+from atoll.testing.fakefleet.many import many
 from atoll.testing.fakefleet.run import STEPS, Report, again, run
 
 MOST_SHOWN = 10
@@ -14,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     """1 when something was wrong."""
     parser = argparse.ArgumentParser(prog="python -m atoll.testing.fakefleet", description=__doc__)
     parser.add_argument("--seed", type=int, help="one run")
-    parser.add_argument("--runs", type=int, default=1, help="so many runs, one after the other")
+    parser.add_argument("--runs", type=int, default=1, help="so many runs, on all cores")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first of their seeds")
     parser.add_argument("--steps", type=int, default=STEPS, help="only so many steps of each")
     parser.add_argument("--without", type=int, nargs="*", default=(), help="steps to leave out")
@@ -29,16 +30,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _many(seeds: range, steps: int) -> int:
     counts: Counter[str] = Counter()
-    bad, began, told = 0, time.process_time(), time.monotonic()
-    for done, seed in enumerate(seeds, 1):
-        report = run(seed, steps)
+    bad, began = 0, time.monotonic()
+    told = began
+    for done, report in enumerate(many(seeds, steps), 1):
         counts += report.counts
         bad += bool(report.complaints)
         if report.complaints:
             _tell(report, verbose=False)
         if time.monotonic() - told >= 15.0 or done == len(seeds):
-            told, each = time.monotonic(), (time.process_time() - began) / done
-            print(f"{done} of {len(seeds)} runs, {each * 1000:.0f} ms each, {bad} bad", file=sys.stderr)
+            told = time.monotonic()
+            print(
+                f"{done} of {len(seeds)} runs, {(told - began) / done * 1000:.0f} ms each, {bad} bad", file=sys.stderr
+            )
     print(", ".join(f"{name} {number}" for name, number in sorted(counts.items())))
     return 1 if bad else 0
 

@@ -79,6 +79,8 @@ class Server:
         """Called with each request that takes effect, before it does."""
         self.by = ""
         """The process whose request is being carried out; "" while somebody else writes."""
+        self.hanging = 0
+        """Watches that tell nothing any more, and whose readers haven't given them up yet."""
         self._handling = Handling(self.cluster)
         self._random = Random(seed)
         self._connections = 0
@@ -283,7 +285,11 @@ class Stream:
             case BreakWatch():
                 raise _reset(self._server.name)
             case HangWatch():
-                await asyncio.sleep(idle or MOST_WATCHED)
+                self._server.hanging += 1
+                try:
+                    await asyncio.sleep(idle or MOST_WATCHED)
+                finally:
+                    self._server.hanging -= 1
                 raise Unreachable("Idle", f"{self._server.name} has been silent")
 
 

@@ -169,19 +169,24 @@ class Verdict:
             yield f"{name} is Ready, although in conflict on {sorted(blocked)} or suspended"
 
     def _health(self, app: Application, planned: Plan) -> Iterator[str]:
-        """What is missing is told, and of nothing else that it is missing. Suspended, what was there before counts."""
-        if app.spec.suspend:
+        """What is missing is told, and of nothing else that it is missing; and how many replicas are ready.
+
+        Suspended in the middle of a change, what was there before counts: which that was, only the hub knows.
+        """
+        if app.spec.suspend and app.status.rollout is not None and app.status.rollout.phase != "Complete":
             return
-        told = {row.name: row.health for row in app.status.clusters}
+        told = {row.name: row for row in app.status.clusters}
         for cluster, delivery in planned.deliveries.items():
-            here = {
-                identify(b)
-                for b in self._world.ours(cluster)
-                if b["metadata"]["labels"].get(LABEL_APP) == app.metadata.uid
-            }
+            ours = [b for b in self._world.ours(cluster) if b["metadata"]["labels"].get(LABEL_APP) == app.metadata.uid]
+            here = {identify(b): b for b in ours}
+            if (row := told.get(cluster)) is None:
+                continue
             missing = any(m.id not in here and m.id not in delivery.protected for m in delivery.objects)
-            if missing != (told.get(cluster) == "Missing"):
-                yield f"{app.metadata.name} on {cluster} is {told.get(cluster)}, and something is missing: {missing}"
+            if missing != (row.health == "Missing"):
+                yield f"{app.metadata.name} on {cluster} is {row.health}, and something is missing: {missing}"
+            ready = [_ready(here[m.id]) for m in delivery.objects if m.id.kind == "Deployment" and m.id in here]
+            if ready and row.ready not in ready:
+                yield f"{app.metadata.name} on {cluster} says that {row.ready} are ready, and it is {ready[0]}"
 
     # What should not be there
 
@@ -216,6 +221,10 @@ def _facts(world: World) -> Iterator[ClusterFacts]:
 def _intent(app: Application) -> Intent:
     revision = Revision(0, app.metadata.uid, 0)
     return translate(app, selected={}, scopes=known_scope, revision=revision)
+
+
+def _ready(deployment: Json) -> str:
+    return f"{(deployment.get('status') or {}).get('readyReplicas', 0)}/{deployment['spec'].get('replicas', 1)}"
 
 
 def _conditions(status: ApplicationStatus) -> str:

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -60,18 +60,25 @@ class VirtualTask(asyncio.Task[T]):
         return self._number
 
 
-class _Soon(asyncio.Handle):
-    """Something to run now, on behalf of `process`."""
+class _Step:
+    """Something to run, at once or at `when`: what asyncio calls a handle, as far as anybody asks for it."""
 
-    __slots__ = ("process",)
-    process: str
+    __slots__ = ("_when", "args", "callback", "context")
 
+    def __init__(self, callback: Any, args: tuple[Any, ...], context: Context | None, when: float = 0.0) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = copy_context() if context is None else context
+        self._when = when
 
-class _Timer(asyncio.TimerHandle):
-    """Something to run later, on behalf of `process`."""
+    def cancel(self) -> None:
+        self.callback = None
 
-    __slots__ = ("process",)
-    process: str
+    def cancelled(self) -> bool:
+        return self.callback is None
+
+    def when(self) -> float:
+        return self._when
 
 
 def process_in(context: Context | None) -> str:
@@ -88,10 +95,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def __init__(self) -> None:
         self.unhandled: list[str] = []
         self._now = 0.0
-        self._ready: deque[_Soon | _Timer] = deque()
-        self._timers: list[tuple[float, int, _Timer]] = []
+        self._ready: deque[_Step] = deque()
+        self._timers: list[tuple[float, int, _Step]] = []
         self._order, self._tasks = itertools.count(), itertools.count()
-        self._frozen: dict[str, list[_Soon | _Timer]] = {}
+        self._frozen: dict[str, list[_Step]] = {}
         self._at_once = 0
 
     # What asyncio asks of a loop
@@ -121,27 +128,25 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None) -> asyncio.Task[Any]:
         return VirtualTask(next(self._tasks), coro, loop=self, name=name, context=context)
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]  # argument types don't matter here
-        handle = _Soon(callback, args, self, context)
-        handle.process = process_in(context)
-        self._put(handle)
-        return handle
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> _Step:  # type: ignore[override]  # a handle for all that asyncio does with one
+        step = _Step(callback, args, context)
+        if self._frozen:
+            self._put(step)
+        else:
+            self._ready.append(step)
+        return step
 
     def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> _Step:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]  # as above
         self, when: float, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = _Timer(when, callback, args, self, context)
-        handle.process = process_in(context)
-        heapq.heappush(self._timers, (when, next(self._order), handle))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Asked by `TimerHandle.cancel`: a cancelled timer is passed over when its time comes."""
+    ) -> _Step:
+        step = _Step(callback, args, context, when)
+        heapq.heappush(self._timers, (when, next(self._order), step))
+        return step
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.unhandled.append(f"{context.get('message')}: {context.get('exception')!r}")
@@ -185,34 +190,41 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self._at_once > MOST_AT_ONCE:
             self._at_once = 0
             raise DeadlockError(f"at {self._now:.3f} s time stands still: {sorted(map(repr, self._ready))}")
+        take = self._ready.popleft
         for _ in range(len(self._ready)):
-            handle = self._ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+            step = take()
+            if step.callback is not None:
+                try:
+                    step.context.run(step.callback, *step.args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self.unhandled.append(f"exception in a callback: {error!r}")
 
     def _jump(self) -> None:
         """Time passes until the next timer."""
-        while self._timers and self._timers[0][2].cancelled():
-            heapq.heappop(self._timers)
-        if not self._timers:
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heapq.heappop(timers)
+        if not timers:
             raise DeadlockError(f"at {self._now:.3f} s everybody waits, and nobody for a time")
-        self._now = max(self._now, self._timers[0][0])
-        while self._timers and self._timers[0][0] <= self._now:
-            _, _, handle = heapq.heappop(self._timers)
-            if not handle.cancelled():
-                self._put(handle)
+        self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            step = heapq.heappop(timers)[2]
+            if step.callback is not None:
+                self._put(step)
 
-    def _put(self, handle: _Soon | _Timer) -> None:
-        parked = self._frozen.get(handle.process) if self._frozen else None
-        (self._ready if parked is None else parked).append(handle)
+    def _put(self, step: _Step) -> None:
+        parked = self._frozen.get(process_in(step.context)) if self._frozen else None
+        (self._ready if parked is None else parked).append(step)
 
     # Processes
 
     def freeze(self, process: str) -> None:
         """Nothing of `process` goes on until `thaw`, as if it had got SIGSTOP. Its clocks go on."""
-        self._frozen[process] = [handle for handle in self._ready if handle.process == process]
-        for handle in self._frozen[process]:
-            self._ready.remove(handle)
+        self._frozen[process] = [step for step in self._ready if process_in(step.context) == process]
+        for step in self._frozen[process]:
+            self._ready.remove(step)
 
     def thaw(self, process: str) -> None:
         self._ready.extend(self._frozen.pop(process, ()))

@@ -314,7 +314,9 @@ def pods(plan: ClusterPlan, log: Path) -> list[Json]:
     if plan.execs:
         place = plan.folder / "pods"
         place.mkdir(exist_ok=True, mode=0o700)
-        kinds["ClusterExec"] = {"execs": [{"local": {"workDir": str(place)}}]}
+        # kwok never closes a command's input: a tar with larger blocks would wait for what fills the last one
+        small = [{"name": "TAR_OPTIONS", "value": "--blocking-factor=1"}]
+        kinds["ClusterExec"] = {"execs": [{"local": {"workDir": str(place), "envs": small}}]}
     return [
         {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": kind, "metadata": {"name": "all"}, "spec": spec}
         for kind, spec in kinds.items()

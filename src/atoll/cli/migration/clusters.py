@@ -1,0 +1,106 @@
+"""KubeFed's clusters become Atoll's: the same names, labels and tokens. The KubeFedClusters stay where they are."""
+
+import asyncio
+import base64
+
+import msgspec
+
+from atoll.api.cluster import Cluster
+from atoll.api.kubefed.cluster import KubeFedCluster
+from atoll.api.kubefed.names import SECRET_TOKEN
+from atoll.api.names import SYSTEM_NAMESPACE
+from atoll.api.objects import Json
+from atoll.cli.changing import MANAGER
+from atoll.cli.migration.reading import State
+from atoll.fleet.connect import KUBECONFIG_KEY
+from atoll.intake.kubefed.members import NoEqualError, cluster, kubeconfig
+from atoll.intake.kubefed.migration import Finding
+from atoll.kube.client import Client
+from atoll.kube.errors import AlreadyExists, KubeError
+from atoll.kube.objects import Object
+from atoll.kube.resources import CLUSTERS, SECRETS
+
+LOOK_EVERY = 0.2
+
+
+class Joining(msgspec.Struct, frozen=True):
+    """What becomes of one KubeFedCluster: nothing when Atoll has a Cluster of that name."""
+
+    name: str
+    there: bool
+    cluster: Json | None = None
+    secret: Json | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return any(f.refuses for f in self.findings)
+
+
+async def joinings(hub: Client, state: State) -> list[Joining]:
+    """What would become of each, by name."""
+    there = {c.name: c for c in (await hub.list(CLUSTERS)).items}
+    return [await _joining(hub, item, there.get(name)) for name, item in sorted(state.clusters.items())]
+
+
+async def _joining(hub: Client, item: Object, there: Object | None) -> Joining:
+    about = f"KubeFedCluster {item.name}"
+    if there is not None:
+        return Joining(item.name, True, findings=_differing(about, item, there))
+    try:
+        kubefed = msgspec.convert(item.body(), KubeFedCluster)
+        stored = await hub.get(SECRETS, kubefed.spec.secret_ref.name, item.namespace)
+        token = base64.b64decode((stored.body().get("data") or {}).get(SECRET_TOKEN, "")).decode()
+        if not token:
+            raise NoEqualError(f"Secret {stored.name} has no {SECRET_TOKEN}")
+        config = kubeconfig(kubefed, token)
+    except (msgspec.ValidationError, ValueError, KubeError, NoEqualError) as error:
+        found = Finding(about, "spec", str(error), f"atoll cluster join {item.name} --context …", refuses=True)
+        return Joining(item.name, False, findings=(found,))
+    name = f"kubefed-{item.name}"
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE},
+        "data": {KUBECONFIG_KEY: base64.b64encode(msgspec.json.encode(config)).decode()},
+    }
+    found = Finding(
+        about,
+        "spec.secretRef",
+        "Atoll uses the same token, which KubeFed's account on the member has, and which nobody renews",
+        f"atoll cluster join {item.name} gives Atoll an account of its own",
+    )
+    return Joining(item.name, False, cluster(kubefed, name), secret, (found,))
+
+
+def _differing(about: str, item: Object, there: Object) -> tuple[Finding, ...]:
+    """Labels that placements may select by."""
+    missing = {key: value for key, value in item.labels.items() if there.labels.get(key) != value}
+    if not missing:
+        return ()
+    pairs = ", ".join(f"{key}={value}" for key, value in sorted(missing.items()))
+    why = f"Cluster {there.name} is there without its labels {pairs}, by which placements may select"
+    return (Finding(about, "metadata.labels", why, f"kubectl label cluster.atoll.dev {there.name} {pairs}"),)
+
+
+async def join(hub: Client, joining: Joining) -> None:
+    """Make the Cluster. Raises KubeError."""
+    if joining.cluster is None or joining.secret is None:
+        return
+    name = joining.secret["metadata"]["name"]
+    await hub.apply(SECRETS, joining.secret, name=name, namespace=SYSTEM_NAMESPACE, manager=MANAGER, force=True)
+    try:
+        await hub.create(CLUSTERS, joining.cluster, manager=MANAGER)
+    except AlreadyExists:
+        return
+
+
+async def reached(hub: Client, names: list[str], seconds: float) -> None:
+    """Until each was reached, or `seconds` are over: then what it has is not taken over before it is."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    while names and clock() < end:
+        states = {c.name: c.read(Cluster).status for c in (await hub.list(CLUSTERS)).items}
+        names = [name for name in names if name in states and not states[name].uid]
+        if names:
+            await asyncio.sleep(LOOK_EVERY)

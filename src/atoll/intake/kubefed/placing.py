@@ -1,0 +1,77 @@
+"""From KubeFed's placement to an Application's: where both the object and its namespace are placed."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from atoll.api.common import LabelSelector
+from atoll.api.kubefed.common import ClusterSelector
+from atoll.api.kubefed.federated import Placement
+from atoll.api.objects import Json
+from atoll.api.selectors import mismatch
+
+NOWHERE: Json = {"where": "false"}
+"""A placement that means no cluster, ever."""
+
+
+class PlacementError(Exception):
+    """A placement can't be read; the text says why."""
+
+
+def chosen(placement: Placement | None, clusters: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+    """The clusters of `clusters`, labels by name, that `placement` means. Raises PlacementError."""
+    if placement is None:
+        return frozenset()
+    if placement.clusters is not None:
+        return frozenset(c.name for c in placement.clusters) & clusters.keys()
+    if placement.cluster_selector is None:
+        return frozenset()
+    selector = _selector(placement.cluster_selector)
+    return frozenset(name for name, labels in clusters.items() if not mismatch(selector, labels))
+
+
+def together(*placements: Placement | None) -> Json:
+    """A placement that means the clusters that each of `placements` means, now and later. Raises PlacementError."""
+    named: list[str] | None = None
+    selectors: list[LabelSelector] = []
+    for placement in placements:
+        if placement is None or (placement.clusters is None and placement.cluster_selector is None):
+            return NOWHERE
+        if placement.clusters is not None:
+            names = list(dict.fromkeys(c.name for c in placement.clusters))
+            named = names if named is None else [name for name in named if name in names]
+        elif placement.cluster_selector is not None:
+            selectors.append(_selector(placement.cluster_selector))
+    if named is not None and not named:
+        return NOWHERE
+    found: Json = {"clusters": named} if named is not None else {}
+    if selector := _joined(selectors):
+        found["selector"] = selector
+    return found or {"all": True}
+
+
+def by_selector(placement: Placement | None) -> Placement:
+    """What `placement` means when its selector alone counts."""
+    return Placement(cluster_selector=placement.cluster_selector if placement else None)
+
+
+EVERYWHERE = Placement(cluster_selector=ClusterSelector())
+
+
+def _selector(selector: ClusterSelector) -> LabelSelector:
+    try:
+        return msgspec.convert(msgspec.to_builtins(selector), LabelSelector)
+    except msgspec.ValidationError as error:
+        raise PlacementError(f"clusterSelector: {error}") from error
+
+
+def _joined(selectors: list[LabelSelector]) -> Json:
+    """One selector that holds where all hold."""
+    labels: dict[str, str] = {}
+    expressions: list[Json] = []
+    for selector in selectors:
+        for key, value in selector.match_labels.items():
+            if labels.setdefault(key, value) != value:
+                expressions.append({"key": key, "operator": "In", "values": [value]})
+        expressions += [e for e in msgspec.to_builtins(selector.match_expressions) if e not in expressions]
+    return ({"matchLabels": labels} if labels else {}) | ({"matchExpressions": expressions} if expressions else {})
