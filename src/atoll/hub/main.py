@@ -12,6 +12,7 @@ from atoll.api.objects import Json, Key
 from atoll.api.validate import Issue
 from atoll.fleet.identity import hub_identity
 from atoll.hub.agents.endpoint import serve_agents
+from atoll.hub.agents.relay import Relay, own_address
 from atoll.hub.birth import held_from_birth, hold_no_longer
 from atoll.hub.hub import Hub
 from atoll.hub.kubefed.control_plane import ControlPlane
@@ -82,6 +83,10 @@ async def _serve(options: Options) -> None:
         async def judge(body: Json) -> tuple[Issue, ...]:
             return await (standby.judge(body) if hub is None or hub.unready else hub.judge(body))
 
+        relay: Relay | None = None
+        if options.agents_address and options.elect:
+            own = await own_address(options.config.server, options.agents_address)
+            relay = Relay(client, options.agents_address, own)
         election = LeaderElection(client, LEASE_HUB, SYSTEM_NAMESPACE, options.identity) if options.elect else None
 
         def leads() -> bool:
@@ -101,6 +106,8 @@ async def _serve(options: Options) -> None:
                         await parts.enter_async_context(
                             serve_webhook(client, options.webhook_address, options.webhook_host, hub.judge, *hooks)
                         )
+                    if relay is not None:
+                        await parts.enter_async_context(relay.aside())
                     if options.agents_address:
                         await parts.enter_async_context(
                             serve_agents(client, identity.id, options.agents_address, options.agents_hosts, hub)
@@ -119,6 +126,8 @@ async def _serve(options: Options) -> None:
                 )
             )
         waiting = STANDBY
+        if relay is not None:
+            await stack.enter_async_context(relay.standing())
         if election is not None:
             await election.run(lead)
         else:
