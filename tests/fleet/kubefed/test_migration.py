@@ -66,7 +66,7 @@ async def test_there_and_back_while_the_front_end_works(apart: FederatedWorld, f
             overrides=[{"clusterName": MEMBER, "clusterOverrides": [change]}],
         )
     for name in NAMES:
-        await world.propagated(TYPES["Deployment"], name)
+        await world.propagated(TYPES["Deployment"], name, 30)
 
     async def pods() -> bool:
         return len(await standing(world)) == 2 * len(BOTH) * len(NAMES)
@@ -83,7 +83,7 @@ async def test_there_and_back_while_the_front_end_works(apart: FederatedWorld, f
 
     assert states(await run.back(apply=True, discard=False)) == ["back"] * 3
     for name in NAMES:
-        await world.propagated(TYPES["Deployment"], name)
+        await world.propagated(TYPES["Deployment"], name, 30)
     assert await standing(world) == before
     for cluster in BOTH:
         for item in (await world.clients[cluster].list(DEPLOYMENTS, world.namespace)).items:
