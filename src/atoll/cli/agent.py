@@ -156,6 +156,7 @@ async def agent_status(
     """Say how an agent on this machine does: is it connected, since when, and if not, why."""
     from atoll.agent.state import Folder
     from atoll.link.certificates import lifetime, renew_at
+    from atoll.link.listening import ELSEWHERE
 
     del session
     folder = Folder(_folder(state_dir, cluster))
@@ -196,7 +197,7 @@ async def agent_status(
     for door in doors:
         if not door.connected and door.reason in HINTS:
             note(f"hint: {HINTS[door.reason]}")
-    if not (doors and all(d.connected for d in doors)):
+    if not (any(d.connected for d in doors) and all(d.connected or d.reason == ELSEWHERE for d in doors)):
         raise CommandError("not connected" if alive else "the agent isn't running", "atoll agent run")
 
 

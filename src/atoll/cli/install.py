@@ -31,8 +31,12 @@ async def install(
         bool, typer.Option("--select/--no-select", help="Applications of every namespace may select objects.")
     ] = True,
     network_policy: Annotated[
-        bool, typer.Option("--network-policy", help="Close all ports of the hub but its own two.")
+        bool, typer.Option("--network-policy", help="Close all ports of the hub but its own.")
     ] = False,
+    agents_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST[:PORT]", help="Let agents in, which reach the hub by this name; repeatable."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until the hub's Pods are available.")] = False,
     timeout: Timeout = "5m",
     dry_run: DryRunOption = DryRun.NONE,
@@ -67,6 +71,7 @@ async def install(
         image=image or IMAGE,
         select=select,
         network_policy=network_policy,
+        agents=tuple(agents_host or ()),
     )
     if output:
         _print([*definitions(), *objects(layout)], output)

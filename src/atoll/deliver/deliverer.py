@@ -1,11 +1,13 @@
 """The door of this room: deliveries and removals go in, outcomes come out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
 from atoll.api.delivery import Delivery, Outcome, Removal
+from atoll.api.objects import GroupKind, ObjectId
 from atoll.deliver.compiled import Compiler
+from atoll.deliver.heirs import Estate, Verdict
 from atoll.deliver.session import Session, Targets
 from atoll.deliver.stamp import Stamper
 from atoll.fleet.member import Member
@@ -20,6 +22,10 @@ class Worker(Protocol):
 
     def stock(self) -> Mapping[str, int]:
         """How many objects of ours each application has there, by its UID, as far as is known."""
+        ...
+
+    def inherit(self, estate: Estate) -> None:
+        """See to `estate` from now on, and decide about all of it anew."""
         ...
 
 
@@ -46,6 +52,7 @@ class Deliverer:
         self._workers: dict[str, Worker] = {}
         self._compilers: dict[str, Compiler] = {}
         self._alive: Callable[[str], bool] | None = None
+        self._estate = Estate()
 
     def submit(self, delivery: Delivery) -> None:
         """Have `delivery` on its cluster, as soon as that can be reached."""
@@ -82,6 +89,24 @@ class Deliverer:
             return {}
         return {uid: number for uid, number in worker.stock().items() if not self._claimed(uid, cluster)}
 
+    def inherit(
+        self, labels: Mapping[str, str], kinds: Iterable[GroupKind], decide: Callable[[str, ObjectId], Verdict]
+    ) -> None:
+        """Look on every member for objects of `kinds` that have all of `labels` and belong to no Application.
+
+        `decide(cluster, object)` is asked about each when it is found, when it changes, and about all of them whenever
+        this is called: `keep` leaves it to a delivery, `delete` and `unmark` are carried out on that very object in
+        that very state. Replaces what was said before; without kinds, nothing is looked for.
+        """
+        self._estate = Estate(dict(labels), frozenset(kinds), decide)
+        for worker in self._workers.values():
+            worker.inherit(self._estate)
+
+    @property
+    def estate(self) -> Estate:
+        """What `inherit` said last."""
+        return self._estate
+
     def targets(self, cluster: str) -> Targets:
         """What is wanted on `cluster` now, by application UID: a view that changes with it."""
         return self._targets.setdefault(cluster, {})
@@ -108,6 +133,7 @@ class Deliverer:
             lambda uid: self._claimed(uid, member.name),
             self._count,
             self._leads,
+            self._estate,
         )
         with self.entrusted(member.name, session):
             await session.run()

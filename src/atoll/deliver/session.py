@@ -15,6 +15,7 @@ from atoll.deliver.carrying import Carrying
 from atoll.deliver.compiled import Compiler
 from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
+from atoll.deliver.heirs import Estate, Heirs
 from atoll.deliver.kinds import Kinds, established
 from atoll.deliver.ledger import PATIENCE, Ledger, version_of
 from atoll.deliver.marks import newer_text, revision_of
@@ -58,6 +59,7 @@ class Session:
         claimed: Callable[[str], bool],
         count: Callable[[str, str, float], None],
         leads: Callable[[], bool],
+        estate: Estate,
     ) -> None:
         self.member = member
         self._targets = targets
@@ -77,6 +79,7 @@ class Session:
         writer = Writer(client, gate, namespaces, hub, claimed, watches.saw)
         replacer = Replacer(client, gate, namespaces, hub, claimed, watches.saw)
         self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, replacer, counted)
+        self._heirs = Heirs(member, gate, self._kinds, estate)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
         self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
 
@@ -99,6 +102,7 @@ class Session:
                 self.retarget(uid)
             async with asyncio.TaskGroup() as scope:
                 scope.create_task(self._account(unknown))
+                scope.create_task(self._heirs.run())
                 await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
             self._open = False
@@ -133,6 +137,10 @@ class Session:
     def stock(self) -> Mapping[str, int]:
         """How many objects of ours each application has on the member, by the UID in their label."""
         return self.member.watches.counts()
+
+    def inherit(self, estate: Estate) -> None:
+        """See to `estate` from now on, and decide about all of it anew."""
+        self._heirs.settle(estate)
 
     # Events
 

@@ -150,7 +150,10 @@ class ApplicationController:
                 names = ids.setdefault(id(delivery.objects), frozenset(m.id for m in delivery.objects))
                 if delivery.protected:
                     names -= delivery.protected
-                self._collector.expect(cluster, dossier.key, dossier.uid, names, delivery.health, delivery.carry)
+                statuses = delivery.manner.tell_status
+                self._collector.expect(
+                    cluster, dossier.key, dossier.uid, names, delivery.health, delivery.carry, statuses=statuses
+                )
                 self._deliverer.submit(delivery)
         if intent.suspend:  # nothing is written to any member: who leaves, does so when it goes on
             for cluster in tuple(dossier.leaving):

@@ -67,7 +67,8 @@ class Snapshots:
             steady=steady,
         )
 
-    def facts(self) -> dict[str, ClusterFacts]:
+    def facts(self) -> Mapping[str, ClusterFacts]:
+        """Of each cluster, as they are now."""
         return self._facts.copy()
 
     def names(self) -> frozenset[str]:

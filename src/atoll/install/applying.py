@@ -77,7 +77,7 @@ async def wait_available(client: Client, layout: Layout, seconds: float) -> None
 def left_out(layout: Layout) -> Iterable[Json]:
     """What an installation may have and this one hasn't."""
     chosen = {identify(body) for body in objects(layout)}
-    whole = objects(Layout(namespace=layout.namespace, select=True, network_policy=True))
+    whole = objects(Layout(namespace=layout.namespace, select=True, network_policy=True, agents=("all",)))
     return [body for body in whole if identify(body) not in chosen]
 
 

@@ -15,7 +15,15 @@ from atoll.install.confinement import confinement
 from atoll.install.layout import IMAGE, Layout, meta
 from atoll.install.requirements import runtime_requirements
 from atoll.install.rights import roles
-from atoll.install.workload import deployment, disruption_budget, network_policy, service, service_account
+from atoll.install.workload import (
+    agents_service,
+    deployment,
+    disruption_budget,
+    members_account,
+    network_policy,
+    service,
+    service_account,
+)
 
 HEADER = "# Generated from src/atoll/install by `python -m atoll.install.manifests`. Don't edit.\n"
 LOCK = Path("requirements.lock")
@@ -29,6 +37,7 @@ def objects(layout: Layout) -> tuple[Json, ...]:
         *confinement(layout),
         *roles(layout),
         service(layout),
+        *((agents_service(layout), members_account()) if layout.agents else ()),
         disruption_budget(layout),
         *((network_policy(layout),) if layout.network_policy else ()),
         deployment(layout),

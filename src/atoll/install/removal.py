@@ -13,8 +13,9 @@ import msgspec
 
 from atoll.api.names import FINALIZER, HUB_CONFIGMAP, LEASE_HUB, SYSTEM_NAMESPACE
 from atoll.api.objects import Json
-from atoll.fleet.credentials import LABEL_MANAGED
+from atoll.fleet.credentials import LABEL_CLUSTER
 from atoll.fleet.leave import CLUSTER_FINALIZER
+from atoll.hub.agents.authority import AUTHORITY_SECRET
 from atoll.hub.birth import NAME as POLICY
 from atoll.hub.birth import RESOURCES as POLICIES
 from atoll.hub.profiles import MANAGER, MANAGER_LABEL
@@ -74,7 +75,8 @@ async def uninstall(
     fleet = await survey(client)
     if extent == "all" and (fleet.applications or fleet.clusters):
         raise InstallError(in_use(fleet), ADVICE)
-    layout = Layout(namespace=await _hubs_namespace(client) or namespace or SYSTEM_NAMESPACE, network_policy=True)
+    place = await _hubs_namespace(client) or namespace or SYSTEM_NAMESPACE
+    layout = Layout(namespace=place, network_policy=True, agents=("all",))
     await _stop(client, layout, tell, dry_run=dry_run, patience=patience)  # 1 nobody acts any more
     if extent == "force" and not dry_run:
         await _wait_for_no_leader(client, patience)
@@ -211,10 +213,10 @@ async def _remove_state(client: Client, tell: Tell, *, everything: bool, dry_run
     """What the hub kept in `atoll-system`: credentials, identity and tombstones only with `everything`."""
     named = [(LEASES, LEASE_HUB), (SECRETS, WEBHOOK_SECRET)]
     if everything:
-        managed = await client.list(SECRETS, SYSTEM_NAMESPACE, labels=f"{LABEL_MANAGED}=true")
+        managed = await client.list(SECRETS, SYSTEM_NAMESPACE, labels=LABEL_CLUSTER)
         stones = await client.list(CONFIGMAPS, SYSTEM_NAMESPACE, labels=LABEL_TOMBSTONES)
         named += [(SECRETS, o.name) for o in managed.items] + [(CONFIGMAPS, o.name) for o in stones.items]
-        named += [(CONFIGMAPS, HUB_CONFIGMAP)]
+        named += [(SECRETS, AUTHORITY_SECRET), (CONFIGMAPS, HUB_CONFIGMAP)]
     for resource, name in named:
         if await _gone(client, resource, name, SYSTEM_NAMESPACE, dry_run=dry_run):
             tell(resource.kind.lower(), name, "removed")

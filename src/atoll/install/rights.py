@@ -13,7 +13,7 @@ from atoll.api.objects import Json
 from atoll.hub.birth import NAME as POLICY
 from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
 from atoll.hub.webhook import NAME as WEBHOOK
-from atoll.install.layout import FEDERATION_V1, HUB, SELECT, Layout, meta
+from atoll.install.layout import AGENTS, FEDERATION_V1, HUB, MEMBERS, SELECT, Layout, meta
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -50,6 +50,9 @@ SYSTEM_RULES = (
     rule("multicluster.x-k8s.io", "clusterprofiles/status", "patch"),
 )
 SELECT_RULES = (rule("*", "*", "list watch"),)
+AGENTS_CLUSTER_RULES = (rule("authentication.k8s.io", "tokenreviews", "create"),)  # who asks about a member
+AGENTS_SYSTEM_RULES = (rule("", "serviceaccounts", "get", MEMBERS),)
+"""What the endpoint of agents needs besides, in their own roles. Its Secrets are made by the rights above."""
 FEDERATION_V1_RULES = (
     rule("", "configmaps secrets services", "list watch patch"),
     rule("apps", "deployments replicasets daemonsets", "list watch patch"),
@@ -68,6 +71,16 @@ def roles(layout: Layout) -> tuple[Json, ...]:
         *(_binding("ClusterRoleBinding", meta(name), "ClusterRole", role, layout) for name, role in cluster_bindings),
         _role("Role", meta(HUB, SYSTEM_NAMESPACE), SYSTEM_RULES),
         _binding("RoleBinding", meta(HUB, SYSTEM_NAMESPACE), "Role", HUB, layout),
+        *(_agents(layout) if layout.agents else ()),
+    )
+
+
+def _agents(layout: Layout) -> tuple[Json, ...]:
+    return (
+        _role("ClusterRole", meta(AGENTS), AGENTS_CLUSTER_RULES),
+        _binding("ClusterRoleBinding", meta(AGENTS), "ClusterRole", AGENTS, layout),
+        _role("Role", meta(AGENTS, SYSTEM_NAMESPACE), AGENTS_SYSTEM_RULES),
+        _binding("RoleBinding", meta(AGENTS, SYSTEM_NAMESPACE), "Role", AGENTS, layout),
     )
 
 

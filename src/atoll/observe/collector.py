@@ -36,13 +36,15 @@ class Collector:
         ids: frozenset[ObjectId],
         rules: tuple[HealthRule, ...] = (),
         carry: tuple[Carry, ...] = (),
+        *,
+        statuses: bool = False,
     ) -> None:
         """Application `uid` has these objects on `cluster`; replaces what was expected of it there before.
 
         `rules` are its own health rules, which hold for all its objects of their kinds; `carry` is what of them is told
-        beside their health.
+        beside their health. With `statuses`, so is each object's raw status.
         """
-        expectation = Expectation(key, uid, ids, compile_rules(rules), carry)
+        expectation = Expectation(key, uid, ids, compile_rules(rules), carry, statuses)
         mine = self._expected.setdefault(cluster, {})
         before, mine[uid] = mine.get(uid), expectation
         if before != expectation and (site := self._sites.get(cluster)):

@@ -22,6 +22,7 @@ from atoll.observe.illness import Illness
 from atoll.observe.probe import Asking, Probes
 from atoll.observe.problems import find_problems
 from atoll.observe.reduce import STANDSTILL, Finding, Tally, escalate
+from atoll.observe.statuses import Statuses
 from atoll.runtime.informer import Change
 
 BURST = 0.005
@@ -55,6 +56,7 @@ class Expectation(msgspec.Struct, frozen=True):
     ids: frozenset[ObjectId]
     rules: HealthRules
     carry: tuple[Carry, ...] = ()
+    statuses: bool = False
 
 
 class Place(NamedTuple):
@@ -72,6 +74,7 @@ class Site:
         self._watches = member.watches
         self._report = report
         self._clock = clock
+        self._statuses = Statuses(report, self._tell_again)
         self._expected: dict[str, Expectation] = {}
         self._tallies: dict[str, Tally] = {}
         self._cargo: dict[str, Cargo] = {}
@@ -120,10 +123,12 @@ class Site:
         for uids in self._places.values():
             uids.discard(uid)
         self._probes.drop_all(uid)
+        self._statuses.forget(uid)
 
     def close(self) -> None:
         """The watches may outlive an engagement; what they say then is nobody's business."""
         self._unsubscribe()
+        self._statuses.close()
 
     async def run(self) -> None:
         self._unsubscribe = self._watches.subscribe(self._changed)
@@ -179,18 +184,25 @@ class Site:
 
     def _tell(self, expectation: Expectation) -> None:
         verdict, cargo = self._tallies[expectation.uid].verdict(), self._cargo.get(expectation.uid)
-        self._report(
-            Observation(
-                key=expectation.key,
-                uid=expectation.uid,
-                cluster=self._member.name,
-                health=verdict.health,
-                ready=verdict.ready,
-                desired=verdict.desired,
-                problems=verdict.problems,
-                carry=cargo.values() if cargo is not None else {},
-            )
+        observation = Observation(
+            key=expectation.key,
+            uid=expectation.uid,
+            cluster=self._member.name,
+            health=verdict.health,
+            ready=verdict.ready,
+            desired=verdict.desired,
+            problems=verdict.problems,
+            carry=cargo.values() if cargo is not None else {},
         )
+        if not expectation.statuses:
+            self._report(observation)
+            return
+        found = (self._watches.get(about) for about in sorted(expectation.ids))
+        self._statuses.tell(observation, (o for o in found if o and o.labels.get(LABEL_APP) == expectation.uid))
+
+    def _tell_again(self, uid: str) -> None:
+        if (expectation := self._expected.get(uid)) is not None and not self._unseen.get(uid):
+            self._tell(expectation)
 
     def _assess(self, expectation: Expectation, about: ObjectId) -> None:
         asking = Asking(expectation.uid, about)

@@ -69,6 +69,14 @@ def divide(
     ruled = [_workloads(path, replicas, manifests, paths) for path in sorted({path for path in paths if path})]
     columns = {one.path: _divide(one, clusters, ground) for one in ruled}
     made: dict[tuple[object, ...], Part] = {}  # few are different: they are made once
+    only = next(iter(columns.values())) if len(columns) == 1 else None
+
+    def by_one(name: str, only: Column) -> Part:
+        row = (only.numbers[name], only.words[name], only.most.get(name))
+        found = made.get(row)
+        if found is None:
+            found = made[row] = part(name)
+        return found
 
     def part(name: str) -> Part:
         numbers = tuple([columns[path].numbers[name] if path else None for path in paths])
@@ -79,7 +87,7 @@ def divide(
             made[row] = Part(numbers, _in_words(columns, name), most)
         return made[row]
 
-    parts = {name: part(name) for name in clusters}
+    parts = {name: part(name) for name in clusters} if only is None else {n: by_one(n, only) for n in clusters}
     short = "; ".join(column.short for column in columns.values() if column.short)
     return Division(parts, _spared(ruled, manifests, paths, columns, clusters, ground), short)
 

@@ -91,6 +91,9 @@ class _Judge:
                     self.tiers[facts.name] = target.tier
                 return Verdict(facts.name, there, f"{'stays: ' if there else ''}where does not compile: {error}")
             if not why:
+                if there and facts.ready and not facts.cordoned and not facts.taints:  # so it is with nearly all
+                    self.tiers[facts.name] = target.tier
+                    return Verdict(facts.name, True, target.meant)
                 return self._meant(facts, target, there=there)
             why_not = why_not or why
         return Verdict(facts.name, chosen=False, why=why_not)

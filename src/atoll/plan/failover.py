@@ -28,6 +28,9 @@ class Evictions(NamedTuple):
     due: float | None
 
 
+_UNKNOWN = Standing()
+
+
 def evictions(intent: Intent, chosen: Iterable[str], fleet: Snapshot) -> Evictions:
     """Look at each cluster that would be chosen otherwise."""
     failover = intent.failover or Failover()
@@ -37,7 +40,7 @@ def evictions(intent: Intent, chosen: Iterable[str], fleet: Snapshot) -> Evictio
     lost: dict[str, str] = {}
     times: list[float] = []
     for name in chosen:
-        facts, stands = fleet.clusters[name], standing.get(name, Standing())
+        facts, stands = fleet.clusters[name], standing.get(name, _UNKNOWN)
         if facts.drained and name in before:
             leaving[name] = DRAINED
         elif facts.lost_since and failover.limit:

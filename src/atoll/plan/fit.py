@@ -5,7 +5,8 @@ and `rebalance` gives it to others.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from atoll.api.objects import Manifest
@@ -13,7 +14,7 @@ from atoll.api.podspec import pod_spec
 from atoll.api.rooms import Amounts, NodeTaint, Room, Rooms
 from atoll.kube.podrequests import pod_requests
 
-MOST_REMEMBERED = 200_000
+MOST_KINDS, MOST_ROOMS = 64, 5_000
 MOST_PODS = 1_000_000
 
 
@@ -69,18 +70,24 @@ def fits(rooms: Rooms, shapes: tuple[PodShape, ...]) -> int:
     """
     if not shapes:
         return MOST_PODS
-    key = (id(rooms), shapes)
-    known = _REMEMBERED.get(key)
-    if known is None or known[0] is not rooms:
-        number = _count(rooms, shapes[0]) if len(shapes) == 1 else _together(rooms, shapes)
-        _REMEMBERED[key] = known = (rooms, number)
-        if len(_REMEMBERED) > MOST_REMEMBERED:
-            _REMEMBERED.popitem(last=False)
-    return known[1]
+    return counting(shapes)(rooms)
 
 
-_REMEMBERED: OrderedDict[tuple[int, tuple[PodShape, ...]], tuple[Rooms, int]] = OrderedDict()
-"""No state of planning: it only repeats what counting again would say. The rooms are kept, so that no id is reused."""
+@lru_cache(maxsize=MOST_KINDS)
+def counting(shapes: tuple[PodShape, ...]) -> Callable[[Rooms], int]:
+    """`fits` of these shapes, with a memory: no state of planning, it only repeats what counting again would say."""
+    remembered: OrderedDict[int, tuple[Rooms, int]] = OrderedDict()  # the rooms are kept, so that no id is reused
+
+    def count(rooms: Rooms) -> int:
+        known = remembered.get(id(rooms))
+        if known is None or known[0] is not rooms:
+            number = _count(rooms, shapes[0]) if len(shapes) == 1 else _together(rooms, shapes)
+            remembered[id(rooms)] = known = (rooms, number)
+            if len(remembered) > MOST_ROOMS:
+                remembered.popitem(last=False)
+        return known[1]
+
+    return count
 
 
 def _count(rooms: Rooms, shape: PodShape) -> int:

@@ -5,7 +5,7 @@ from math import ceil
 
 from atoll.api.cluster import Resources
 from atoll.api.intent import Intent
-from atoll.plan.fit import PodShape, fits
+from atoll.plan.fit import MOST_PODS, PodShape, counting
 from atoll.plan.model import Snapshot, Standing
 
 _NO_STANDING = Standing()
@@ -45,11 +45,12 @@ class Ground:
 
     def rooms(self, clusters: Iterable[str], shapes: Sequence[PodShape]) -> dict[str, int]:
         """How many more sets of these Pods fit on each beside what is promised to others; 0 when that isn't known."""
-        kinds, reserved = tuple(shapes), self._fleet.reserved
+        reserved, all_facts = self._fleet.reserved, self._fleet.clusters
+        count = counting(tuple(shapes)) if shapes else None
         found: dict[str, int] = {}
         for name in clusters:
-            facts = self._fleet.clusters[name]
-            free = fits(facts.rooms, kinds) if facts.rooms and facts.ready else 0
+            facts = all_facts[name]
+            free = 0 if not facts.rooms or not facts.ready else MOST_PODS if count is None else count(facts.rooms)
             if reserved and (promised := reserved.get(name)) is not None:
                 free = max(0, free - _in_sets(promised, shapes))
             found[name] = free

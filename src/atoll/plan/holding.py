@@ -88,9 +88,12 @@ def _fewer(
     divided = [index for index, share in enumerate(_given(intent)) if share is not None]
     if not divided:
         return {}
+    least: dict[Numbers, int] = {}
     for name, part in parts.items():
         common = before.get(name)
-        if common is not None and all(common <= (part.numbers[index] or 0) for index in divided):
+        if part.numbers not in least:
+            least[part.numbers] = min(part.numbers[index] or 0 for index in divided)
+        if common is not None and common <= least[part.numbers]:
             continue  # nobody gets fewer
         if name in before:
             had = _as_before(intent, name, common, standing)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Intent
-from atoll.api.objects import ObjectId
+from atoll.api.objects import Manifest, ObjectId
 from atoll.plan.carrying import Cargo, carried, rules_of, with_cargo
 from atoll.plan.choose import Chosen, choose
 from atoll.plan.differ import Renderer, Rendering, differing
@@ -125,7 +125,12 @@ def _shares(
 ) -> dict[str, ClusterShare]:
     """Replicas as the objects have them in the end: a difference may have said otherwise than the division."""
     shares: dict[str, ClusterShare] = {}
+    plain = not (staying or held.leaving or cargo)
     for name in placed:
+        if plain and name in rendered and name in held.parts and not rendered[name].overridden:
+            mine = held.parts[name]
+            shares[name] = ClusterShare(name, rendered[name].replicas, mine.why, "", mine.most)
+            continue
         rendering, part, leaving = rendered.get(name), held.parts.get(name), held.leaving.get(name, "")
         if rendering is None or part is None:
             shares[name] = ClusterShare(name, {}, part.why if part else "", leaving)
@@ -144,34 +149,32 @@ EMPTY = Cargo({}, "")
 
 
 def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapshot) -> dict[str, Delivery]:
-    return {
-        name: Delivery(
+    rules = rules_of(intent)
+
+    def delivery(name: str, objects: tuple[Manifest, ...], *, home: bool) -> Delivery:
+        return Delivery(
             key=intent.key,
             uid=intent.uid,
             cluster=name,
             revision=intent.revision,
-            objects=rendering.objects,
-            adopt=intent.adopt or (intent.manner.adopt_at_home and _at_home(name, fleet)),
+            objects=objects,
+            adopt=intent.adopt or (intent.manner.adopt_at_home and home),
             suspend=intent.suspend,
             allow_empty=intent.allow_empty,
             recreate=intent.recreate,
             retain=intent.retain,
             health=intent.health,
-            protected=intent.templates if _at_home(name, fleet) else NOTHING,
+            protected=intent.templates if home else NOTHING,
             manner=intent.manner,
             late=intent.late.get(name, ()),
-            carry=rules_of(intent),
+            carry=rules,
         )
-        for name, rendering in rendered.items()
-    }
+
+    homes = {name for name in rendered if fleet.clusters[name].uid == fleet.hub} if fleet.hub else ()
+    return {name: delivery(name, rendering.objects, home=name in homes) for name, rendering in rendered.items()}
 
 
 NOTHING: frozenset[ObjectId] = frozenset()
-
-
-def _at_home(name: str, fleet: Snapshot) -> bool:
-    """Whether this cluster is the hub's own."""
-    return bool(fleet.hub) and fleet.clusters[name].uid == fleet.hub
 
 
 def _unknown_clusters(intent: Intent, fleet: Snapshot) -> list[str]:

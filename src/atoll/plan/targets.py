@@ -1,12 +1,16 @@
 """Which clusters a placement or a difference means: all conditions that it gives must hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
+import msgspec
+
+from atoll.api.common import LabelSelector
 from atoll.api.expressions import ExpressionError
 from atoll.api.placement import ClusterTarget
 from atoll.api.selectors import mismatch
 from atoll.plan.model import ClusterFacts
-from atoll.plan.where import Question, question
+from atoll.plan.where import MOST_CLUSTERS, Question, question
 
 
 class NoAnswerError(Exception):
@@ -25,17 +29,47 @@ def objection(target: ClusterTarget) -> Callable[[ClusterFacts], str]:
     """
     if says_nothing(target):
         return lambda _: "no condition is given"
-    names, selector = frozenset(target.clusters), target.selector
-    ask = _question(target.where) if target.where else None
+    names, selector, ask = frozenset(target.clusters), target.selector, None
+    if selector is not None:
+        ask = _by_label(msgspec.json.encode(selector))
+    if target.where:
+        ask = _both(ask, _question(target.where))
+    if not names:
+        return ask or _nothing
 
     def object_to(facts: ClusterFacts) -> str:
-        if names and facts.name not in names:
+        if facts.name not in names:
             return "not named"
-        if selector is not None and (why := mismatch(selector, facts.labels)):
-            return why
         return ask(facts) if ask is not None else ""
 
     return object_to
+
+
+def _nothing(_: ClusterFacts) -> str:
+    return ""
+
+
+def _both(first: Question | None, second: Question) -> Question:
+    return second if first is None else lambda facts: first(facts) or second(facts)
+
+
+@lru_cache(maxsize=256)
+def _by_label(text: bytes) -> Question:
+    """A selector as a question that remembers its answers: many Applications ask the same of the same labels."""
+    selector = msgspec.json.decode(text, type=LabelSelector)
+    answers: dict[str, tuple[Mapping[str, str], str]] = {}
+
+    def ask(facts: ClusterFacts) -> str:
+        known = answers.get(facts.name)
+        if known is not None and known[0] is facts.labels:
+            return known[1]
+        answer = mismatch(selector, facts.labels)
+        if len(answers) >= MOST_CLUSTERS:
+            answers.clear()
+        answers[facts.name] = (facts.labels, answer)
+        return answer
+
+    return ask
 
 
 def _question(where: str) -> Question:

@@ -9,6 +9,9 @@ each, says what it asks, and reads answers until the end; it keeps its direction
 How it may change: a field is added with a default, a message is added with a name of its own. Readers ignore fields and
 messages that they don't know. What can't be said so makes a new version; a program speaks its own and the one before,
 thus an agent may be one version older or newer than its hub.
+
+Version 2: deliveries and removals in a manner of their own, which nobody may carry out who doesn't know what that is;
+and what a former manager left on the member (Inherit, Left, Verdicts).
 """
 
 import hashlib
@@ -18,7 +21,7 @@ import msgspec
 
 from atoll.api.cluster import Resources
 from atoll.api.delivery import Delivery, Outcome, Removal
-from atoll.api.objects import Json, ObjectId
+from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.api.observation import Observation
 from atoll.api.rooms import Rooms
 
@@ -35,7 +38,9 @@ class Versions(msgspec.Struct, frozen=True):
     newest: int
 
 
-SPOKEN = Versions(1, 1)
+SPOKEN = Versions(1, 2)
+MANNERS = 2
+"""From this version on, agents know that a delivery may be written in another manner than Atoll's own."""
 
 
 def agree(ours: Versions, theirs: Versions) -> int | None:
@@ -104,6 +109,13 @@ class Stock(Message, frozen=True, tag="stock"):
     number: int
     objects: dict[str, int]
     complete: bool = False
+
+
+class Left(Message, frozen=True, tag="left"):
+    """Objects that the agent was told to look for by Inherit: what is to become of each? Answered by Verdicts."""
+
+    number: int
+    objects: tuple[ObjectId, ...]
 
 
 class Count(Message, frozen=True, tag="count"):
@@ -195,6 +207,21 @@ class Ownerless(Message, frozen=True, tag="ownerless"):
     """Of the applications in the stock, these UIDs belong to none that exists, and replace those said before."""
 
     uids: tuple[str, ...]
+
+
+class Inherit(Message, frozen=True, tag="inherit"):
+    """Look for objects of these kinds that have all of these labels and belong to no Application, and ask about each.
+    It replaces what was said before, and asks about all of them anew; without kinds, nothing is looked for.
+    """
+
+    labels: dict[str, str] = {}
+    kinds: tuple[GroupKind, ...] = ()
+
+
+class Verdicts(Message, frozen=True, tag="verdicts"):
+    """The answer to a Left, to be used once for each."""
+
+    verdicts: tuple[tuple[ObjectId, Literal["keep", "delete", "unmark"]], ...]
 
 
 class Resume(Message, frozen=True, tag="resume"):
@@ -333,8 +360,8 @@ class End(Message, frozen=True, tag="end"):
 
 Answer = Objects | Changes | Line | Trouble | Probed | Cleaned | Failed | End
 
-ToHub = Hello | Report | Stock | Count | Beat | Bye
-ToAgent = Welcome | Deliver | Keep | Remove | Forget | Synced | Ownerless | Resume | Ping | Bye
+ToHub = Hello | Report | Stock | Left | Count | Beat | Bye
+ToAgent = Welcome | Deliver | Keep | Remove | Forget | Synced | Ownerless | Inherit | Verdicts | Resume | Ping | Bye
 AnyMessage = ToHub | ToAgent | Question | Answer
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 class WatchSet:
     """Objects of the kinds that were asked for, all with `labels`, indexed by what `index(object)` says.
 
-    `async with WatchSet(...)` is the scope of its watches. `labels` is `key=value`, or several with commas.
+    `async with WatchSet(...)` is the scope of its watches. `labels` is `key=value`, or several with commas, `!key`
+    among them; with such a one, `saw` isn't to be called.
     `on_error(resource, error)` is called when a watch breaks. A kind that is no longer served (404) is dropped: its
     objects are told as gone, and `listed` is False.
 
@@ -46,7 +47,7 @@ class WatchSet:
         """The only ones that may be read; none: all."""
         self._client = client
         self._labels = labels
-        self._selector = [tuple(term.split("=", 1)) for term in labels.split(",") if term]
+        self._selector = [tuple(term.split("=", 1)) for term in labels.split(",") if "=" in term]
         self._index = index
         self._on_error = on_error
         self._scope, self._meter = scope, meter

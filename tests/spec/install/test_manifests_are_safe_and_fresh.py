@@ -74,6 +74,23 @@ def test_pods_fit_the_restricted_standard() -> None:
     assert container["readinessProbe"]["httpGet"]["path"].startswith("/readyz")
 
 
+def test_agents_are_let_in_where_that_is_asked_for() -> None:
+    names = {(b["kind"], b["metadata"]["name"]) for b in objects(Layout())}
+    assert ("Service", "atoll-agents") not in names
+    layout = Layout(agents=("hub.example:443", "10.0.0.1"), network_policy=True)
+    [deployment] = kinds(layout, "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert [a for a in container["args"] if "agents" in a] == [
+        "--agents-address=:8443",
+        "--agents-host=hub.example:443",
+        "--agents-host=10.0.0.1",
+    ]
+    assert [p["containerPort"] for p in container["ports"] if p["name"] == "agents"] == [8443]
+    [policy] = kinds(layout, "NetworkPolicy")
+    assert {"protocol": "TCP", "port": "agents"} in policy["spec"]["ingress"][0]["ports"]
+    assert {b["metadata"]["name"] for b in kinds(layout, "Service")} == {"atoll-hub", "atoll-agents"}
+
+
 def test_pods_may_run_in_another_namespace_than_what_they_keep() -> None:
     layout = Layout(namespace="platform")
     assert [n["metadata"]["name"] for n in kinds(layout, "Namespace")] == ["atoll-system", "platform"]

@@ -56,9 +56,10 @@ class Plane:
         self.fronts.add(front)
         return front
 
-    def federate_namespace(self, **spec: Any) -> None:
+    def federate_namespace(self, name: str = "demo", **spec: Any) -> None:
         front = self.front("Namespace")
-        front.informer.saw(live("FederatedNamespace", "demo", "demo", spec=spec))
+        front.informer.saw(live("FederatedNamespace", name, name, spec=spec))
+        front.informer._synced.set()
         self.federation.namespaces = front.informer
 
 
@@ -99,7 +100,9 @@ async def test_it_goes_where_its_namespace_goes() -> None:
 
 
 async def test_without_a_federated_namespace_it_goes_nowhere_and_that_is_said() -> None:
-    front = Plane().front("ConfigMap")
+    plane = Plane()
+    plane.federate_namespace("other", placement=BOTH)
+    front = plane.front("ConfigMap")
     reading = await front.read(live("FederatedConfigMap", "web", "demo", spec={"template": {}, "placement": BOTH}))
     assert reading.intent is not None
     assert reading.intent.placement.clusters == ()
@@ -109,10 +112,19 @@ async def test_without_a_federated_namespace_it_goes_nowhere_and_that_is_said() 
 
 
 async def test_in_a_control_plane_of_one_namespace_its_own_word_holds() -> None:
-    front = Plane(limited=True).front("ConfigMap")
+    plane = Plane(limited=True)
+    plane.federate_namespace("other", placement=BOTH)
+    front = plane.front("ConfigMap")
     reading = await front.read(live("FederatedConfigMap", "web", "demo", spec={"template": {}, "placement": BOTH}))
     assert reading.intent is not None
     assert reading.intent.placement.clusters == ("eu", "host")
+
+
+async def test_while_namespaces_are_not_known_nothing_is_taken_away() -> None:
+    front = Plane().front("ConfigMap")
+    reading = await front.read(live("FederatedConfigMap", "web", "demo", spec={"template": {}, "placement": BOTH}))
+    assert reading.intent is None
+    assert front.said("uid-web") is None
 
 
 async def test_one_without_spec_and_one_that_is_none_are_told_and_leave_all_as_it_is() -> None:

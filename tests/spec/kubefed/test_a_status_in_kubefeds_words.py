@@ -63,6 +63,14 @@ def test_what_is_on_its_way_is_not_final() -> None:
     assert again.word == Propagation.UPDATE_TIMED_OUT
 
 
+def test_what_is_written_stands_until_more_is_known() -> None:
+    same = word(None, sequence=7, ready=True, there=True, leaving=False, said=OK)
+    assert same == Word(OK, final=False)
+    changed = word(outcome(state="Applying"), sequence=7, ready=True, there=True, leaving=False, said=OK)
+    assert changed is not None
+    assert changed.word == Propagation.UPDATE_TIMED_OUT
+
+
 def test_readiness_comes_first() -> None:
     assert said(outcome(state="Applied")) == Word(OK)
     away = said(outcome(state="Applied"), ready=False)

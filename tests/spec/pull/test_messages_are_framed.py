@@ -117,17 +117,17 @@ def test_the_newest_version_that_both_speak_is_spoken(
 
 
 def test_what_this_version_says_can_be_read_by_it() -> None:
-    """The names and forms of version 1, as written down here: a change of these is a change of the version."""
+    """The names and forms of versions 1 and 2, as written down here: a change of these is a change of the version."""
     outcome = Outcome(KEY, "u1", "a", Revision(1, "u1", 7), "Applied", 1, 1)
     said = [
         (Hello(SPOKEN, 5, "0.1.0", "h", held={"u1": "d"}), {
-            "is": "hello", "versions": {"oldest": 1, "newest": 1}, "life": 5, "agent": "0.1.0", "hub": "h",
+            "is": "hello", "versions": {"oldest": 1, "newest": 2}, "life": 5, "agent": "0.1.0", "hub": "h",
             "held": {"u1": "d"},
         }),
         (Report(3, (outcome,)), {
             "is": "report", "number": 3, "outcomes": [
                 {"key": ["demo", "app"], "uid": "u1", "cluster": "a", "revision": [1, "u1", 7], "state": "Applied",
-                 "total": 1, "applied": 1, "objects": [], "gone": False, "newer": None}
+                 "total": 1, "applied": 1, "objects": [], "gone": False, "versions": [], "newer": None}
             ],
         }),
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from atoll.api.names import LABEL_APP
 from atoll.api.objects import ObjectId
 from atoll.api.observation import Observation
 from atoll.deliver.deliverer import Deliverer
+from atoll.deliver.heirs import Verdict
 from atoll.deliver.marks import revision_of
 from atoll.fleet.capacity import CapacityCount
 from atoll.fleet.fleet import Fleet
@@ -32,7 +33,7 @@ from atoll.kube.resources import NAMESPACES
 from atoll.link.session import LinkError, Session, Stream
 from atoll.observe.collector import Collector
 from atoll.pull.framing import ProtocolError
-from atoll.pull.protocol import QUESTION, SPOKEN, MemberState, Versions
+from atoll.pull.protocol import QUESTION, SPOKEN, Inherit, MemberState, Verdicts, Versions
 from atoll.runtime.changes import Change
 from atoll.runtime.supervise import keep
 from atoll.telemetry import metrics
@@ -67,6 +68,8 @@ class PullAgent:
         self._ownerless: frozenset[str] = frozenset()
         self._unstored: dict[str, Held] = {}
         self._ended: dict[str, Outcome] = {}
+        self._estate = Inherit()
+        self._verdicts: dict[ObjectId, Verdict] = {}
         self._written = Mark()
         self._told: object = None
         self._member: Member | None = None
@@ -110,6 +113,7 @@ class PullAgent:
             ownerless=self._know_ownerless,
             trouble=lambda: self.trouble,
             epoch=self._greatest_epoch,
+            inherit=self._inherit,
             spoken=self._spoken,
         ).run()
 
@@ -253,7 +257,15 @@ class PullAgent:
         """Have the member so. What it is called here is what the hub calls it now."""
         target = msgspec.structs.replace(held.target, cluster=self.cluster)
         if isinstance(target, Delivery):
-            self._collector.expect(self.cluster, target.key, target.uid, target.ids, target.health, target.carry)
+            self._collector.expect(
+                self.cluster,
+                target.key,
+                target.uid,
+                target.ids,
+                target.health,
+                target.carry,
+                statuses=target.manner.tell_status,
+            )
             self._deliverer.submit(target)
         else:
             self._collector.forget(self.cluster, target.uid)
@@ -290,6 +302,21 @@ class PullAgent:
 
     def _know_ownerless(self, uids: frozenset[str]) -> None:
         self._ownerless = uids
+
+    def _inherit(self, said: Inherit | Verdicts) -> None:
+        """What a former manager left: what is to be looked for, or what becomes of what was found."""
+        if isinstance(said, Inherit):
+            self._estate, self._verdicts = said, {}
+        else:
+            self._verdicts.update(said.verdicts)
+        self._deliverer.inherit(self._estate.labels, self._estate.kinds, self._decide)
+
+    def _decide(self, _cluster: str, about: ObjectId) -> Verdict:
+        """The hub's verdict, once; without one it is asked."""
+        verdict = self._verdicts.pop(about, None)
+        if verdict is None:
+            self.outbox.left(about)
+        return verdict or "keep"
 
     def _greatest_epoch(self) -> int:
         if self._member is None:

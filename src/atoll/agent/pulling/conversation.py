@@ -22,6 +22,7 @@ from atoll.pull.protocol import (
     Deliver,
     Forget,
     Hello,
+    Inherit,
     Keep,
     Ownerless,
     Ping,
@@ -29,6 +30,7 @@ from atoll.pull.protocol import (
     Resume,
     Synced,
     ToAgent,
+    Verdicts,
     Versions,
     Welcome,
 )
@@ -52,8 +54,8 @@ class FarewellError(LinkError):
 class Conversation:
     """Hears what the hub wants, into `holdings`, and tells what the `outbox` has.
 
-    `changed()` is called when there is something to settle, `ownerless(uids)` when the hub says so; `trouble()` is what
-    is wrong with keeping the intent, `epoch()` the greatest epoch on the member.
+    `changed()` is called when there is something to settle, `ownerless(uids)` and `inherit(word)` when the hub says so;
+    `trouble()` is what is wrong with keeping the intent, `epoch()` the greatest epoch on the member.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Conversation:
         ownerless: Callable[[frozenset[str]], None],
         trouble: Callable[[], str],
         epoch: Callable[[], int],
+        inherit: Callable[[Inherit | Verdicts], None],
         spoken: Versions = SPOKEN,
     ) -> None:
         self._session = session
@@ -75,6 +78,7 @@ class Conversation:
         self._ownerless = ownerless
         self._trouble = trouble
         self._epoch = epoch
+        self._inherit = inherit
         self._spoken = spoken
         self._heard = time.monotonic()
         self.welcome: Welcome | None = None
@@ -156,6 +160,8 @@ class Conversation:
                 holdings.synced(frozenset(unknown))
             case Ownerless(uids=uids):
                 self._ownerless(frozenset(uids))
+            case Inherit() | Verdicts():
+                self._inherit(message)
             case Resume(word=word):
                 self._resume(word)
             case Bye():

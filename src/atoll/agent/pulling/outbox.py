@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
 
 import msgspec
 
 from atoll.api.delivery import ObjectOutcome, Outcome
+from atoll.api.objects import ObjectId
 from atoll.api.observation import Observation
 from atoll.fleet.capacity import Capacity
-from atoll.pull.protocol import AnyMessage, Beat, Count, MemberState, Report, Stock
+from atoll.pull.protocol import AnyMessage, Beat, Count, Left, MemberState, Report, Stock
 from atoll.runtime import failpoints
 
 BURST = 0.02
 """Seconds in which what happens together is told together."""
 AT_ONCE = 100
 """Applications in one report."""
+LEFT_AT_ONCE = 500
+"""Objects that are asked about in one message."""
 OBJECTS, TEXT = 20, 1024
 """Objects in trouble of one application, and characters of each message: the status shows fewer, and shorter ones."""
 URGENT = {"Failed": 0, "Conflict": 1, "Waiting": 2}
@@ -40,6 +44,7 @@ class Outbox:
         self._capacity: Capacity | None = None
         self._news: dict[str, None] = {}
         self._stocked: dict[str, None] = {}
+        self._left: dict[ObjectId, None] = {}
         self._all_stock = self._counted = self._stated = False
         self._stir = asyncio.Event()
 
@@ -82,6 +87,11 @@ class Outbox:
         self._stocked[uid] = None
         self._stir.set()
 
+    def left(self, about: ObjectId) -> None:
+        """Only the hub can say what becomes of an object."""
+        self._left[about] = None
+        self._stir.set()
+
     def restock(self) -> None:
         """All that was told of objects is void: they are counted anew."""
         self._all_stock = True
@@ -115,6 +125,7 @@ class Outbox:
         """Whoever listens from now on knows nothing yet."""
         self._news = dict.fromkeys((*self._outcomes, *self._observations, *self._refusals))
         self._all_stock, self._counted = True, self._capacity is not None
+        self._left.clear()  # it asks anew
         self._stir.set()
 
     async def pump(self, send: Send, beat: Callable[[], Beat]) -> None:
@@ -130,6 +141,7 @@ class Outbox:
                 self._counted = False
                 await send(_count(self.number(), self._capacity))
             await self._tell_stock(send)
+            await self._tell_left(send)
             while self._news:
                 await self._report(send)
 
@@ -144,6 +156,13 @@ class Outbox:
         self._stocked.clear()
         objects = stock if complete else {uid: stock.get(uid, 0) for uid in some}
         await send(Stock(self.number(), objects, complete))
+
+    async def _tell_left(self, send: Send) -> None:
+        while self._left:
+            some = list(islice(self._left, LEFT_AT_ONCE))
+            for about in some:
+                del self._left[about]
+            await send(Left(self.number(), tuple(some)))
 
     @failpoints.around("agent.report")
     async def _report(self, send: Send) -> None:

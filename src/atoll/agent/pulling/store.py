@@ -10,12 +10,14 @@ import asyncio
 import base64
 import gzip
 import re
+from typing import Any
 
 import msgspec
 import structlog
 
 from atoll.agent.pulling.holdings import Held, Mark
 from atoll.api.delivery import Delivery, Removal
+from atoll.api.manner import OWN_MANNER
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.fleet.identity import ensure_namespace
@@ -39,11 +41,15 @@ _SAFE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,99}[a-z0-9])?")
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is written of one application: exactly one of both."""
+    """What is written of one application: exactly one of these. An agent that knows no manners, should an older one be
+    put back, must not find what is in one.
+    """
 
     digest: str
     delivery: Delivery | None = None
     removal: Removal | None = None
+    delivery_in_manner: Delivery | None = None
+    removal_in_manner: Removal | None = None
 
 
 class Store:
@@ -76,7 +82,7 @@ class Store:
         self._parts[name] = parts
         text = gzip.decompress(b"".join([data[name]["intent"], *(data[part]["intent"] for part in parts)]))
         kept = msgspec.json.decode(text, type=Kept)
-        target = kept.delivery or kept.removal
+        target = kept.delivery or kept.removal or kept.delivery_in_manner or kept.removal_in_manner
         if target is None:
             raise KeyError("delivery")
         return Held(target, kept.digest)
@@ -95,8 +101,7 @@ class Store:
     async def put(self, held: Held) -> None:
         """Keep `held` in place of what there is of its application."""
         name, target = secret_name(held.target.uid), held.target
-        is_delivery = isinstance(target, Delivery)
-        kept = Kept(held.digest, target if is_delivery else None, None if is_delivery else target)  # type: ignore[arg-type]  # one of both
+        kept = _kept(held.digest, target)
         text = await asyncio.to_thread(lambda: gzip.compress(msgspec.json.encode(kept), 3, mtime=0))
         pieces = [text[start : start + PART] for start in range(0, len(text), PART)]
         parts = tuple(f"{name}-{held.digest[:12]}-{number}" for number in range(1, len(pieces)))
@@ -144,6 +149,12 @@ class Store:
             await self._client.delete(SECRETS, name, SYSTEM_NAMESPACE)
         except NotFound:
             return
+
+
+def _kept(digest: str, target: Delivery | Removal) -> Kept:
+    name = "delivery" if isinstance(target, Delivery) else "removal"
+    fields: dict[str, Any] = {name if target.manner == OWN_MANNER else f"{name}_in_manner": target}
+    return Kept(digest, **fields)
 
 
 def secret_name(uid: str) -> str:

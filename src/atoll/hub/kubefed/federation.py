@@ -16,6 +16,10 @@ from atoll.kube.objects import Object
 from atoll.runtime.informer import Informer
 
 
+class NotKnown(Exception):  # noqa: N818  it says when, and not what went wrong
+    """The FederatedNamespaces aren't known now: nothing can be said of where what is in them goes."""
+
+
 class Chosen(msgspec.Struct, frozen=True):
     """The clusters of one object. `unfederated`: its namespace isn't federated, so that there are none."""
 
@@ -53,7 +57,9 @@ class Federation:
         return namespace in NEVER_FEDERATED or namespace == self.settings.namespace
 
     def chosen(self, federated: Federated, spec: FederatedSpec, config: FederatedTypeConfig) -> Chosen:
-        """Where `federated` goes. Raises PlacementError, and ValidationError for a FederatedNamespace that is none."""
+        """Where `federated` goes. Raises PlacementError, ValidationError for a FederatedNamespace that is none, and
+        NotKnown.
+        """
         clusters = self.clusters()
         own = selected(spec.placement, clusters)
         if not config.spec.target_type.namespaced:
@@ -75,8 +81,8 @@ class Federation:
         return own & selected(whole.placement if whole is not None else None, clusters, by_selector=True)
 
     def namespace(self, name: str) -> Object | None:
-        """The FederatedNamespace of namespace `name`."""
-        if self.namespaces is None:
-            return None
+        """The FederatedNamespace of namespace `name`. Raises NotKnown."""
+        if self.namespaces is None or not self.namespaces.synced:
+            raise NotKnown
         group, kind = self.namespaces.resource.group_kind
         return self.namespaces.get(ObjectId(group, kind, name, name))

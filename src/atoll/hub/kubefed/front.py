@@ -14,7 +14,7 @@ from atoll.api.objects import Key
 from atoll.api.status import ApplicationStatus, PlacedCluster
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.front import Front, Parting, Reading
-from atoll.hub.kubefed.federation import Federation
+from atoll.hub.kubefed.federation import Federation, NotKnown
 from atoll.intake.kubefed.overrides import OverridesError
 from atoll.intake.kubefed.placement import PlacementError
 from atoll.intake.kubefed.translate import DROPPED, Terms, Unreadable, dropped, manner, orphaned, translate
@@ -102,7 +102,10 @@ class FederatedFront(Front):
         if self._ignored(live):
             self._said[live.uid] = Said(ignored=True)
             return Reading(status)
-        said, reading = self._read(live, status)
+        try:
+            said, reading = self._read(live, status)
+        except NotKnown:  # all stays as it is, until that is known and everybody is asked again
+            return Reading(status)
         self._said[live.uid] = said
         return reading
 

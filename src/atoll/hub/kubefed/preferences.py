@@ -13,7 +13,7 @@ from atoll.api.placement import Placement
 from atoll.fleet.fleet import Fleet
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.events import Recorder
-from atoll.hub.kubefed.federation import Federation
+from atoll.hub.kubefed.federation import Federation, NotKnown
 from atoll.hub.kubefed.front import FederatedFront
 from atoll.hub.surroundings import Surroundings
 from atoll.intake.kubefed.placement import PlacementError
@@ -109,6 +109,8 @@ class Preferences:
             if not clusters:
                 return Done()
             shares, waits = self._shares(spec, front, federated, clusters)
+        except NotKnown:
+            return Wait(TOGETHER)
         except (PlacementError, RefusedError, msgspec.ValidationError) as error:
             self._recorder.tell(live, "Warning", "NotDivided", str(error))
             return Done()

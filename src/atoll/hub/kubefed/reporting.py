@@ -106,13 +106,14 @@ class FederatedReporter:
         if front.collected or front.gathers:
             for cluster in tuple(dossier.submitted):
                 await self._collector.catch_up(cluster, dossier.uid)
-        words = self._words(dossier, said)
+        before = _before(dossier)
+        words = self._words(dossier, said, before)
         settled = all(one.final for one in words.values())
         if not settled and (wait := self._episode(dossier).wait(time.monotonic())):
             return Wait(wait)
         self._news.tell(dossier, front, said, words)
         try:
-            await self._write(dossier, front, said, words)
+            await self._write(dossier, front, said, words, before)
             if settled and not dossier.live.deleting and said.reason != Reason.COMPUTE_PLACEMENT_FAILED:
                 await self._record(dossier, front, said)
             if front.gathers and not dossier.live.deleting:
@@ -135,9 +136,11 @@ class FederatedReporter:
             known = self._episodes[dossier.uid] = Episode(dossier.live.generation, time.monotonic())
         return known
 
-    def _words(self, dossier: Dossier, said: Said) -> dict[str, Word]:
+    def _words(self, dossier: Dossier, said: Said, before: FederatedStatus) -> dict[str, Word]:
         """One for each cluster that has, or is to have, something."""
         words = {}
+        current = before.observed_generation == dossier.live.generation
+        written = {one.name: Propagation(one.status) for one in before.clusters if one.status in _KNOWN}
         if dossier.live.deleting:
             going: Iterable[str] = (dossier.placed | dossier.leaving.keys()) - dossier.gone
             staying: frozenset[str] = frozenset()
@@ -151,8 +154,9 @@ class FederatedReporter:
                 dossier.outcomes.get(cluster),
                 sequence=self._wanted(dossier, cluster),
                 ready=ready,
-                there=self._there(dossier, cluster),
+                there=cluster in written,
                 leaving=False,
+                said=written.get(cluster) if current else None,
             ):
                 words[cluster] = one
         for cluster in sorted(set(going) - staying):
@@ -166,10 +170,6 @@ class FederatedReporter:
         delivery = dossier.submitted.get(cluster)
         return delivery.revision.sequence if delivery is not None else dossier.sequence
 
-    @staticmethod
-    def _there(dossier: Dossier, cluster: str) -> bool:
-        return dossier.status is not None and any(placed.cluster == cluster for placed in dossier.status.placement)
-
     def _wrong(self, key: Key) -> bool:
         dossier = self._dossiers.get(key)
         return dossier is not None and (
@@ -178,11 +178,9 @@ class FederatedReporter:
         )
 
     @failpoints.around("hub.status")
-    async def _write(self, dossier: Dossier, front: FederatedFront, said: Said, words: dict[str, Word]) -> None:
-        try:
-            before = dossier.live.read(Outline).status or FederatedStatus()
-        except msgspec.ValidationError:
-            before = FederatedStatus()
+    async def _write(
+        self, dossier: Dossier, front: FederatedFront, said: Said, words: dict[str, Word], before: FederatedStatus
+    ) -> None:
         status = federated_status(
             before,
             generation=dossier.live.generation,
@@ -219,3 +217,14 @@ class FederatedReporter:
             versions=versions,
             placed=said.chosen,
         )
+
+
+_KNOWN = frozenset(Propagation)
+
+
+def _before(dossier: Dossier) -> FederatedStatus:
+    """What is written; nothing when it can't be read."""
+    try:
+        return dossier.live.read(Outline).status or FederatedStatus()
+    except msgspec.ValidationError:
+        return FederatedStatus()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from atoll.deliver.heirs import Estate
 from atoll.fleet.link import Reach, Target
 from atoll.fleet.member import Member
 from atoll.hub.pulled.asking import ask
@@ -113,6 +114,10 @@ class PulledConnection:
 
     def stock(self) -> Mapping[str, int]:
         return self._stock
+
+    def inherit(self, estate: Estate) -> None:  # noqa: ARG002  whoever talks takes the newest
+        if self.talk is not None:
+            self.talk.confirm()
 
     # What the agent says
 

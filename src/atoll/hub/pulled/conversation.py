@@ -11,7 +11,10 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from atoll.api.delivery import Delivery, Removal
+from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
+from atoll.api.manner import OWN_MANNER
+from atoll.api.objects import ObjectId
+from atoll.deliver.heirs import Estate
 from atoll.fleet.capacity import Capacity
 from atoll.fleet.pods import Workload
 from atoll.hub.pulled.connection import PulledConnection
@@ -20,13 +23,16 @@ from atoll.link.session import LinkError, Session, Stream
 from atoll.pull.channel import PARTING, Channel
 from atoll.pull.framing import TO_HUB, ProtocolError
 from atoll.pull.protocol import (
+    MANNERS,
     SPOKEN,
     Beat,
     Bye,
     Count,
     Forget,
     Hello,
+    Inherit,
     Keep,
+    Left,
     Ownerless,
     Ping,
     Remove,
@@ -35,6 +41,7 @@ from atoll.pull.protocol import (
     Stock,
     Synced,
     ToHub,
+    Verdicts,
     Versions,
     Welcome,
     agree,
@@ -76,6 +83,9 @@ class Conversation:
         self._resumed = ""
         self._ownerless: tuple[str, ...] = ()
         self._recount = False
+        self._version = spoken.newest
+        self._estate: Estate | None = None
+        self._left: dict[ObjectId, None] = {}
         self._over: Bye | None = None
 
     @property
@@ -103,7 +113,7 @@ class Conversation:
         welcome = self._judge(hello)
         connection = self._connection
         with connection.talking(self, hello.life, hello.agent[:64]):
-            self._held = dict(hello.held)
+            self._held, self._version = dict(hello.held), welcome.version
             self._resumed = welcome.resume
             await self._channel.send(welcome)
             self._terms.debts(connection.name, hello.member.uid)
@@ -119,7 +129,7 @@ class Conversation:
         self._stir.set()
 
     def confirm(self) -> None:
-        """The word of an administrator may have changed, or what belongs to nobody."""
+        """The word of an administrator may have changed, or what belongs to nobody, or what is to be inherited."""
         self._stir.set()
 
     def stop(self, reason: str, text: str, *, again: bool = True) -> None:
@@ -196,6 +206,8 @@ class Conversation:
                 self._resumed = self._connection.resume
                 await self._channel.send(Resume(self._resumed))
             await self._tell_ownerless()
+            if self._version >= MANNERS:
+                await self._tell_estate()
             await self._stir.wait()
             self._stir.clear()
 
@@ -206,6 +218,9 @@ class Conversation:
             del self._pending[uid]
             target = targets.get(uid)
             match target:
+                case Delivery() | Removal() if target.manner != OWN_MANNER and self._version < MANNERS:
+                    self._held.pop(uid, None)
+                    self._terms.delivered(_too_old(target, self._connection.agent))
                 case Delivery():
                     await self._deliver(target)
                 case Removal():
@@ -233,6 +248,19 @@ class Conversation:
             self._ownerless = uids
             await self._channel.send(Ownerless(uids))
 
+    async def _tell_estate(self) -> None:
+        """What a former manager left there: what is to be looked for, and what becomes of what was found."""
+        estate = self._terms.deliverer.estate
+        if estate is not self._estate:
+            self._estate = estate
+            self._left.clear()  # it is asked about anew
+            await self._channel.send(Inherit(dict(estate.labels), tuple(sorted(estate.kinds))))
+        elif self._left:
+            left, self._left = self._left, {}
+            name = self._connection.name
+            verdicts = [(about, estate.decide(name, about)) for about in left if about.group_kind in estate.kinds]
+            await self._channel.send(Verdicts(tuple(verdicts)))
+
     async def _ping(self) -> None:
         number = 0
         while True:
@@ -259,7 +287,7 @@ class Conversation:
                     if connection.fresh(message.number):
                         self._hear(message)
 
-    def _hear(self, message: Report | Stock | Count | Beat) -> None:
+    def _hear(self, message: Report | Stock | Left | Count | Beat) -> None:
         connection = self._connection
         match message:
             case Report():
@@ -267,6 +295,9 @@ class Conversation:
             case Stock():
                 connection.stocked(message)
                 self._recount = True
+                self._stir.set()
+            case Left():
+                self._left |= dict.fromkeys(message.objects)
                 self._stir.set()
             case Count():
                 self._terms.counted(connection.name, _capacity(message))
@@ -301,6 +332,17 @@ def _capacity(said: Count) -> Capacity:
         said.rooms,
         {Workload(namespace, name): since for namespace, name, since in said.waiting},
     )
+
+
+def _too_old(target: Delivery | Removal, agent: str) -> Outcome:
+    """What is told of what isn't said to an agent that would carry it out in its own way."""
+    text = f"the agent {agent or 'of this cluster'} is too old to write objects in this manner: update it"
+    about = ObjectId("atoll.dev", "Application", target.key.namespace, target.key.name)
+    found = ObjectOutcome(about, "Failed", "AgentTooOld", text)
+    if isinstance(target, Removal):
+        return Outcome(target.key, target.uid, target.cluster, None, "Removing", objects=(found,))
+    total = len(target.ids)
+    return Outcome(target.key, target.uid, target.cluster, target.revision, "Failed", total, objects=(found,))
 
 
 def _first(group: BaseExceptionGroup[E], _: type[E]) -> E:

@@ -35,16 +35,27 @@ WELL = Word(Propagation.OK)
 NOT_READY = Word(Propagation.CLUSTER_NOT_READY, "Cluster not ready")
 
 
-def word(outcome: Outcome | None, *, sequence: int, ready: bool, there: bool, leaving: bool) -> Word | None:
+def word(
+    outcome: Outcome | None,
+    *,
+    sequence: int,
+    ready: bool,
+    there: bool,
+    leaving: bool,
+    said: Propagation | None = None,
+) -> Word | None:
     """What is said of one cluster; None of one that there is nothing to say about.
 
-    sequence: what it is to have. there: it has been written there before. leaving: it is to go from there.
+    sequence: what it is to have. there: it has been written there before. leaving: it is to go from there. said: what
+    is written about the same already, and stands until this process knows better.
     """
     if leaving:
         return Word(Propagation.WAITING_FOR_REMOVAL, final=False) if ready else None
     if not ready:
         return NOT_READY
     current = outcome is not None and outcome.revision is not None and outcome.revision.sequence == sequence
+    if outcome is None and said is not None:
+        return Word(said, final=False)
     if outcome is None or not current:
         return _on_its_way(there=there)
     if outcome.state == "Applied":
