@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -173,7 +174,8 @@ async def test_many_under_load(world: World, kubefed: KubeFed) -> None:
             times[way] = time.monotonic() - began
             assert await same(), way
         stop.set()
-    print(f"{MANY} Deployments on {len(clusters)} clusters: {times}; {sum(t.result() for t in loads)} changes beside")
+    beside = sum(task.result() for task in loads)
+    sys.stdout.write(f"{MANY} Deployments on {len(clusters)} clusters: seconds {times}; {beside} changes beside\n")
     for name in names:
         await world.ready(name=f"deployment-{name}", seconds=60)
     assert await same()
