@@ -7,7 +7,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.api.failover import Failover
+from atoll.api.differences import Target
+from atoll.api.failover import Carry, Failover
 from atoll.api.intent import Intent
 from atoll.api.placement import Bounds, Placement, Spread
 from atoll.api.replicas import ReplicaLimits, Replicas
@@ -17,8 +18,9 @@ from atoll.plan.model import ClusterFacts, Plan, Snapshot, Standing
 from atoll.plan.planner import plan
 from atoll.plan.topology import group_of
 from atoll.testing.worlds import SHOP, cluster, container, deployment, intent
+from tests.machines.effort import EFFORT
 
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=100 * EFFORT, deadline=None)
 NAMES = [f"c{n}" for n in range(9)]
 PODS = deployment("web", container(resources={"requests": {"cpu": "1"}}))
 FACTS = st.fixed_dictionaries(
@@ -283,3 +285,34 @@ def test_while_too_many_are_lost_nothing_fails_over(clusters: dict[str, ClusterF
         assert numbers(planned) == first
         assert not any(share.leaving for share in planned.shares.values())
         assert bool(planned.brake) is bool(lost & first.keys() and limit)
+
+
+SAVED = Carry(Target(kind="Deployment"), "/status/saved", as_="env", name="SAVED")
+
+
+@MANY
+@given(FLEETS, st.integers(1, 4), st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES)))
+def test_who_comes_for_who_leaves_is_brought_its_state_and_keeps_it(
+    clusters: dict[str, ClusterFacts], places: int, lost: set[str], known: set[str]
+) -> None:
+    """Whoever is new gets the state of one that begins to leave, where any of these has some; nobody else gets any."""
+    wish = app((Spread("cluster", max=places),), Replicas(each=1), failover=Failover(limit=100, carry=(SAVED,)))
+    first = set(plan(wish, snapshot(clusters)).shares)
+    now = {
+        name: msgspec.structs.replace(facts, ready=False, lost_since=1.0) if name in lost else facts
+        for name, facts in clusters.items()
+    }
+    standing = {n: Standing(ready=1, healthy=True, carry={"SAVED": n} if n in known else {}) for n in first}
+    world = snapshot(now, dict.fromkeys(first, 1), now=1000.0, steady=True, standing={SHOP: standing})
+    moved = plan(wish, world)
+    sources = {name for name, share in moved.shares.items() if share.leaving} & known
+    for name, share in moved.shares.items():
+        assert bool(share.carried) is bool(name not in first and sources)
+        assert set(share.carried.values()) <= sources
+    after = {
+        n: Standing(ready=1, healthy=True, leaving=s.leaving, carried=s.carried, came_from=s.came_from)
+        for n, s in moved.shares.items()
+    }
+    then = snapshot(now, dict.fromkeys(moved.shares, 1), now=1001.0, steady=True, standing={SHOP: after})
+    again = plan(wish, then).shares
+    assert {n: s.carried for n, s in again.items()} == {n: moved.shares[n].carried for n in again}

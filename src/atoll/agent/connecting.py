@@ -1,6 +1,7 @@
 """Keeps an agent connected to every address of its hub, and its certificate fresh."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,7 @@ from atoll.agent.state import Door, Folder, State
 from atoll.link.certificates import CertificateError, make_request, renew_at
 from atoll.link.dialling import LASTED, Back, DialError, dial, new_instance
 from atoll.link.enrolment import renew
+from atoll.link.listening import ELSEWHERE
 from atoll.link.session import Lost
 from atoll.link.sessions import LinkSession
 
@@ -48,6 +50,8 @@ class Connector:
         self._instance = new_instance()
         self._sessions: dict[str, LinkSession] = {}
         self._doors: dict[str, Door] = {}
+        self._lost = asyncio.Event()
+        """Set when a session has ended, then another one."""
 
     def doors(self) -> tuple[Door, ...]:
         """How it goes with each address, now."""
@@ -70,6 +74,10 @@ class Connector:
             self._closed(address, reason, message)
             if time.monotonic() - began > LASTED:
                 back.good()
+            if reason == ELSEWHERE and self._sessions:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._lost.wait(), back.long())
+                back.good()
             await asyncio.sleep(back.long() if reason in UNWANTED else back.next())
 
     async def _connected(self, address: str) -> tuple[str, str]:
@@ -85,7 +93,9 @@ class Connector:
             session.spawn(self._work(session))
             lost = await session.wait_lost()
         finally:
-            self._sessions.pop(address, None)
+            if self._sessions.pop(address, None) is not None:
+                self._lost.set()
+                self._lost = asyncio.Event()
             session.close(Lost("Closed", "the agent closed the connection"))
         return lost.reason, str(lost)
 
@@ -98,7 +108,9 @@ class Connector:
 
     def _closed(self, address: str, reason: str, message: str) -> None:
         before = self._doors.get(address)
-        if before is None or before.connected or before.reason != reason:
+        if reason == ELSEWHERE:
+            log.debug("another address is enough", hub=address, why=message)
+        elif before is None or before.connected or before.reason != reason:
             log.warning("not connected", hub=address, reason=reason, why=message)
         since = before.since if before is not None and not before.connected else time.time()
         self._doors[address] = Door(address, False, since, reason, message)

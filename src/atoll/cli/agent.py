@@ -38,6 +38,12 @@ HINTS = {
     "ClientCertificateRefused": "was this agent away for longer than its certificate holds? register the cluster again",
     "NotAtoll": "is a proxy in the way? it has to pass CONNECT and WebSockets; HTTPS_PROXY and NO_PROXY say which",
     "Proxy": "see HTTPS_PROXY and NO_PROXY",
+    "Left": "atoll cluster register NAME, on the hub, and run what it prints: it brings the cluster back",
+    "Revoked": "another agent speaks for this cluster now; register it again if it is to be this one",
+    "Replaced": "two agents with the same state run: stop one",
+    "Refused": "is the hub running, with --agents-address, and is this its address?",
+    "Timeout": "does a firewall drop what goes to the hub? HTTPS_PROXY says which proxy leads out",
+    "DNS": "is the name of --hub right, and known in the member's network?",
     "NameMismatch": "start the hub with --agents-host for each name that agents use",
 }
 
@@ -156,6 +162,7 @@ async def agent_status(
     """Say how an agent on this machine does: is it connected, since when, and if not, why."""
     from atoll.agent.state import Folder
     from atoll.link.certificates import lifetime, renew_at
+    from atoll.link.listening import ELSEWHERE
 
     del session
     folder = Folder(_folder(state_dir, cluster))
@@ -196,7 +203,7 @@ async def agent_status(
     for door in doors:
         if not door.connected and door.reason in HINTS:
             note(f"hint: {HINTS[door.reason]}")
-    if not (doors and all(d.connected for d in doors)):
+    if not (any(d.connected for d in doors) and all(d.connected or d.reason == ELSEWHERE for d in doors)):
         raise CommandError("not connected" if alive else "the agent isn't running", "atoll agent run")
 
 

@@ -22,6 +22,7 @@ from atoll.pull.framing import TO_AGENT, ProtocolError, Reader, frame
 from atoll.pull.protocol import Answer, Compare, End, Events, Failed, Logs, Look, Probe
 
 ACCOUNT = "atoll-members"
+"""As in `install.layout`."""
 AUDIENCE = "atoll"
 LIFE = 600
 PATH = "/ask/{cluster}"

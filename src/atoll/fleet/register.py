@@ -13,8 +13,10 @@ from atoll.kube.errors import NotFound
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS
 from atoll.link.certificates import fingerprint
 
-KEY_ADDRESSES, KEY_AUTHORITY = "agents-addresses", "agents-authority"
-"""In ConfigMap `hub`, by the hub: where agents reach it, comma-separated, and its authority's certificate (PEM)."""
+KEY_ADDRESSES, KEY_AUTHORITY, KEY_LEADER = "agents-addresses", "agents-authority", "agents-leader"
+"""In ConfigMap `hub`, by the hub: where agents reach it, comma-separated; its authority's certificate (PEM); where the
+process listens that leads (host:port), for the others.
+"""
 MODES = ("tunnel", "pull")
 MANAGER = "atoll-cli"
 

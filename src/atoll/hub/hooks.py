@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from atoll.api.names import FIELD_MANAGER
 from atoll.api.objects import Json
 from atoll.kube.client import Client
-from atoll.kube.errors import AlreadyExists, NotFound
+from atoll.kube.errors import NotFound
 from atoll.kube.objects import Resource
 
 Reached = Callable[[str], Json]
@@ -49,11 +50,8 @@ async def _put(client: Client, resource: Resource, body: Json) -> None:
     name = body["metadata"]["name"]
     try:
         await client.patch(resource, name, "", {"webhooks": body["webhooks"]})  # a merge patch replaces a list whole
-    except NotFound:
-        try:
-            await client.create(resource, body)
-        except AlreadyExists:  # another process was quicker
-            await client.patch(resource, name, "", {"webhooks": body["webhooks"]})
+    except NotFound:  # an apply names what it makes: rights for one name are enough
+        await client.apply(resource, body, name=name, manager=FIELD_MANAGER, force=True)
 
 
 async def is_told(client: Client, hooks: Iterable[Hook], reached: Reached, certificate: bytes) -> bool:

@@ -160,9 +160,9 @@ class Hub:
                 scope.create_task(keep("hub watch", informer.run))
             for informer in self._informers:
                 await informer.wait_synced()
+            await self._federation_v1.begin(scope)
             if self._kubefed is not None:
                 await self._kubefed.begin(scope)
-            await self._federation_v1.begin(scope)
             self._moment = self._now()
             await self._tombstones.load()
             self._snapshots.hub = (await self._client.get(NAMESPACES, "kube-system")).uid
@@ -259,6 +259,16 @@ class Hub:
             self._reporter,
         )
         self._fronts.add(self._native)
+        self._federation_v1 = FederationV1(
+            client=self._client,
+            fleet=fleet,
+            dossiers=self._dossiers,
+            fronts=self._fronts,
+            recorder=self._recorder,
+            namespaces=self._namespaces,
+            wake=self._application_queue.add,
+            clusters=self._snapshots.facts,
+        )
         if self._kubefed_namespace:
             self._kubefed = KubeFed(
                 self._kubefed_namespace,
@@ -277,16 +287,6 @@ class Hub:
                     at_home=self._at_home,
                 ),
             )
-        self._federation_v1 = FederationV1(
-            client=self._client,
-            fleet=fleet,
-            dossiers=self._dossiers,
-            fronts=self._fronts,
-            recorder=self._recorder,
-            namespaces=self._namespaces,
-            wake=self._application_queue.add,
-            clusters=self._snapshots.facts,
-        )
 
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
@@ -311,9 +311,9 @@ class Hub:
             scope.create_task(controller.run())
         scope.create_task(keep("events", self._recorder.run))
         scope.create_task(keep("revisions", self._rollouts.run))
+        self._federation_v1.work()
         if self._kubefed is not None:
             self._kubefed.work(scope)
-        self._federation_v1.work()
 
     def _know_clusters(self) -> None:
         """Plan with what was known of the clusters before, until they are heard of: not as if there were none."""

@@ -1,5 +1,6 @@
 """`atoll hub`: one process, from its options to its end."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Network, IPv6Network
 
@@ -11,13 +12,17 @@ from atoll.api.objects import Json, Key
 from atoll.api.validate import Issue
 from atoll.fleet.identity import hub_identity
 from atoll.hub.agents.endpoint import serve_agents
+from atoll.hub.agents.relay import Relay, own_address
 from atoll.hub.birth import held_from_birth, hold_no_longer
 from atoll.hub.hub import Hub
+from atoll.hub.kubefed.control_plane import ControlPlane
 from atoll.hub.shared_webhook import serve_shared_webhook
 from atoll.hub.standby import StandbyJudge
 from atoll.hub.webhook import admission, serve_webhook
 from atoll.kube.client import Client
 from atoll.kube.config import Config
+from atoll.kube.throttle import throttled
+from atoll.kube.transport import Transport
 from atoll.runtime.lease import LeaderElection
 from atoll.runtime.supervise import until_signalled
 from atoll.telemetry.serving import STANDBY, serve_health
@@ -45,6 +50,10 @@ class Options(msgspec.Struct, frozen=True):
     elect: bool = True
     kubefed: str = ""
     """The namespace of the KubeFed control plane whose place is taken; "": none."""
+    told: Callable[[str], None] | None = None
+    """Where the lines go that KubeFed's controller manager logs at its start; None is this process's log."""
+    throttle: tuple[float, int] | None = None
+    """Requests a second to the hub's API server, and how many at once after a pause; None is as many as there are."""
     gate_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that checks of rollouts may ask although they are special, such as loopback."""
 
@@ -58,23 +67,32 @@ async def run(options: Options) -> None:
 async def _serve(options: Options) -> None:
     waiting = "starting"
     hub: Hub | None = None
-    async with Client(options.config) as client, AsyncExitStack() as stack:
+    transport = throttled(*options.throttle) if options.throttle else Transport
+    async with Client(options.config, transport=transport) as client, AsyncExitStack() as stack:
         identity = await hub_identity(client)
         address = await stack.enter_async_context(
             serve_health(options.metrics_address, lambda: hub.unready if hub is not None else waiting)
         )
         log.info("serving", metrics=address, hub=identity.id, epoch=identity.epoch)
+        plane = ControlPlane(client, options.kubefed, options.told) if options.kubefed else None
+        if plane is not None:
+            await plane.prepare()
+        hooks = plane.hooks if plane is not None else ()
         standby = StandbyJudge(client)
 
         async def judge(body: Json) -> tuple[Issue, ...]:
             return await (standby.judge(body) if hub is None or hub.unready else hub.judge(body))
 
+        relay: Relay | None = None
+        if options.agents_address and options.elect:
+            own = await own_address(options.config.server, options.agents_address)
+            relay = Relay(client, options.agents_address, own)
         election = LeaderElection(client, LEASE_HUB, SYSTEM_NAMESPACE, options.identity) if options.elect else None
 
         def leads() -> bool:
-            return election is None or election.leading
+            return (election is None or election.leading) and (plane is None or plane.leading)
 
-        async def lead() -> None:
+        async def work() -> None:
             nonlocal hub
             identity = await hub_identity(client)  # read anew: the epoch may have been raised meanwhile
             hub = Hub(client, identity, leads, gate_addresses=options.gate_addresses, kubefed=options.kubefed)
@@ -86,8 +104,10 @@ async def _serve(options: Options) -> None:
                         await hold_no_longer(client)
                     if options.webhook_address and options.webhook_service is None:
                         await parts.enter_async_context(
-                            serve_webhook(client, options.webhook_address, options.webhook_host, hub.judge)
+                            serve_webhook(client, options.webhook_address, options.webhook_host, hub.judge, *hooks)
                         )
+                    if relay is not None:
+                        await parts.enter_async_context(relay.aside())
                     if options.agents_address:
                         await parts.enter_async_context(
                             serve_agents(client, identity.id, options.agents_address, options.agents_hosts, hub)
@@ -96,11 +116,18 @@ async def _serve(options: Options) -> None:
             finally:
                 hub = None
 
+        async def lead() -> None:
+            await (work() if plane is None else plane.lead(work))
+
         if options.webhook_address and options.webhook_service is not None:
             await stack.enter_async_context(
-                serve_shared_webhook(client, options.webhook_address, options.webhook_service, (admission(judge),))
+                serve_shared_webhook(
+                    client, options.webhook_address, options.webhook_service, (admission(judge), *hooks)
+                )
             )
         waiting = STANDBY
+        if relay is not None:
+            await stack.enter_async_context(relay.standing())
         if election is not None:
             await election.run(lead)
         else:

@@ -4,7 +4,8 @@ Three parts. `atoll-hub`, ClusterRole: Atoll's own kinds, namespaces to look at,
 configuration, one admission policy, and former revisions. `atoll-hub`, Role in `atoll-system`: what the hub keeps
 there. `atoll-select`, ClusterRole of its own: the objects that Applications select may be of any kind, Secrets among
 them, so whoever shares the cluster with others binds it in chosen namespaces only. It has no `get`: on all kinds that
-would be `nodes/proxy` and `pods/exec`, too.
+would be `nodes/proxy` and `pods/exec`, too. `atoll-federation-v1`, ClusterRole of its own and bound nowhere: the
+objects that Federation v1 distributed, for namespaces that opted in.
 """
 
 from atoll.api.names import GROUP, HUB_CONFIGMAP, LEASE_HUB, SYSTEM_NAMESPACE
@@ -12,7 +13,7 @@ from atoll.api.objects import Json
 from atoll.hub.birth import NAME as POLICY
 from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
 from atoll.hub.webhook import NAME as WEBHOOK
-from atoll.install.layout import HUB, SELECT, Layout, meta
+from atoll.install.layout import AGENTS, FEDERATION_V1, HUB, MEMBERS, SELECT, Layout, meta
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -49,25 +50,45 @@ SYSTEM_RULES = (
     rule("multicluster.x-k8s.io", "clusterprofiles/status", "patch"),
 )
 SELECT_RULES = (rule("*", "*", "list watch"),)
+AGENTS_CLUSTER_RULES = (rule("authentication.k8s.io", "tokenreviews", "create"),)  # who asks about a member
+AGENTS_SYSTEM_RULES = (rule("", "serviceaccounts", "get", MEMBERS),)
+"""What the endpoint of agents needs besides, in their own roles. Its Secrets are made by the rights above."""
+FEDERATION_V1_RULES = (
+    rule("", "configmaps secrets services", "list watch patch"),
+    rule("apps", "deployments replicasets daemonsets", "list watch patch"),
+    rule("batch", "jobs", "list watch patch"),
+    rule("networking.k8s.io", "ingresses", "list watch patch"),
+)
 
 
 def roles(layout: Layout) -> tuple[Json, ...]:
     """The roles and who has them."""
     cluster_bindings = [(HUB, HUB)] + ([(SELECT, SELECT)] if layout.select else [])
     return (
-        _role("ClusterRole", meta(HUB), CLUSTER_RULES),
-        _role("ClusterRole", meta(SELECT), SELECT_RULES),
-        *(_binding("ClusterRoleBinding", meta(name), "ClusterRole", role, layout) for name, role in cluster_bindings),
-        _role("Role", meta(HUB, SYSTEM_NAMESPACE), SYSTEM_RULES),
-        _binding("RoleBinding", meta(HUB, SYSTEM_NAMESPACE), "Role", HUB, layout),
+        role("ClusterRole", meta(HUB), CLUSTER_RULES),
+        role("ClusterRole", meta(SELECT), SELECT_RULES),
+        role("ClusterRole", meta(FEDERATION_V1), FEDERATION_V1_RULES),
+        *(binding("ClusterRoleBinding", meta(name), "ClusterRole", role, layout) for name, role in cluster_bindings),
+        role("Role", meta(HUB, SYSTEM_NAMESPACE), SYSTEM_RULES),
+        binding("RoleBinding", meta(HUB, SYSTEM_NAMESPACE), "Role", HUB, layout),
+        *(_agents(layout) if layout.agents else ()),
     )
 
 
-def _role(kind: str, metadata: Json, rules: tuple[Json, ...]) -> Json:
+def _agents(layout: Layout) -> tuple[Json, ...]:
+    return (
+        role("ClusterRole", meta(AGENTS), AGENTS_CLUSTER_RULES),
+        binding("ClusterRoleBinding", meta(AGENTS), "ClusterRole", AGENTS, layout),
+        role("Role", meta(AGENTS, SYSTEM_NAMESPACE), AGENTS_SYSTEM_RULES),
+        binding("RoleBinding", meta(AGENTS, SYSTEM_NAMESPACE), "Role", AGENTS, layout),
+    )
+
+
+def role(kind: str, metadata: Json, rules: tuple[Json, ...]) -> Json:
     return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, "rules": list(rules)}
 
 
-def _binding(kind: str, metadata: Json, role_kind: str, role: str, layout: Layout) -> Json:
+def binding(kind: str, metadata: Json, role_kind: str, role: str, layout: Layout) -> Json:
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": kind,

@@ -1,8 +1,12 @@
 """The hub's processes on a cluster: two, of which one leads and both answer the webhook."""
 
+from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.install.layout import (
+    AGENTS,
+    AGENTS_PORT,
     HUB,
+    MEMBERS,
     METRICS_PORT,
     SELECTOR,
     WEBHOOK_PORT,
@@ -75,11 +79,15 @@ def _container(layout: Layout) -> Json:
             f"--metrics-address=:{METRICS_PORT}",
             f"--webhook-address=:{WEBHOOK_PORT}",
             f"--webhook-service={layout.namespace}/{HUB}",
+            *((f"--agents-address=:{AGENTS_PORT}",) if layout.agents else ()),
+            *(f"--agents-host={host}" for host in layout.agents),
+            *((f"--kubefed={layout.kubefed}",) if layout.kubefed else ()),
             "--log-format=json",
         ],
         "ports": [
             {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
             {"name": "webhook", "containerPort": WEBHOOK_PORT, "protocol": "TCP"},
+            *([{"name": "agents", "containerPort": AGENTS_PORT, "protocol": "TCP"}] if layout.agents else []),
         ],
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "metrics"},
@@ -116,6 +124,30 @@ def service(layout: Layout) -> Json:
     }
 
 
+def agents_service(layout: Layout) -> Json:
+    """Where agents come in, from outside the cluster; whichever process gets a connection, it ends at the leader."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": meta(AGENTS, layout.namespace),
+        "spec": {
+            "type": "LoadBalancer",
+            "selector": SELECTOR,
+            "ports": [{"name": "agents", "port": AGENTS_PORT, "targetPort": "agents", "protocol": "TCP"}],
+        },
+    }
+
+
+def members_account() -> Json:
+    """Nobody runs as it, and it has no rights: who may have a token of it may look into members."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": meta(MEMBERS, SYSTEM_NAMESPACE),
+        "automountServiceAccountToken": False,
+    }
+
+
 def disruption_budget(layout: Layout) -> Json:
     return {
         "apiVersion": "policy/v1",
@@ -127,7 +159,8 @@ def disruption_budget(layout: Layout) -> Json:
 
 def network_policy(layout: Layout) -> Json:
     """Ingress only: the hub dials members, wherever they are."""
-    ports = [{"protocol": "TCP", "port": "metrics"}, {"protocol": "TCP", "port": "webhook"}]
+    names = ("metrics", "webhook", *(("agents",) if layout.agents else ()))
+    ports = [{"protocol": "TCP", "port": name} for name in names]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -21,7 +21,7 @@ from atoll.kube.tls import context_for
 from atoll.link import websocket
 from atoll.link.connection import Connection
 from atoll.link.frames import VERSION
-from atoll.link.listening import AGENT_VERSION, HUB, INDEX, INSTANCE, RENEWS, subprotocol
+from atoll.link.listening import ADDRESS, AGENT_VERSION, HUB, INDEX, INSTANCE, RENEWS, subprotocol
 from atoll.link.sessions import LinkSession
 
 log = structlog.get_logger(__name__)
@@ -68,6 +68,7 @@ async def dial(hub: Config, session: LinkSession, *, instance: str, index: int =
                 INDEX: str(index),
                 AGENT_VERSION: __version__,
                 RENEWS: "yes" if renews else "no",
+                ADDRESS: hub.server,
             },
             ssl=context if hub.server.startswith("https") else True,
             server_hostname=hub.tls_server_name or None,

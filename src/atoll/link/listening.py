@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 INSTANCE, INDEX, AGENT_VERSION, HUB = "Atoll-Instance", "Atoll-Connection", "Atoll-Version", "Atoll-Hub"
 """Headers: which run of the agent this is, which of its connections side by side, its version; the hub's id."""
+ADDRESS = "Atoll-Address"
+"""Header: the address that the agent dials. Several may lead to one hub process: one connection is enough."""
+ELSEWHERE = "AlreadyConnected"
 RENEWS = "Atoll-Renews"
 """Header: the connection takes the place of one that still works, whose certificate ends."""
 CONNECTIONS_MOST = 16
@@ -30,6 +33,7 @@ class Arrival(msgspec.Struct, frozen=True):
     instance: str
     version: str
     address: str
+    dialled: str = ""
 
 
 class Sight(msgspec.Struct, frozen=True):
@@ -117,6 +121,16 @@ class Listener:
         refused = self._check(request)
         if refused is not None:
             return refused
+        arrival = Arrival(
+            peer,
+            request.headers[INSTANCE][:64],
+            request.headers.get(AGENT_VERSION, "")[:64],
+            request.remote or "",
+            request.headers.get(ADDRESS, "")[:256],
+        )
+        now = self.arrival(peer)
+        if now is not None and now.instance == arrival.instance and now.dialled != arrival.dialled:
+            return refusal(409, ELSEWHERE, f"this hub process is reached by {now.dialled} already")
         response = web.StreamResponse(
             status=101,
             headers={
@@ -131,9 +145,6 @@ class Listener:
         transport = request.transport
         if transport is None:
             return response
-        arrival = Arrival(
-            peer, request.headers[INSTANCE][:64], request.headers.get(AGENT_VERSION, "")[:64], request.remote or ""
-        )
         session = self._admit(arrival)
         self._certificates[peer] = until
         connection = Connection(transport, transport.get_protocol(), dialled=False, peer=peer, offered=session.offered)

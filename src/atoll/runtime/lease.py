@@ -88,6 +88,17 @@ class LeaderElection:
                 return
             log.warning("leading no more", lease=self._name, identity=self.identity, holder=self.holder)
 
+    async def look(self) -> None:
+        """See who holds it. Whoever holds it must be seen idle from here on for its duration. Raises KubeError."""
+        try:
+            self._lease = await self._client.get(self._lock.resource, self._name, self._namespace)
+            spec = self._lock.read(self._lease.body())
+        except NotFound:
+            self._lease, spec = None, {}
+        if spec != self._spec:
+            self._spec, self._observed = spec, time.monotonic()
+        self.holder = spec.get("holderIdentity") or ""
+
     async def _acquire(self) -> None:
         while not await self._try(self._renew):  # noqa: ASYNC110  it is the API server that is polled
             await asyncio.sleep(self._retry * random.uniform(1.0, 1.2))
@@ -114,7 +125,7 @@ class LeaderElection:
     async def _take(self) -> bool:
         """One attempt; false when the Lease is another's, or was changed while we looked."""
         if self._lease is None or self.holder != self.identity:
-            await self._look()
+            await self.look()
         if not self._is_free():
             return False
         sent = time.monotonic()
@@ -125,16 +136,6 @@ class LeaderElection:
             return False
         self._renewed = sent
         return True
-
-    async def _look(self) -> None:
-        try:
-            self._lease = await self._client.get(self._lock.resource, self._name, self._namespace)
-            spec = self._lock.read(self._lease.body())
-        except NotFound:
-            self._lease, spec = None, {}
-        if spec != self._spec:
-            self._spec, self._observed = spec, time.monotonic()
-        self.holder = spec.get("holderIdentity") or ""
 
     def _is_free(self) -> bool:
         if self.holder in {"", self.identity}:
@@ -177,7 +178,7 @@ class LeaderElection:
                     try:
                         await self._write("")
                     except Conflict:  # a renewal was cut off by our end, and carried out all the same
-                        await self._look()
+                        await self.look()
         except (KubeError, TimeoutError) as error:
             log.info(
                 "lease not released", lease=self._name, identity=self.identity, error=str(error) or "no answer in time"

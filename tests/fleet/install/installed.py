@@ -55,15 +55,17 @@ def free_port() -> int:
 class Replica:
     """One process of the hub."""
 
-    def __init__(self, kubeconfig: Path, arguments: list[str], log: Path) -> None:
-        self.kubeconfig, self.arguments, self.log = kubeconfig, arguments, log
+    def __init__(self, kubeconfig: Path, arguments: list[str], log: Path, agents: int) -> None:
+        self.kubeconfig, self.arguments, self.log, self.agents = kubeconfig, arguments, log, agents
         self.name = f"hub-{secrets.token_hex(3)}"
         self.metrics, self.webhook = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Return when it is ready as its Pod would be."""
-        ours = (f"--metrics-address=:{self.metrics}", f"--webhook-address=:{self.webhook}", f"--identity={self.name}")
+        ours = [f"--metrics-address=:{self.metrics}", f"--webhook-address=:{self.webhook}", f"--identity={self.name}"]
+        if "--agents-address=:8443" in self.arguments:
+            ours.append(f"--agents-address=127.0.0.1:{self.agents}")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "atoll", "--kubeconfig", str(self.kubeconfig), *self.arguments, *ours],
@@ -103,6 +105,8 @@ class Installed:
         self.account = folder / "account.kubeconfig"
         self.replicas: list[Replica] = []
         self.audit_from = 0
+        self.agents = (free_port(), free_port())
+        """Where agents come in, at one process each."""
 
     @property
     def audit(self) -> Path:
@@ -128,6 +132,12 @@ class Installed:
         assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
+    def agent(self, command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+        """Member1's, by the command that `cluster register` printed."""
+        place = ["--kubeconfig", str(self.local.kubeconfig), "--context", "member1", "--state-dir", str(folder)]
+        with (folder / "log").open("ab") as log:
+            return subprocess.Popen([sys.executable, "-m", "atoll", *command[1:], *place], stdout=log, stderr=log)
+
     def install(self, *flags: str) -> str:
         """`atoll install`, and a kubeconfig with a token of its ServiceAccount."""
         told = self.atoll("install", *flags)
@@ -151,7 +161,8 @@ class Installed:
         arguments = asyncio.run(self._arguments())
         started = []
         for _ in range(count):
-            replica = Replica(self.account, arguments, self.folder / "hub.log")
+            port = next(port for port in self.agents if port not in {r.agents for r in self.running})
+            replica = Replica(self.account, arguments, self.folder / "hub.log", port)
             replica.start()
             self.replicas.append(replica)
             started.append(replica)

@@ -1,21 +1,27 @@
 """The hub under its installed ServiceAccount: everything works, nothing is refused, and nothing more is allowed."""
 
+import asyncio
 import base64
+import re
+import shlex
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 from atoll.api.manifests import load
 from atoll.api.names import SYSTEM_NAMESPACE, tombstones
+from atoll.fleet.grants import granted
 from atoll.hub.birth import NAME as POLICY
 from atoll.hub.shared_webhook import SECRET
 from atoll.hub.webhook import NAME as WEBHOOK
-from atoll.install.rights import CLUSTER_RULES, SYSTEM_RULES
+from atoll.install.rights import AGENTS_CLUSTER_RULES, AGENTS_SYSTEM_RULES, CLUSTER_RULES, SYSTEM_RULES
+from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, Forbidden
 from atoll.kube.resources import (
     APPLICATIONS,
@@ -45,7 +51,8 @@ CONFIGMAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sett
 @pytest.fixture(scope="module")
 def hub(installed: Installed) -> Iterator[Installed]:
     """Installed, with two processes, one member, and a namespace `rights`."""
-    installed.install()
+    hosts = (f"--agents-host=127.0.0.1:{port}" for port in installed.agents)
+    installed.install(*hosts)
     installed.start(2)
     installed.join()
     yield installed
@@ -184,6 +191,13 @@ async def test_an_application_ends_while_its_member_is_away(hub: Installed) -> N
 
 
 SECRET_X = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
+TOKEN_SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "type": "kubernetes.io/service-account-token",
+    "metadata": {"name": "agent-x", "annotations": {"kubernetes.io/service-account.name": "atoll-members"}},
+}
+"""Named as what the hub may make, and something else."""
 TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
 REFUSED: list[tuple[str, str, Any]] = [
     ("GET", "/api/v1/namespaces/kube-system/secrets/any", None),
@@ -194,6 +208,8 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("POST", "/api/v1/namespaces/rights/configmaps", CONFIGMAP),
     ("POST", "/api/v1/namespaces/rights/secrets", SECRET_X),
     ("POST", "/api/v1/namespaces/atoll-system/secrets", SECRET_X),
+    ("POST", "/api/v1/namespaces/atoll-system/secrets", TOKEN_SECRET),
+    ("POST", "/api/v1/namespaces/atoll-system/serviceaccounts/atoll-members/token", TOKEN_REQUEST),
     ("POST", "/api/v1/namespaces/atoll-system/serviceaccounts/atoll-hub/token", TOKEN_REQUEST),
     ("DELETE", "/apis/atoll.dev/v1alpha1/clusters/member1", None),
     ("DELETE", "/apis/atoll.dev/v1alpha1/namespaces/rights/applications/selecting", None),
@@ -222,6 +238,44 @@ async def test_a_cluster_leaves(hub: Installed) -> None:
         assert not await exists(client, CLUSTERPROFILES, "member1", SYSTEM_NAMESPACE)
 
 
+@pytest.mark.parametrize("mode", ["tunnel", "pull"])
+async def test_an_agent_comes_in_at_one_process_and_is_reached_through_each(
+    hub: Installed, mode: str, tmp_path: Path
+) -> None:
+    """Of two processes one leads; the agent knows the other one's address only, when it begins."""
+    if len(hub.running) < 2:
+        await asyncio.to_thread(hub.start, 1)
+    door = f"127.0.0.1:{hub.standby.agents}"
+    command = shlex.split(hub.atoll("cluster", "register", "member1", "--mode", mode, "--hub-address", door))
+    agent = hub.agent(command, tmp_path)
+    try:
+        async with hub.client() as client:
+            await eventually(lambda: _reached(client), 30)
+            await deploy(client, "rights", mode, manifests=[{**CONFIGMAP, "metadata": {"name": mode}}])
+            await ready(client, "rights", mode)
+            if mode == "tunnel":
+                async with granted(client, "member1") as way:
+                    path = urlsplit(way.server).path
+                    for replica in hub.running:
+                        through = msgspec.structs.replace(way, server=f"https://127.0.0.1:{replica.agents}{path}")
+                        async with Client(through) as member:
+                            assert (await member.get(CONFIGMAPS, mode, "rights")).body()["data"] == {"a": "1"}
+            described = hub.atoll("cluster", "describe", "member1")
+            assert re.search(r"Connected: +yes", described)
+            assert re.search(r"Mode: +" + mode, described)
+            await client.delete(APPLICATIONS, mode, "rights")
+            await eventually(lambda: _none(client), 30)
+            hub.atoll("cluster", "leave", "member1", "--timeout", "60s")
+    finally:
+        agent.terminate()
+        agent.wait(timeout=20)
+
+
+async def _reached(client: Client) -> bool:
+    status = (await client.get(CLUSTERS, "member1")).body().get("status") or {}
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+
+
 async def _none(client: Any) -> bool:
     return not (await client.list(APPLICATIONS)).items
 
@@ -239,7 +293,8 @@ async def test_every_right_was_used(hub: Installed) -> None:
         await eventually(lambda: client.get(MUTATINGPOLICIES, POLICY), 30)
     hub.stop()
     used = {_need(e) for e in hub.requests() if e.get("objectRef")}
-    for rules, namespace in ((CLUSTER_RULES, ""), (SYSTEM_RULES, SYSTEM_NAMESPACE)):
+    everywhere, own = CLUSTER_RULES + AGENTS_CLUSTER_RULES, SYSTEM_RULES + AGENTS_SYSTEM_RULES
+    for rules, namespace in ((everywhere, ""), (own, SYSTEM_NAMESPACE)):
         for rule in rules:
             for resource in rule["resources"]:
                 for verb in rule["verbs"]:

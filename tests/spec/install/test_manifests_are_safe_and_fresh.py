@@ -74,6 +74,23 @@ def test_pods_fit_the_restricted_standard() -> None:
     assert container["readinessProbe"]["httpGet"]["path"].startswith("/readyz")
 
 
+def test_agents_are_let_in_where_that_is_asked_for() -> None:
+    names = {(b["kind"], b["metadata"]["name"]) for b in objects(Layout())}
+    assert ("Service", "atoll-agents") not in names
+    layout = Layout(agents=("hub.example:443", "10.0.0.1"), network_policy=True)
+    [deployment] = kinds(layout, "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert [a for a in container["args"] if "agents" in a] == [
+        "--agents-address=:8443",
+        "--agents-host=hub.example:443",
+        "--agents-host=10.0.0.1",
+    ]
+    assert [p["containerPort"] for p in container["ports"] if p["name"] == "agents"] == [8443]
+    [policy] = kinds(layout, "NetworkPolicy")
+    assert {"protocol": "TCP", "port": "agents"} in policy["spec"]["ingress"][0]["ports"]
+    assert {b["metadata"]["name"] for b in kinds(layout, "Service")} == {"atoll-hub", "atoll-agents"}
+
+
 def test_pods_may_run_in_another_namespace_than_what_they_keep() -> None:
     layout = Layout(namespace="platform")
     assert [n["metadata"]["name"] for n in kinds(layout, "Namespace")] == ["atoll-system", "platform"]
@@ -100,3 +117,29 @@ def test_the_containerfile_takes_hashes_only_and_is_nobody() -> None:
     assert "--only-binary=:all:" in text
     assert "USER 65532:65532" in text
     assert len(re.findall(r"^FROM \$\{BASE\}", text, re.MULTILINE)) == 2
+
+
+def test_a_kubefed_control_planes_place_is_taken_only_when_that_is_chosen() -> None:
+    layout = Layout(kubefed="fed")
+    more = [body for body in objects(layout) if body not in objects(Layout())]
+    assert [(b["kind"], b["metadata"]["name"], b["metadata"].get("namespace", "")) for b in more] == [
+        ("ValidatingAdmissionPolicy", "atoll-revisions", ""),
+        ("ClusterRole", "atoll-kubefed", ""),
+        ("ClusterRoleBinding", "atoll-kubefed", ""),
+        ("Role", "atoll-kubefed", "atoll-system"),
+        ("RoleBinding", "atoll-kubefed", "atoll-system"),
+        ("Role", "atoll-kubefed", "fed"),
+        ("RoleBinding", "atoll-kubefed", "fed"),
+        ("Deployment", "atoll-hub", "atoll-system"),
+    ]
+    [container] = more[-1]["spec"]["template"]["spec"]["containers"]
+    assert "--kubefed=fed" in container["args"]
+
+
+def test_in_a_control_planes_place_the_hub_still_gets_no_token_of_a_service_account() -> None:
+    [policy] = kinds(Layout(kubefed="fed"), "ValidatingAdmissionPolicy")
+    [rule] = policy["spec"]["validations"]
+    assert "object.type == 'Opaque'" in rule["expression"]
+    for body in kinds(Layout(kubefed="fed"), "ClusterRole") + kinds(Layout(kubefed="fed"), "Role"):
+        for row in body["rules"]:
+            assert "*" not in row["verbs"]

@@ -26,8 +26,8 @@ def at_once() -> Back:
 
 
 @asynccontextmanager
-async def connected(end: HubEnd, wire: BadWire, folder: Path) -> AsyncIterator[Connector]:
-    """An agent's connector, that dials through `wire`."""
+async def connected(end: HubEnd, wire: BadWire, folder: Path, *others: BadWire) -> AsyncIterator[Connector]:
+    """An agent's connector, that dials through `wire`, and the others."""
     ca = Authority(make_authority("agents"))
     key = make_key()
     certificate = ca.agent(make_request(key), AgentIdentity("hub-id", "m1", "u"))
@@ -35,7 +35,7 @@ async def connected(end: HubEnd, wire: BadWire, folder: Path) -> AsyncIterator[C
         cluster="m1",
         mode="tunnel",
         hub="hub-id",
-        addresses=(f"https://127.0.0.1:{wire.port}",),
+        addresses=tuple(f"https://127.0.0.1:{w.port}" for w in (wire, *others)),
         ca=end.config.ca.decode(),
         key=key.decode(),
         certificate=certificate.decode(),
@@ -139,6 +139,25 @@ async def test_a_slow_and_jittery_way_loses_nothing(end: HubEnd, tmp_path: Path)
         wire.latency, wire.rate = (0.0, 0.0), 64_000
         assert await asyncio.wait_for(talk(session, data), 30) == data + b"over"
         assert session.alive
+
+
+async def test_of_addresses_that_lead_to_one_hub_process_one_is_used_and_another_steps_in(
+    end: HubEnd, tmp_path: Path
+) -> None:
+    async with (
+        BadWire("127.0.0.1", port_of(end)) as first,
+        BadWire("127.0.0.1", port_of(end)) as second,
+        connected(end, first, tmp_path, second) as connector,
+    ):
+        await eventually(lambda: len(connector.doors()) == 2)
+        assert sorted(door.reason for door in connector.doors()) == ["", "AlreadyConnected"]
+        session = await end.session()
+        assert len(session.connections) == 1
+        used = next(wire for wire in (first, second) if wire.open)
+        await used.__aexit__(None, None, None)  # nobody answers there any more
+        await eventually(lambda: end.listener.session("m1") not in {None, session})
+        assert await talk(await end.session(), b"again ") == b"again over"
+        assert len(end.arrivals) == 2
 
 
 def test_a_thousand_agents_do_not_dial_in_one_moment() -> None:

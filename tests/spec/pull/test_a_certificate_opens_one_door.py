@@ -23,7 +23,7 @@ from atoll.kube.transport import Transport
 from atoll.link.certificates import Authority, identity_of, make_key, make_request
 from atoll.link.dialling import DialError, dial
 from atoll.link.enrolment import RENEW_PATH, Request, Welcome, enrol
-from atoll.link.session import Lost, Stream
+from atoll.link.session import Lost, Refused, Stream
 from atoll.link.sessions import LinkSession
 from atoll.runtime.supervise import cancel_and_wait
 from tests.delivering import eventually
@@ -86,6 +86,20 @@ async def test_a_link_made_with_it_is_its_own_clusters(linked: Linked) -> None:
     await dial(state.config(f"https://127.0.0.1:{linked.port}"), session, instance="another")
     await eventually(lambda: (found := hub.ends.listener.arrival("a")) is not None and found.instance == "another")
     assert hub.ends.listener.session("b") is before
+    session.close(Lost("Closed", "the test is over"))
+
+
+async def test_with_it_nothing_of_the_hubs_network_is_reached(linked: Linked) -> None:
+    """The hub accepts the two targets that it has; it dials nothing for an agent, not even itself."""
+    await cancel_and_wait(linked.working.pop("a"))
+    state = await Folder(linked.folder / "a").load()
+    assert state is not None
+    session = LinkSession(state.hub)
+    await dial(state.config(f"https://127.0.0.1:{linked.port}"), session, instance="another")
+    for target in (f"tcp/127.0.0.1:{linked.port}", "tcp/localhost:22", "ask/1", "pull/2", ""):
+        with pytest.raises(Refused) as refused:
+            await session.open(target)
+        assert refused.value.reason == "NotAllowed"
     session.close(Lost("Closed", "the test is over"))
 
 

@@ -9,6 +9,7 @@ import pytest
 from atoll.kube.client import Client
 from atoll.kube.resources import LEASES
 from atoll.runtime.lease import LeaderElection
+from atoll.runtime.locks import LEASE
 from atoll.testing.fakeapi import FakeApi, Refuse, Reset, Rule, SlowBody
 from tests.spec.runtime.conftest import until
 
@@ -25,8 +26,7 @@ class Candidates:
         self.most = 0
 
     def candidate(self, name: str, **times: float) -> LeaderElection:
-        duration, renew, retry = ({**TIMES, **times}[word] for word in ("duration", "renew", "retry"))
-        return LeaderElection(self.client, "hub", "default", name, duration=duration, renew=renew, retry=retry)
+        return LeaderElection(self.client, "hub", "default", name, lock=LEASE, **{**TIMES, **times})
 
     async def lead(self, name: str) -> None:
         self.leading.add(name)

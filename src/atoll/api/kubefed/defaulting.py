@@ -33,10 +33,10 @@ GATES = {
 
 
 def with_defaults(config: KubeFedConfig) -> KubeFedConfig:
-    """Complete; the same object when it was. Raises ValueError when it has to be changed and a duration is none.
+    """Complete; the same object when it was.
 
     Feature gates come in the order of their names. What is changed is written as KubeFed writes it: durations in Go's
-    own form.
+    own form. One that is none stays as it is, for `validation` to name.
     """
     spec = config.spec
     complete = msgspec.structs.replace(
@@ -80,8 +80,15 @@ def _in_form(given: T | None) -> T | None:
     if given is None:
         return None
     texts = {
-        name: godurations.written(godurations.nanoseconds(value))
+        name: _in_go(value)
         for name in given.__struct_fields__
         if name not in _NO_DURATION and isinstance(value := getattr(given, name), str)
     }
     return msgspec.structs.replace(given, **texts)
+
+
+def _in_go(text: str) -> str:
+    try:
+        return godurations.written(godurations.nanoseconds(text))
+    except ValueError:
+        return text

@@ -4,6 +4,7 @@ See `fleet.asking` for who may. Nothing but the questions that are named there p
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 
 import msgspec
@@ -13,7 +14,7 @@ from aiohttp import web
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.asking import ACCOUNT, AUDIENCE, PATH, Question
 from atoll.kube.client import Client
-from atoll.kube.errors import AlreadyExists, Forbidden, KubeError, Unreachable
+from atoll.kube.errors import AlreadyExists, KubeError, NotFound, Unreachable
 from atoll.kube.resources import SERVICEACCOUNTS
 from atoll.link.listening import Sight, refusal
 from atoll.pull.framing import TO_HUB, ProtocolError, Reader, frame
@@ -44,13 +45,14 @@ class Asked:
         return [web.post(PATH, self._answer), web.get(PATH, self._show)]
 
     async def prepare(self) -> None:
-        """Make the account whose tokens are asked with; where the hub may not, its installation has brought it."""
+        """Make the account whose tokens are asked with, unless the hub's installation has brought it."""
+        with contextlib.suppress(NotFound):
+            await self._client.get(SERVICEACCOUNTS, ACCOUNT, SYSTEM_NAMESPACE)
+            return
         metadata = {"name": ACCOUNT, "namespace": SYSTEM_NAMESPACE}
         body = {"metadata": metadata, "automountServiceAccountToken": False}
-        try:
+        with contextlib.suppress(AlreadyExists):
             await self._client.create(SERVICEACCOUNTS, body)
-        except (AlreadyExists, Forbidden):
-            return
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         if not await self._may(request.headers.get("Authorization", "")):

@@ -4,7 +4,7 @@ import base64
 import ssl
 
 from atoll.api.names import HUB_CONFIGMAP, SYSTEM_NAMESPACE
-from atoll.fleet.register import KEY_ADDRESSES, KEY_AUTHORITY
+from atoll.fleet.register import KEY_ADDRESSES, KEY_AUTHORITY, KEY_LEADER
 from atoll.hub.webhook import load
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, NotFound
@@ -34,9 +34,9 @@ async def authority(client: Client, hub_id: str) -> Authority:
     return Authority(pair)
 
 
-async def publish(client: Client, certificate: bytes, addresses: tuple[str, ...]) -> None:
+async def publish(client: Client, certificate: bytes, addresses: tuple[str, ...], leader: str) -> None:
     """Say in ConfigMap `hub` where agents find this hub; written only when it says something else."""
-    wanted = {KEY_ADDRESSES: ",".join(addresses), KEY_AUTHORITY: certificate.decode()}
+    wanted = {KEY_ADDRESSES: ",".join(addresses), KEY_AUTHORITY: certificate.decode(), KEY_LEADER: leader}
     found = (await client.get(CONFIGMAPS, HUB_CONFIGMAP, SYSTEM_NAMESPACE)).body().get("data") or {}
     if {key: found.get(key) for key in wanted} != wanted:
         await client.patch(CONFIGMAPS, HUB_CONFIGMAP, SYSTEM_NAMESPACE, {"data": wanted}, type="merge")

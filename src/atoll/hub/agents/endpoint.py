@@ -17,6 +17,7 @@ from atoll.fleet.grants import proxy_path
 from atoll.hub.agents.asked import Asked
 from atoll.hub.agents.authority import authority, publish, server_context
 from atoll.hub.agents.proxy import Proxy
+from atoll.hub.agents.relay import own_address
 from atoll.hub.agents.trust import Proof, RefusedError, Trust
 from atoll.hub.webhook import load
 from atoll.kube.client import Client
@@ -155,7 +156,7 @@ async def serve_agents(
     async with running(app, address, context) as bound:
         port = bound.rpartition(":")[2]
         trust.addresses = tuple(f"https://{host if ':' in host else f'{host}:{port}'}" for host in hosts)
-        await publish(client, ca.certificate, trust.addresses)
+        await publish(client, ca.certificate, trust.addresses, await own_address(client.config.server, bound))
         hub.ends.review = endpoint.review
         renewing = asyncio.create_task(_renewing(context, ca, names, renew_at(pair.certificate)))
         log.info("agents", address=bound, reached=list(trust.addresses))

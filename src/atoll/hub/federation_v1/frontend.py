@@ -31,6 +31,8 @@ KINDS = (CONFIGMAPS, SECRETS, SERVICES, INGRESSES, DEPLOYMENTS, REPLICASETS, DAE
 V1 = "v1"
 STARTS = 5.0
 """Seconds that a hub's start waits for what is in the namespaces."""
+LOOK_AGAIN = 1.0
+"""Seconds after which a namespace that opted out is looked at again, while objects of it are held."""
 MAY_NOT = "binding ClusterRole atoll-federation-v1 in this namespace gives the hub that right"
 
 
@@ -86,27 +88,34 @@ class FederationV1:
         found = self._namespaces.get(ObjectId("", "Namespace", "", namespace))
         return found is not None and found.labels.get(LABEL_FEDERATION) == V1
 
-    def cluster_changed(self) -> None:
-        """The fleet is another one: a Job that had nowhere to go may have somewhere now."""
-        for front in self._kinds:
-            if front.resource is JOBS:
-                for key in front.held():
-                    self._wake(key)
-
     def _namespace_changed(self, change: Change[Object]) -> None:
         name = change.id.name
         if change.new is None:
-            for task in self._watched.pop(name, ()):
-                task.cancel()
-            for front in self._kinds:
-                front.found.informers.pop(name, None)
+            self._stop(name)
         elif self.opted(name) and name not in self._watched:
             self._watch(name)
         elif name in self._watched:  # it opted out, or in again: its objects are looked at anew
-            for front in self._kinds:
-                for key in front.held():
-                    if key.namespace == name:
-                        self._wake(key)
+            for key in self._held(name):
+                self._wake(key)
+            if not self.opted(name):
+                self._scope.create_task(self._leave(name))
+
+    async def _leave(self, name: str) -> None:
+        """Let go of all that is held in a namespace that opted out, then look at it no more."""
+        while not self.opted(name):
+            if not self._held(name):
+                self._stop(name)
+                return
+            await asyncio.sleep(LOOK_AGAIN)
+
+    def _held(self, name: str) -> list[Key]:
+        return [key for front in self._kinds for key in front.held() if key.namespace == name]
+
+    def _stop(self, name: str) -> None:
+        for task in self._watched.pop(name, ()):
+            task.cancel()
+        for front in self._kinds:
+            front.found.informers.pop(name, None)
 
     def _watch(self, name: str) -> None:
         log.info("federation v1", namespace=name)

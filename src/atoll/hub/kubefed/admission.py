@@ -109,9 +109,9 @@ def defaulted(asked: Json) -> Json:
     """The answer to an AdmissionRequest about a KubeFedConfig, without its uid: a patch that completes it."""
     try:
         config = msgspec.convert(asked.get("object") or {}, KubeFedConfig)
-        complete = with_defaults(config)
-    except ValueError as error:  # msgspec's errors are such
+    except msgspec.ValidationError as error:
         return _refused(400, "BadRequest", str(error))
+    complete = with_defaults(config)
     if complete is config:
         return {"allowed": True}
     patch = [{"op": "add", "path": "/spec", "value": complete.spec}]
