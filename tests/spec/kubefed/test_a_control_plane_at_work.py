@@ -22,6 +22,7 @@ from atoll.kube.kubefed_resources import (
     KUBEFEDCLUSTERS,
     KUBEFEDCONFIGS,
     PROPAGATEDVERSIONS,
+    REPLICASCHEDULINGPREFERENCES,
 )
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES
@@ -48,7 +49,7 @@ class Plane:
         self.member = member
         self.api = api
 
-    async def furnish(self, *, raw: bool = False, collected: str = "") -> None:
+    async def furnish(self, *, raw: bool = False, collected: str = "", scope: str = "Cluster") -> None:
         for client in (self.host, self.member):
             await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
         for name in (PLANE, "demo"):
@@ -56,7 +57,7 @@ class Plane:
         for crd in (*crds(), *definitions()):
             await self.host.create(CRDS, crd)
         gates = [{"name": "RawResourceStatusCollection", "configuration": "Enabled" if raw else "Disabled"}]
-        await self.make(KUBEFEDCONFIGS, "kubefed", PLANE, spec={"scope": "Cluster", "featureGates": gates})
+        await self.make(KUBEFEDCONFIGS, "kubefed", PLANE, spec={"scope": scope, "featureGates": gates})
         for target in ENABLED:
             body = body_of(type_config(target, namespace=PLANE))
             if target.kind == collected:
@@ -77,17 +78,17 @@ class Plane:
             kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **fields}
         )
 
-    async def federate(self, kind: str, name: str, **spec: Any) -> None:
-        await self.make(resource(TARGETS[kind]), name, "demo", spec=spec)
+    async def federate(self, kind: str, name: str, namespace: str = "demo", **spec: Any) -> None:
+        await self.make(resource(TARGETS[kind]), name, namespace, spec=spec)
 
-    async def status(self, kind: str, name: str) -> Json:
-        live = await self.host.get(resource(TARGETS[kind]), name, "demo")
+    async def status(self, kind: str, name: str, namespace: str = "demo") -> Json:
+        live = await self.host.get(resource(TARGETS[kind]), name, namespace)
         found: Json = live.body().get("status") or {}
         return found
 
-    async def well(self, kind: str, name: str) -> Json:
+    async def well(self, kind: str, name: str, namespace: str = "demo") -> Json:
         async def check() -> Json | None:
-            status = await self.status(kind, name)
+            status = await self.status(kind, name, namespace)
             good = [one for one in status.get("conditions") or () if one["status"] == "True"]
             return status if good else None
 
@@ -222,3 +223,32 @@ async def test_without_the_type_of_namespaces_nothing_is_taken_away(plane: Plane
 
         await eventually(stopped)
         assert (await plane.member.get(CONFIGMAPS, "web", "demo")).body()["data"] == {"a": "1"}
+
+
+async def test_a_control_plane_of_one_namespace_looks_at_no_other(plane: Plane) -> None:
+    await plane.furnish(scope="Namespaced")
+    await plane.member.create(NAMESPACES, {"metadata": {"name": PLANE}})
+    async with plane.run():
+        await plane.federate("ConfigMap", "elsewhere", template={}, placement=EU)
+        await plane.federate("ConfigMap", "web", PLANE, template={"data": {"a": "1"}}, placement=EU)
+        await plane.well("ConfigMap", "web", PLANE)
+        assert (await plane.member.get(CONFIGMAPS, "web", PLANE)).body()["data"] == {"a": "1"}
+        assert await plane.status("ConfigMap", "elsewhere") == {}
+        config = (await plane.host.get(FEDERATEDTYPECONFIGS, "namespaces", PLANE)).body()
+        assert config["status"]["propagationController"] == "NotRunning"
+
+
+async def test_replicas_are_divided_by_a_preference(plane: Plane) -> None:
+    await plane.furnish()
+    async with plane.run():
+        await plane.federate("Deployment", "web", template={"spec": {"replicas": 1}}, placement={"clusters": []})
+        spec = {"targetKind": "FederatedDeployment", "totalReplicas": 3}
+        await plane.make(REPLICASCHEDULINGPREFERENCES, "web", "demo", spec=spec)
+
+        async def divided() -> bool:
+            live = await plane.member.get(DEPLOYMENTS, "web", "demo")
+            return bool(live.body()["spec"]["replicas"] == 3)
+
+        await eventually(divided)
+        live = (await plane.host.get(resource(TARGETS["Deployment"]), "web", "demo")).body()
+        assert live["spec"]["placement"] == EU
