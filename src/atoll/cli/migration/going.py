@@ -32,7 +32,7 @@ from atoll.kube.resources import APPLICATIONS
 PATIENCE = 10.0
 """Seconds in which KubeFed, or Atoll's front end, lets a federated object go, where one of them works."""
 LOOK_EVERY = 0.1
-ATTEMPTS = 10
+ATTEMPTS = 20
 
 
 class Going:

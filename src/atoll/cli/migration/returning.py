@@ -15,11 +15,12 @@ from atoll.cli.exits import CommandError
 from atoll.cli.migration.originals import Original, drop
 from atoll.intake.kubefed.migration import ANNOTATION_FROM
 from atoll.kube.client import Client
-from atoll.kube.errors import AlreadyExists, NotFound
+from atoll.kube.errors import AlreadyExists, Conflict, NotFound
 from atoll.kube.kubefed_resources import REPLICASCHEDULINGPREFERENCES
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import APPLICATIONS
 
+ATTEMPTS = 20
 _OURS = frozenset({"adopt", "suspend"})
 """Parts of a spec in which an Application may differ from what it was made as."""
 
@@ -71,18 +72,35 @@ class Returning:
         return live if live.annotations.get(ANNOTATION_FROM) == f"{original.kind}/{original.name}" else None
 
     async def _let_go(self, live: Object) -> None:
-        if not live.deleting:
-            spec = {"deletion": "orphan", "suspend": True}
-            marked = await self._hub.patch(APPLICATIONS, live.name, live.namespace, {"spec": spec}, manager=MANAGER)
-            await self._hub.delete(
-                APPLICATIONS, live.name, live.namespace, uid=live.uid, resource_version=marked.resource_version
-            )
-        elif (live.body().get("spec") or {}).get("deletion") != "orphan":
+        """Have the Application gone, and members' objects left as they are."""
+        for _ in range(ATTEMPTS):
+            try:
+                await self._send_away(live)
+            except Conflict:  # its status was written
+                continue
+            except NotFound:
+                return
+            await until_gone(self._hub, live.namespace, live.name, live.uid, self._timeout)
+            return
+        raise CommandError(f"application {live.name} is written all the time", "run this again")
+
+    async def _send_away(self, live: Object) -> None:
+        """Mark it, and delete it in that very state."""
+        now = await self._hub.get(APPLICATIONS, live.name, live.namespace)
+        if now.uid != live.uid:
+            raise NotFound(404, "NotFound", "it was made anew")
+        orphan = (now.body().get("spec") or {}).get("deletion") == "orphan"
+        if now.deleting and not orphan:
             raise CommandError(
-                f"application {live.name} is being deleted, and members' objects with it",
-                "wait until it is gone",
+                f"application {live.name} is being deleted, and members' objects with it", "wait until it is gone"
             )
-        await until_gone(self._hub, live.namespace, live.name, live.uid, self._timeout)
+        if now.deleting:
+            return
+        spec = {"deletion": "orphan", "suspend": True}
+        marked = await self._hub.patch(APPLICATIONS, live.name, live.namespace, {"spec": spec}, manager=MANAGER)
+        await self._hub.delete(
+            APPLICATIONS, live.name, live.namespace, uid=live.uid, resource_version=marked.resource_version
+        )
 
     async def _make(self, resource: Resource, body: Json) -> None:
         try:
