@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atoll.api.kubefed.names import NAMESPACE
 from atoll.cli.changing import DryRun, DryRunOption, said
 from atoll.cli.exits import ExitCode, UsageError
 from atoll.cli.printing import emit, note
@@ -37,6 +38,13 @@ async def install(
         list[str] | None,
         typer.Option(metavar="HOST[:PORT]", help="Let agents in, which reach the hub by this name; repeatable."),
     ] = None,
+    kubefed: Annotated[
+        bool,
+        typer.Option("--kubefed", help="Take a KubeFed control plane's place, with its kinds."),
+    ] = False,
+    kubefed_namespace: Annotated[
+        str, typer.Option("--kubefed-namespace", metavar="NAME", help="Where that control plane is.")
+    ] = NAMESPACE,
     wait: Annotated[bool, typer.Option("--wait", help="Until the hub's Pods are available.")] = False,
     timeout: Timeout = "5m",
     dry_run: DryRunOption = DryRun.NONE,
@@ -58,6 +66,7 @@ async def install(
     `--dry-run=client -o yaml` prints every object, for whoever installs by other means. With --no-select the hub sees
     no objects of yours but Applications; bind ClusterRole atoll-select in the namespaces where Applications select.
     """
+    from atoll.hub.kubefed.ensuring import objects as control_plane
     from atoll.install.applying import install as carry_out
     from atoll.install.applying import wait_available
     from atoll.install.kinds import definitions
@@ -72,11 +81,13 @@ async def install(
         select=select,
         network_policy=network_policy,
         agents=tuple(agents_host or ()),
+        kubefed=kubefed_namespace if kubefed else "",
     )
+    bodies = [*definitions(), *(control_plane(layout.kubefed) if kubefed else ()), *objects(layout)]
     if output:
-        _print([*definitions(), *objects(layout)], output)
+        _print(bodies, output)
     if dry_run is DryRun.CLIENT:
-        for body in () if output else (*definitions(), *objects(layout)):
+        for body in () if output else bodies:
             print(said(str(body["kind"]).lower(), body["metadata"]["name"], "applied", dry_run))
         return None
     if not image:

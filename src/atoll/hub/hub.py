@@ -175,6 +175,8 @@ class Hub:
                 await asyncio.Event().wait()
             finally:
                 self._gates.close()
+                if self._kubefed is not None:
+                    self._kubefed.close()
 
     @property
     def _informers(self) -> tuple[Informer[Object], ...]:
@@ -273,6 +275,7 @@ class Hub:
                 Lent(
                     client=self._client,
                     fleet=fleet,
+                    deliverer=self._deliverer,
                     collector=self._collector,
                     dossiers=self._dossiers,
                     fronts=self._fronts,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, ObjectId, identify
 from atoll.hub.birth import hold_no_longer
+from atoll.hub.kubefed.ensuring import ensure
 from atoll.install.kinds import InstallError, apply_definitions, check_upgrade, definitions, foreign, living
 from atoll.install.layout import HUB, PART_OF, SELECTOR, Layout
 from atoll.install.manifests import objects
@@ -45,6 +46,8 @@ async def install(
         await hold_no_longer(client)  # while a kind changes, it would refuse new Applications
     for applied in await apply_definitions(client, wanted, dry_run=dry_run):
         tell("customresourcedefinition", applied.name, change(there.get(applied.name), applied))
+    if layout.kubefed:
+        await ensure(client, layout.kubefed, tell=tell, dry_run=dry_run)
     for body in objects(layout):
         tell(
             str(body["kind"]).lower(),
@@ -75,7 +78,7 @@ async def wait_available(client: Client, layout: Layout, seconds: float) -> None
 
 
 def left_out(layout: Layout) -> Iterable[Json]:
-    """What an installation may have and this one hasn't."""
+    """What an installation may have and this one hasn't, but for what is in a KubeFed control plane's namespace."""
     chosen = {identify(body) for body in objects(layout)}
     whole = objects(Layout(namespace=layout.namespace, select=True, network_policy=True, agents=("all",)))
     return [body for body in whole if identify(body) not in chosen]

@@ -17,12 +17,14 @@ _OWN = (
     f"(request.name in ['{WEBHOOK_SECRET}', '{AUTHORITY_SECRET}'] && object.type == 'kubernetes.io/tls') || "
     f"(request.name.startsWith('{bearer_name('')}') && object.type == 'Opaque')"
 )
-"""The Secrets that the hub makes for itself: its certificates, and which key speaks for a cluster."""
+"""The Secrets that the hub makes for itself: its certificates, and which key speaks for a cluster. In a KubeFed control
+plane's place it copies members' tokens, too."""
 
 
 def confinement(layout: Layout) -> tuple[Json, Json]:
     """The policy and its binding."""
     account = f"system:serviceaccount:{layout.namespace}:{HUB}"
+    own = f"{_OWN} || object.type == 'Opaque'" if layout.kubefed else _OWN
     spec: Json = {
         "failurePolicy": "Fail",
         "matchConstraints": {
@@ -44,7 +46,7 @@ def confinement(layout: Layout) -> tuple[Json, Json]:
         "validations": [
             {
                 "expression": f"(request.operation == 'DELETE' ? oldObject : object).type == '{REVISION_TYPE}' || "
-                f"(request.namespace == '{SYSTEM_NAMESPACE}' && (request.operation != 'CREATE' || {_OWN}))",
+                f"(request.namespace == '{SYSTEM_NAMESPACE}' && (request.operation != 'CREATE' || {own}))",
                 "message": f"the hub makes and deletes Secrets of type {REVISION_TYPE} only",
                 "reason": "Forbidden",
             }

@@ -20,6 +20,8 @@ METRICS_PORT = 9090
 WEBHOOK_PORT = 9443
 WEBHOOK_SERVICE_PORT = 443
 AGENTS_PORT = 8443
+KUBEFED = "atoll-kubefed"
+"""ClusterRole and Roles of what the hub needs in a KubeFed control plane's place."""
 AGENTS = "atoll-agents"
 """Service by which agents come in; ClusterRole of what their endpoint needs."""
 MEMBERS = "atoll-members"
@@ -32,6 +34,7 @@ class Layout(msgspec.Struct, frozen=True):
     `namespace` is where the hub's Pods run; what they keep (credentials, identity, Lease) is in `atoll-system` whatever
     it is. `select`: Applications of every namespace may select objects. `network_policy`: only the hub's own ports are
     open to others. `agents`: the names (HOST or HOST:PORT) by which agents reach the hub; none: there are no agents.
+    `kubefed`: the namespace of the KubeFed control plane whose place is taken; "": none.
     """
 
     namespace: str = SYSTEM_NAMESPACE
@@ -39,6 +42,7 @@ class Layout(msgspec.Struct, frozen=True):
     select: bool = True
     network_policy: bool = False
     agents: tuple[str, ...] = ()
+    kubefed: str = ""
 
 
 def meta(name: str, namespace: str = "") -> Json:

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 from atoll.api.crds import files as crd_files
+from atoll.api.kubefed.names import NAMESPACE
 from atoll.api.manifests import dump
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
+from atoll.hub.kubefed.ensuring import objects as control_plane
 from atoll.install.confinement import confinement
+from atoll.install.kubefed.rights import kubefed_roles
 from atoll.install.layout import IMAGE, Layout, meta
 from atoll.install.requirements import runtime_requirements
 from atoll.install.rights import roles
@@ -36,6 +39,7 @@ def objects(layout: Layout) -> tuple[Json, ...]:
         service_account(layout),
         *confinement(layout),
         *roles(layout),
+        *(kubefed_roles(layout) if layout.kubefed else ()),
         service(layout),
         *((agents_service(layout), members_account()) if layout.agents else ()),
         disruption_budget(layout),
@@ -65,6 +69,8 @@ def files(lock: str) -> dict[str, str]:
     return {
         "hub.yaml": HEADER + dump(objects(Layout())),
         "network-policy.yaml": HEADER + dump([network_policy(Layout())]),
+        "kubefed/control-plane.yaml": HEADER + dump(control_plane()),
+        "kubefed/rights.yaml": HEADER + dump(kubefed_roles(Layout(kubefed=NAMESPACE))),
         "kustomization.yaml": HEADER + dump([kustomization]),
         "requirements.txt": HEADER + runtime_requirements(lock),
     }
@@ -81,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.check:
             sys.stderr.write(f"{options.directory / name} is stale: run `python -m atoll.install.manifests`\n")
         else:
-            options.directory.mkdir(parents=True, exist_ok=True)
+            (options.directory / name).parent.mkdir(parents=True, exist_ok=True)
             (options.directory / name).write_text(wanted[name])
     return 1 if options.check and stale else 0
 

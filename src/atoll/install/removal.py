@@ -18,13 +18,14 @@ from atoll.fleet.leave import CLUSTER_FINALIZER
 from atoll.hub.agents.authority import AUTHORITY_SECRET
 from atoll.hub.birth import NAME as POLICY
 from atoll.hub.birth import RESOURCES as POLICIES
+from atoll.hub.kubefed.admission import names
 from atoll.hub.profiles import MANAGER, MANAGER_LABEL
 from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
 from atoll.hub.tombstones import LABEL as LABEL_TOMBSTONES
 from atoll.hub.webhook import NAME as WEBHOOK
 from atoll.install.applying import Tell, remove
 from atoll.install.kinds import InstallError, foreign, living
-from atoll.install.layout import HUB, PART_OF, SELECTOR, Layout
+from atoll.install.layout import HUB, KUBEFED, PART_OF, SELECTOR, Layout
 from atoll.install.manifests import objects
 from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
@@ -34,6 +35,7 @@ from atoll.kube.resources import (
     APPLICATIONS,
     CLUSTERPROFILES,
     CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
     CLUSTERS,
     CONFIGMAPS,
     CRDS,
@@ -41,6 +43,8 @@ from atoll.kube.resources import (
     LEASES,
     NAMESPACES,
     PODS,
+    ROLEBINDINGS,
+    ROLES,
     SECRETS,
     VALIDATINGWEBHOOKS,
 )
@@ -86,12 +90,18 @@ async def uninstall(
             await _let_go(client, CLUSTERS, cluster, CLUSTER_FINALIZER, {})
     if await _gone(client, VALIDATINGWEBHOOKS, WEBHOOK, dry_run=dry_run):
         tell("validatingwebhookconfiguration", WEBHOOK, "removed")
+    for resource, name in await _kubefed_webhooks(client):
+        if await _gone(client, resource, name, dry_run=dry_run):
+            tell(resource.kind.lower(), name, "removed")
     for resource in reversed(POLICIES):  # one that was killed left it behind
         if await _gone(client, resource, POLICY, dry_run=dry_run):
             tell(resource.kind.lower(), POLICY, "removed")
     for body in reversed(objects(layout)):  # 3 its rights, its Service
         if body["kind"] != "Namespace" and await remove(client, body, dry_run=dry_run):
             tell(str(body["kind"]).lower(), body["metadata"]["name"], "removed")
+    for live in await _kubefed_rights(client):
+        if await _gone(client, _ROLES[live.kind], live.name, live.namespace, dry_run=dry_run):
+            tell(live.kind.lower(), live.name, "removed")
     if extent != "keep":
         await _remove_kinds(client, tell, dry_run=dry_run, patience=patience)  # 4 the kinds, with every object of them
     await _remove_state(client, tell, everything=extent != "keep", dry_run=dry_run)  # 5 what it kept
@@ -137,6 +147,26 @@ async def _hubs_namespace(client: Client) -> str:
     except NotFound:
         return ""
     return next((str(s.get("namespace", "")) for s in body.get("subjects") or () if s.get("name") == HUB), "")
+
+
+_ROLES = {resource.kind: resource for resource in (CLUSTERROLES, CLUSTERROLEBINDINGS, ROLES, ROLEBINDINGS)}
+
+
+async def _kubefed_webhooks(client: Client) -> list[tuple[Resource, str]]:
+    """Those that lead to a hub: without one nobody could write KubeFed's kinds any more."""
+    found = []
+    for resource, prefix in names():
+        for live in (await client.list(resource)).items:
+            services = [((w.get("clientConfig") or {}).get("service") or {}) for w in live.body().get("webhooks") or ()]
+            if live.name.startswith(prefix) and any(service.get("name") == HUB for service in services):
+                found.append((resource, live.name))
+    return found
+
+
+async def _kubefed_rights(client: Client) -> list[Object]:
+    """In whichever namespace the control plane was."""
+    lists = [await client.list(resource, labels=f"{PART_OF}=atoll") for resource in _ROLES.values()]
+    return [live for listed in lists for live in listed.items if live.name == KUBEFED]
 
 
 async def _stop(client: Client, layout: Layout, tell: Tell, *, dry_run: bool, patience: float) -> None:

@@ -65,30 +65,30 @@ def roles(layout: Layout) -> tuple[Json, ...]:
     """The roles and who has them."""
     cluster_bindings = [(HUB, HUB)] + ([(SELECT, SELECT)] if layout.select else [])
     return (
-        _role("ClusterRole", meta(HUB), CLUSTER_RULES),
-        _role("ClusterRole", meta(SELECT), SELECT_RULES),
-        _role("ClusterRole", meta(FEDERATION_V1), FEDERATION_V1_RULES),
-        *(_binding("ClusterRoleBinding", meta(name), "ClusterRole", role, layout) for name, role in cluster_bindings),
-        _role("Role", meta(HUB, SYSTEM_NAMESPACE), SYSTEM_RULES),
-        _binding("RoleBinding", meta(HUB, SYSTEM_NAMESPACE), "Role", HUB, layout),
+        role("ClusterRole", meta(HUB), CLUSTER_RULES),
+        role("ClusterRole", meta(SELECT), SELECT_RULES),
+        role("ClusterRole", meta(FEDERATION_V1), FEDERATION_V1_RULES),
+        *(binding("ClusterRoleBinding", meta(name), "ClusterRole", role, layout) for name, role in cluster_bindings),
+        role("Role", meta(HUB, SYSTEM_NAMESPACE), SYSTEM_RULES),
+        binding("RoleBinding", meta(HUB, SYSTEM_NAMESPACE), "Role", HUB, layout),
         *(_agents(layout) if layout.agents else ()),
     )
 
 
 def _agents(layout: Layout) -> tuple[Json, ...]:
     return (
-        _role("ClusterRole", meta(AGENTS), AGENTS_CLUSTER_RULES),
-        _binding("ClusterRoleBinding", meta(AGENTS), "ClusterRole", AGENTS, layout),
-        _role("Role", meta(AGENTS, SYSTEM_NAMESPACE), AGENTS_SYSTEM_RULES),
-        _binding("RoleBinding", meta(AGENTS, SYSTEM_NAMESPACE), "Role", AGENTS, layout),
+        role("ClusterRole", meta(AGENTS), AGENTS_CLUSTER_RULES),
+        binding("ClusterRoleBinding", meta(AGENTS), "ClusterRole", AGENTS, layout),
+        role("Role", meta(AGENTS, SYSTEM_NAMESPACE), AGENTS_SYSTEM_RULES),
+        binding("RoleBinding", meta(AGENTS, SYSTEM_NAMESPACE), "Role", AGENTS, layout),
     )
 
 
-def _role(kind: str, metadata: Json, rules: tuple[Json, ...]) -> Json:
+def role(kind: str, metadata: Json, rules: tuple[Json, ...]) -> Json:
     return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, "rules": list(rules)}
 
 
-def _binding(kind: str, metadata: Json, role_kind: str, role: str, layout: Layout) -> Json:
+def binding(kind: str, metadata: Json, role_kind: str, role: str, layout: Layout) -> Json:
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": kind,

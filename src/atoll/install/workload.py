@@ -81,6 +81,7 @@ def _container(layout: Layout) -> Json:
             f"--webhook-service={layout.namespace}/{HUB}",
             *((f"--agents-address=:{AGENTS_PORT}",) if layout.agents else ()),
             *(f"--agents-host={host}" for host in layout.agents),
+            *((f"--kubefed={layout.kubefed}",) if layout.kubefed else ()),
             "--log-format=json",
         ],
         "ports": [

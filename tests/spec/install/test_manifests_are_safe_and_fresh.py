@@ -117,3 +117,29 @@ def test_the_containerfile_takes_hashes_only_and_is_nobody() -> None:
     assert "--only-binary=:all:" in text
     assert "USER 65532:65532" in text
     assert len(re.findall(r"^FROM \$\{BASE\}", text, re.MULTILINE)) == 2
+
+
+def test_a_kubefed_control_planes_place_is_taken_only_when_that_is_chosen() -> None:
+    layout = Layout(kubefed="fed")
+    more = [body for body in objects(layout) if body not in objects(Layout())]
+    assert [(b["kind"], b["metadata"]["name"], b["metadata"].get("namespace", "")) for b in more] == [
+        ("ValidatingAdmissionPolicy", "atoll-revisions", ""),
+        ("ClusterRole", "atoll-kubefed", ""),
+        ("ClusterRoleBinding", "atoll-kubefed", ""),
+        ("Role", "atoll-kubefed", "atoll-system"),
+        ("RoleBinding", "atoll-kubefed", "atoll-system"),
+        ("Role", "atoll-kubefed", "fed"),
+        ("RoleBinding", "atoll-kubefed", "fed"),
+        ("Deployment", "atoll-hub", "atoll-system"),
+    ]
+    [container] = more[-1]["spec"]["template"]["spec"]["containers"]
+    assert "--kubefed=fed" in container["args"]
+
+
+def test_in_a_control_planes_place_the_hub_still_gets_no_token_of_a_service_account() -> None:
+    [policy] = kinds(Layout(kubefed="fed"), "ValidatingAdmissionPolicy")
+    [rule] = policy["spec"]["validations"]
+    assert "object.type == 'Opaque'" in rule["expression"]
+    for body in kinds(Layout(kubefed="fed"), "ClusterRole") + kinds(Layout(kubefed="fed"), "Role"):
+        for row in body["rules"]:
+            assert "*" not in row["verbs"]
