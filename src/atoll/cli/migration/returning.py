@@ -6,10 +6,13 @@
 4. The original is forgotten.
 """
 
+import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 from atoll.api.objects import Json
-from atoll.cli.application.waiting import until_gone
+from atoll.cli.application.view import read_view
+from atoll.cli.application.waiting import changes, until_gone
 from atoll.cli.changing import MANAGER
 from atoll.cli.exits import CommandError
 from atoll.cli.migration.originals import Original, drop
@@ -99,7 +102,24 @@ class Returning:
         spec = {"deletion": "orphan", "suspend": True}
         marked = await self._hub.patch(APPLICATIONS, live.name, live.namespace, {"spec": spec}, manager=MANAGER)
         await self._hub.delete(
-            APPLICATIONS, live.name, live.namespace, uid=live.uid, resource_version=marked.resource_version
+            APPLICATIONS, live.name, live.namespace, uid=live.uid, resource_version=await self._read(marked)
+        )
+
+    async def _read(self, marked: Object) -> str:
+        """Its resourceVersion once the hub has read that it goes as an orphan. Raises CommandError."""
+        try:
+            states = changes(self._hub, marked.namespace, marked.name)
+            async with asyncio.timeout(self._timeout), aclosing(states):
+                async for now in states:
+                    if now is None or now.generation != marked.generation:
+                        raise Conflict(409, "Conflict", "it was written meanwhile")
+                    if read_view(now).current:
+                        return now.resource_version
+        except TimeoutError:
+            pass
+        raise CommandError(
+            f"the hub has not read application {marked.name} for {self._timeout:.0f} s",
+            "is it running? Members' objects are as they were; run this again",
         )
 
     async def _make(self, resource: Resource, body: Json) -> None:
