@@ -24,7 +24,10 @@ async def test_applications_travel_and_statuses_come_back(linked: Linked) -> Non
 async def test_a_hub_ends_at_once_although_agents_are_connected(linked: Linked) -> None:
     hub = linked.side.hub
     assert hub is not None
-    await eventually(lambda: hub.ends.listener.session("a") and hub.ends.listener.session("b"))
+    await linked.deploy("app", configmap("one", v="1"), clusters=("a", "b"))
+    await linked.ready("app")
+    assert hub.ends.listener.session("a")
+    assert hub.ends.listener.session("b")
     began = time.monotonic()
     await linked.stop_hub()
     assert time.monotonic() - began < 2.5  # the next one waits for its Lease
