@@ -11,6 +11,15 @@ def placed(**placement: Any) -> Any:
     return application(placement={"clusters": ["eu-1", "us-1"], **placement})
 
 
+def gated(**check: Any) -> Any:
+    return application(rollout={"gates": {"check": check}})
+
+
+def carrying(**fields: Any) -> Any:
+    carry = {"target": {"kind": "Deployment"}, "path": "/status/saved", "as": "env", "name": "SAVED"}
+    return application(failover={"carry": [{**carry, **fields}]})
+
+
 SHAPE: list[tuple[Any, str]] = [
     (placed(spread=[{"by": "region"}]), "spec.placement.spread[0]: says nothing: give min, max or clusters"),
     (placed(spread=[{"by": "region", "min": 3, "max": 2}]), "spec.placement.spread[0].min: min is above max"),
@@ -50,6 +59,29 @@ SHAPE: list[tuple[Any, str]] = [
         application(replicas={"each": 2, "divide": "packed"}),
         "spec.replicas: divide, limits and rebalance are about a total: give total, or take them away",
     ),
+    (
+        gated(prometheus={"url": "http://prometheus:9090", "query": "up"}),
+        "spec.rollout.gates.check.prometheus: a query needs a threshold: give min, max or both",
+    ),
+    (
+        gated(prometheus={"url": "http://prometheus:9090", "query": "up", "min": 2, "max": 1}),
+        "spec.rollout.gates.check.prometheus.min: min is above max: no value could be within",
+    ),
+    (gated(), "spec.rollout.gates.check: give either http or prometheus"),
+    (application(rollout={"gates": {}}), "spec.rollout.gates: says nothing: give healthyFor or check"),
+    (
+        application(rollout={"stages": [{"name": "dev"}]}),
+        "spec.rollout.stages[0]: no cluster is named: give clusters, selector or where, or say all: true",
+    ),
+    (
+        carrying(path="{.status.saved}"),
+        "spec.failover.carry[0].path: is no JSON pointer: it starts with /, and inside a part ~ is written ~0 and / is written ~1",
+    ),
+    (
+        carrying(target={"kind": "Secret"}),
+        "spec.failover.carry[0].target: a Secret's content is not carried: it would be readable in the status",
+    ),
+    (carrying(target={}), "spec.failover.carry[0].target: too wide: give kind or name, or both"),
     (
         application(tolerations=[{"key": "a", "operator": "Exists", "tolerationSeconds": 3}]),
         "spec.tolerations[0].tolerationSeconds: only the effect NoExecute takes seconds",
