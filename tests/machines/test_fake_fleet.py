@@ -22,7 +22,7 @@ HAPPENED: Counter[str] = Counter()
 WHAT_HAPPENS = (
     *(action.__name__ for action in ACTIONS),
     *(f"fault {name}" for name, _, _ in FAULTS),
-    *("siege endured", "restart when settled"),
+    *("siege endured", "restart when settled", "whole"),
 )
 
 

@@ -38,6 +38,12 @@ HINTS = {
     "ClientCertificateRefused": "was this agent away for longer than its certificate holds? register the cluster again",
     "NotAtoll": "is a proxy in the way? it has to pass CONNECT and WebSockets; HTTPS_PROXY and NO_PROXY say which",
     "Proxy": "see HTTPS_PROXY and NO_PROXY",
+    "Left": "atoll cluster register NAME, on the hub, and run what it prints: it brings the cluster back",
+    "Revoked": "another agent speaks for this cluster now; register it again if it is to be this one",
+    "Replaced": "two agents with the same state run: stop one",
+    "Refused": "is the hub running, with --agents-address, and is this its address?",
+    "Timeout": "does a firewall drop what goes to the hub? HTTPS_PROXY says which proxy leads out",
+    "DNS": "is the name of --hub right, and known in the member's network?",
     "NameMismatch": "start the hub with --agents-host for each name that agents use",
 }
 

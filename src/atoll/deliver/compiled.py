@@ -8,9 +8,10 @@ import msgspec
 from atoll.api.application import Retain
 from atoll.api.delivery import Delivery
 from atoll.api.manner import OWN_MANNER, LatePatch, Manner
-from atoll.api.objects import GroupKind, Manifest, ObjectId
+from atoll.api.objects import GroupKind, Manifest, ObjectId, split_api_version
 from atoll.deliver.autoscalers import HPA, Scaled, target_of
 from atoll.deliver.kinds import defined_kind
+from atoll.deliver.latepatches import version_after
 from atoll.deliver.order import CRD
 from atoll.deliver.retain import pointers_for
 from atoll.deliver.stamp import Item, Stamper
@@ -73,7 +74,7 @@ class Compiler:
         items: dict[ObjectId, Item] = {}
         for number, manifest in enumerate(delivery.objects):
             if manifest.id not in delivery.protected:
-                items[manifest.id] = self._stamper.stamp(
+                item = self._stamper.stamp(
                     manifest,
                     delivery.key,
                     delivery.uid,
@@ -81,6 +82,16 @@ class Compiler:
                     delivery.manner,
                     delivery.late,
                 )
+                items[manifest.id] = _in_version(item, delivery.late) if delivery.late else item
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
         return items
+
+
+def _in_version(item: Item, late: tuple[LatePatch, ...]) -> Item:
+    """`item` in the version of its kind in which late patches have it written."""
+    after = version_after(item.api_version, late)
+    if after == item.api_version:
+        return item
+    _, version = split_api_version(after)
+    return msgspec.structs.replace(item, version=version, body={**item.body, "apiVersion": after})

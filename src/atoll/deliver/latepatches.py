@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atoll.api.manner import LatePatch
-from atoll.api.objects import Json
+from atoll.api.objects import Json, split_api_version
 from atoll.deliver.retain import split
 
 _INDEX = re.compile(r"[+-]?[0-9]+")
@@ -35,6 +35,13 @@ def patched(body: Json, patches: Sequence[LatePatch]) -> Json:
     if not isinstance(result, dict):
         raise LatePatchError(patches[-1], "what is left is no object")
     return result
+
+
+def version_after(api_version: str, patches: Sequence[LatePatch]) -> str:
+    """The apiVersion in which an object is written that gets `patches`: they may change it within its group."""
+    group, _ = split_api_version(api_version)
+    named = [p.value for p in patches if p.path == "/apiVersion" and p.op != "remove" and isinstance(p.value, str)]
+    return next((value for value in reversed(named) if split_api_version(value)[0] == group), api_version)
 
 
 class _NoWayError(Exception):

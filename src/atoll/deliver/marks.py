@@ -42,8 +42,11 @@ def hands_off(live: Object, manner: Manner) -> str:
 
 
 def inherited(live: Object, labels: Mapping[str, str]) -> bool:
-    """Whether a former manager of the same dialect left `live`: it has all of `labels`, and belongs to nobody."""
-    if not labels or LABEL_APP in live.labels or LABEL_HUB in live.labels:
+    """Whether a former manager of the same dialect left `live`: it has all of `labels`, and no mark of ours.
+
+    One that lost our labels, and still says whose it is, lost them to somebody else.
+    """
+    if not labels or LABEL_APP in live.labels or LABEL_HUB in live.labels or ANNOTATION_REVISION in live.annotations:
         return False
     return all(live.labels.get(key) == value for key, value in labels.items())
 

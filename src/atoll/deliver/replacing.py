@@ -8,7 +8,7 @@ else has put something beside it; so an object that is settled is never written,
 from typing import Any
 
 from atoll.api.delivery import Delivery, Doing
-from atoll.api.names import ANNOTATION_DIGEST, FIELD_MANAGER
+from atoll.api.names import ANNOTATION_DIGEST, ANNOTATION_REVISION, FIELD_MANAGER
 from atoll.api.objects import Json
 from atoll.deliver.beyond import beyond, fingerprint
 from atoll.deliver.compare import Difference
@@ -18,6 +18,7 @@ from atoll.deliver.ledger import Ledger, Record, Sent, version_of
 from atoll.deliver.marks import Whose
 from atoll.deliver.ownership import added, entries, replaced
 from atoll.deliver.refusals import LATER, Refusal, RefusedError
+from atoll.deliver.retain import REPLICAS
 from atoll.deliver.stamp import MARKS, NOTES, Item
 from atoll.deliver.writer import Writer, accepted
 from atoll.kube.errors import Conflict, Invalid
@@ -46,12 +47,13 @@ class Replacer(Writer):
         delivery: Delivery,
     ) -> tuple[Object | None, bool]:
         ledger.doing[item.id] = "retain"
-        pointers = await self._retained(item, live, record, ledger)
+        counted = any(patch.path == REPLICAS for patch in delivery.late)  # then it doesn't matter who scales it
+        pointers = item.retained if counted else await self._retained(item, live, record, ledger)
         body = self._composed(item, delivery, live, pointers, ledger)
         ledger.doing[item.id] = "update"
         repair, removed = None, ""
         if whose is Whose.OURS and live.annotations.get(ANNOTATION_DIGEST) == item.digest:
-            found = await self._astray(body, item, resource, live, record)
+            found = await self._astray(_unrevised(body), item, resource, live, record)
             if not found:
                 return live, False
             repair = await self._oppose(item, resource, live, record, found)
@@ -125,6 +127,13 @@ def _sent(record: Record, body: Json, written: Object, removed: str = "") -> Non
     record.whole = Sent(version_of(written), fingerprint(beyond(body, written.body())), removed)
 
 
+def _unrevised(body: Json) -> Json:
+    """`body` without its revision, which changes without the content and is not written for that."""
+    metadata = body["metadata"]
+    annotations = {name: text for name, text in metadata["annotations"].items() if name != ANNOTATION_REVISION}
+    return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
 def _bare(item: Item, delivery: Delivery) -> Json:
     """What the delivery says, without marks: late patches don't find them."""
     metadata: dict[str, Any] = dict(item.body["metadata"])
@@ -138,6 +147,8 @@ def _bare(item: Item, delivery: Delivery) -> Json:
 def _marked(body: Json, item: Item, delivery: Delivery, live: Object | None) -> Json:
     """`body` with all by which it is known: what patches have made of that doesn't count."""
     wanted = item.sent(delivery.revision)
+    if body.get("apiVersion", wanted["apiVersion"]) != wanted["apiVersion"]:
+        raise ValueError("apiVersion can be changed within its group only")
     metadata: dict[str, Any] = dict(body.get("metadata") or {})
     for field, ours in (("labels", (*MARKS, *delivery.manner.labels)), ("annotations", NOTES)):
         marks = {name: wanted["metadata"][field][name] for name in ours}

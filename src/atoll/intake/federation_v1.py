@@ -141,7 +141,7 @@ def translate(live: Json, key: Key) -> Intent:
         placement=where,
         replicas=replicas,
         failover=failover,
-        adopt=False,
+        adopt=True,
         templates=frozenset({made.id}),
     )
 

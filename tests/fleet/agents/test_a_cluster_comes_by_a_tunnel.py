@@ -120,6 +120,10 @@ async def test_each_wrong_command_is_told_what_is_wrong(
     await tokens.revoke(client, record.id)
     agent.start(command)
     assert "TokenUnknown" in await asyncio.to_thread(agent.ended)
+    agent.start(agent.register("--ttl", "10ms"))
+    told = await asyncio.to_thread(agent.ended)
+    assert "TokenExpired" in told
+    assert "hint: tokens live for an hour at most" in told
     await client.delete(CLUSTERS, "member2")
 
 

@@ -1,13 +1,15 @@
 """Agents as processes, started by the command that `cluster register` prints."""
 
+import asyncio
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from atoll.kube.resources import CLUSTERS
+from tests.delivering import eventually
 from tests.fleet.conftest import Fleet
 
 MODE = os.environ.get("ATOLL_TEST_MODE", "direct")
@@ -26,13 +28,13 @@ class AgentProcess:
         self.log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def register(self) -> list[str]:
+    def register(self, *options: str) -> list[str]:
         """The printed command's arguments."""
         where = ["--hub-address", self.through] if self.through else []
         done = subprocess.run(
             [
                 sys.executable, "-m", "atoll", "--kubeconfig", str(self.fleet.kubeconfig), "--context", "hub",
-                "cluster", "register", self.name, "--mode", "tunnel" if MODE == "direct" else MODE, *where,
+                "cluster", "register", self.name, "--mode", "tunnel" if MODE == "direct" else MODE, *where, *options,
             ],
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
@@ -70,9 +72,20 @@ class AgentProcess:
 
 
 def start_all(fleet: Fleet, folder: Path) -> list[AgentProcess]:
-    """An agent for each member."""
+    """An agent for each member; returns when all members are Ready."""
     agents = [AgentProcess(fleet, name, folder) for name in fleet.members]
     for agent in agents:
         agent.start()
-        time.sleep(0.1)
+    asyncio.run(_all_ready(fleet))
     return agents
+
+
+async def _all_ready(fleet: Fleet) -> None:
+    async with fleet.client("hub") as hub:
+
+        async def check() -> bool:
+            told = [(c.body().get("status") or {}).get("conditions") or () for c in (await hub.list(CLUSTERS)).items]
+            ready = [any(x["type"] == "Ready" and x["status"] == "True" for x in conditions) for conditions in told]
+            return len(ready) == len(fleet.members) and all(ready)
+
+        await eventually(check, 60)

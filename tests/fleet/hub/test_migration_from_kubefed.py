@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +19,7 @@ from atoll.kube.config import load_kubeconfig
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, DEPLOYMENTS, PODS, SECRETS
 from atoll.kube.transport import Answer, Request
 from tests.fleet.hub.kubefed_before import MANAGER, RESOURCES, KubeFed
-from tests.fleet.hub.world import World, deployment
+from tests.fleet.hub.world import World, configmap, deployment
 
 Json = dict[str, Any]
 
@@ -60,11 +63,11 @@ async def running(world: World, pods: int) -> bool:
     return True
 
 
-def run(world: World, kubefed: KubeFed, hub: Client | None = None) -> Run:
+def run(world: World, kubefed: KubeFed, hub: Client | None = None, patience: float = 10.0) -> Run:
     """What `atoll migrate kubefed` does, without another process."""
     return Run(
         Session(Options(str(world.fleet.kubeconfig), "hub")), hub or world.hub, control_namespace=kubefed.namespace,
-        home="", namespaces=(world.namespace,), timeout=20.0, say=lambda _: None, patience=10.0 if hub is None else 0.1,
+        home="", namespaces=(world.namespace,), timeout=60.0, say=lambda _: None, patience=patience,
     )  # fmt: skip
 
 
@@ -128,6 +131,60 @@ async def test_there_and_back_and_there_again(world: World, kubefed: KubeFed) ->
     assert left.name == "deployment-web" and "spec.manifests" in left.findings[0].why
 
 
+MANY = int(os.environ.get("ATOLL_TEST_MIGRATED", "0"))
+
+
+@pytest.mark.skipif(not MANY, reason="ATOLL_TEST_MIGRATED=100 migrates so many Deployments, in a minute or two")
+async def test_many_under_load(world: World, kubefed: KubeFed) -> None:
+    names = [f"web-{index}" for index in range(MANY)]
+    clusters = world.members[:2]
+    await kubefed.federate("Namespace", world.namespace, {})
+    for name in names:
+        await kubefed.federate("Deployment", name, template(name, 1), clusters=clusters)
+
+    async def running_all() -> bool:
+        found = {key: value for key, value in (await standing(world)).items() if key[1] == "Pod"}
+        return len(found) == 2 * MANY
+
+    await world.eventually(running_all, 120)
+    await asyncio.sleep(1)
+    before, times, stop = await standing(world), {}, asyncio.Event()
+
+    async def load(number: int) -> int:
+        """Applications of others, changed all the time."""
+        await world.deploy(f"load-{number}", [configmap(f"load-{number}", turn="0")])
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            await world.patch(f"load-{number}", {"manifests": [configmap(f"load-{number}", turn=str(turn))]})
+            await asyncio.sleep(0.02)
+        await world.ready(f"load-{number}", 60)
+        return turn
+
+    async def same() -> bool:
+        now = {key: value for key, value in (await standing(world)).items() if not key[2].startswith("load-")}
+        return now == before
+
+    async with asyncio.TaskGroup() as group:
+        loads = [group.create_task(load(number)) for number in range(2)]
+        for way in ("there", "back", "there again"):
+            one, began = run(world, kubefed, patience=0.1), time.monotonic()
+            going = one.back(apply=True, discard=False) if way == "back" else one.there(apply=True, accept=False)
+            assert len(states(await going)) == MANY + 1
+            times[way] = time.monotonic() - began
+            assert await same(), way
+        stop.set()
+    beside = sum(task.result() for task in loads)
+    sys.stdout.write(f"{MANY} Deployments on {len(clusters)} clusters: seconds {times}; {beside} changes beside\n")
+    for name in names:
+        await world.ready(name=f"deployment-{name}", seconds=60)
+    assert await same()
+
+
+STRIDE = int(os.environ.get("ATOLL_TEST_CUT_STRIDE", "2"))
+"""It is cut off after so many writes more each time; 1 takes 15 s."""
+
+
 class CutError(Exception):
     """The process was killed."""
 
@@ -167,12 +224,12 @@ async def test_cut_off_after_any_write_it_is_begun_again(world: World, kubefed: 
             return not report.failed
 
     async def go(hub: Client, *, there: bool) -> Report:
-        one = run(world, kubefed, hub)
+        one = run(world, kubefed, hub, patience=0.1)
         return await (one.there(apply=True, accept=False) if there else one.back(apply=True, discard=False))
 
-    writes, whole = 0, False
+    writes, whole = 1 - STRIDE, False
     while not whole:
-        writes, whole = writes + 1, True
+        writes, whole = writes + STRIDE, True
         for there, end in ((True, ["migrated"] * 2), (False, ["back"] * 2)):
             if not await cut(writes, there=there):
                 whole = False

@@ -265,7 +265,9 @@ async def test_clusters_are_listed_and_described_with_a_heartbeat_of_now(world: 
     assert [line.split()[0:3:2] for line in listed[1:]] == [[name, MODE] for name in world.members]
     described = atoll(world, "cluster", "describe", "member1").out
     assert "Answers:  yes" in described
-    assert ("none on the hub" if MODE == "pull" else "managed, until") in described
+    credentials = {"direct": "managed, until", "tunnel": "in the hub's memory only", "pull": "none on the hub"}
+    assert credentials[MODE] in described
+    assert ("Connected:" in described) is (MODE != "direct")
     assert "Allocatable".upper() in described
     missing = atoll(world, "cluster", "describe", "nope")
     assert missing.code == 1

@@ -10,6 +10,7 @@ from atoll.api.names import LABEL_APP
 from atoll.cli.migration.report import Report
 from atoll.cli.migration.running import Run
 from atoll.cli.session import Options, Session
+from atoll.kube.kubefed_resources import REPLICASCHEDULINGPREFERENCES
 from atoll.kube.resources import APPLICATIONS, DEPLOYMENTS, NAMESPACES, PODS
 from tests.fleet.conftest import Fleet
 from tests.fleet.hub.world import deployment
@@ -66,16 +67,22 @@ async def test_there_and_back_while_the_front_end_works(apart: FederatedWorld, f
             overrides=[{"clusterName": MEMBER, "clusterOverrides": [change]}],
         )
     for name in NAMES:
-        await world.propagated(TYPES["Deployment"], name)
+        await world.propagated(TYPES["Deployment"], name, 30)
 
-    async def pods() -> bool:
-        return len(await standing(world)) == 2 * len(BOTH) * len(NAMES)
+    wish = {"targetKind": "FederatedDeployment", "totalReplicas": 3, "clusters": {"*": {"weight": 1}}}
+    await apply(world.host, REPLICASCHEDULINGPREFERENCES, "api", world.namespace, spec=wish)
 
-    await world.eventually(pods, 20)
+    async def settled() -> bool:
+        found = await standing(world)
+        return len(found) == 2 * len(BOTH) + 2 + 3 and sum(found[c, "api"][1]["replicas"] for c in BOTH) == 3
+
+    await world.eventually(settled, 30)
     before = await standing(world)
 
     assert states(await run.there(apply=True, accept=False)) == ["migrated"] * 3
     assert await standing(world) == before
+    api = (await world.host.get(APPLICATIONS, "deployment-api", world.namespace)).body()["spec"]
+    assert api["replicas"] == {"total": 3, "divide": "kubefed", "weights": {"*": 1}}
     for cluster in BOTH:
         for item in (await world.clients[cluster].list(DEPLOYMENTS, world.namespace)).items:
             assert LABEL_MANAGED not in item.labels
@@ -83,7 +90,7 @@ async def test_there_and_back_while_the_front_end_works(apart: FederatedWorld, f
 
     assert states(await run.back(apply=True, discard=False)) == ["back"] * 3
     for name in NAMES:
-        await world.propagated(TYPES["Deployment"], name)
+        await world.propagated(TYPES["Deployment"], name, 30)
     assert await standing(world) == before
     for cluster in BOTH:
         for item in (await world.clients[cluster].list(DEPLOYMENTS, world.namespace)).items:

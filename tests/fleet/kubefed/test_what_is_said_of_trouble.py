@@ -71,6 +71,17 @@ async def test_what_members_had_before_is_adopted(world: FederatedWorld) -> None
     assert (await world.member(MEMBER, CONFIGMAP, world.name))["data"] == {"a": "1"}
 
 
+async def test_what_kubefed_left_is_let_go_where_nothing_wants_it(world: FederatedWorld) -> None:
+    left = {"metadata": {"labels": {LABEL_MANAGED: "true"}}, "data": {"a": "left"}}
+    await apply(world.clients[MEMBER], CONFIGMAPS, world.name, world.namespace, **left)
+
+    async def let_go() -> bool:
+        return LABEL_MANAGED not in (await world.clients[MEMBER].get(CONFIGMAPS, world.name, world.namespace)).labels
+
+    await world.eventually(let_go)
+    await world.clients[MEMBER].delete(CONFIGMAPS, world.name, world.namespace)
+
+
 async def test_a_namespace_that_is_not_federated_is_said(world: FederatedWorld) -> None:
     resource = federated_resource(CONFIGMAP)
     await apply(world.host, resource, world.name, "default", spec={"template": TEMPLATE, "placement": on(*BOTH)})

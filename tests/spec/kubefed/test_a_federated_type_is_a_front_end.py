@@ -4,11 +4,13 @@ from typing import Any, cast
 
 from atoll.api.kubefed.names import Propagation, Reason
 from atoll.api.kubefed.types import ENABLED, federated_type, type_config
-from atoll.api.objects import Key
+from atoll.api.objects import Key, ObjectId
+from atoll.deliver.deliverer import Deliverer
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.front import Fronts
 from atoll.hub.kubefed.federation import Federation
 from atoll.hub.kubefed.front import FederatedFront
+from atoll.hub.kubefed.heritage import Heritage
 from atoll.hub.kubefed.settings import Settings
 from atoll.kube.client import Client
 from atoll.kube.kubefed_resources import KUBEFEDCLUSTERS
@@ -27,6 +29,9 @@ class Teller:
 
     def touch(self, key: Key) -> None:
         self.touched.append(key)
+
+    def placed(self) -> None:
+        return
 
     def forget(self, uid: str) -> None:
         return
@@ -193,6 +198,33 @@ def test_delete_options_come_along_as_far_as_they_can_be_read() -> None:
     wrong = front.parting(dossier(front, annotations={"kubefed.io/deleteoption": "{"}), "eu", ending=True)
     assert wrong.manner.deletion is None
     assert wrong.manner.labels == {"kubefed.io/managed": "true"}
+
+
+async def test_what_kubefed_left_is_taken_deleted_or_let_go() -> None:
+    plane = Plane()
+    plane.federate_namespace(placement=BOTH)
+    front = plane.front("ConfigMap")
+    heritage = Heritage(cast("Deliverer", None), plane.federation, lambda: [front])
+    about = ObjectId("", "ConfigMap", "demo", "web")
+    assert heritage.decide("eu", about) == "unmark"
+    front.informer.saw(found := live("FederatedConfigMap", "web", "demo", spec={"placement": BOTH}))
+    assert heritage.decide("eu", about) == "keep"  # it isn't read yet
+    await front.read(found)
+    assert heritage.decide("eu", about) == "keep"
+    await front.read(live("FederatedConfigMap", "web", "demo", spec={"placement": {"clusters": [{"name": "host"}]}}))
+    assert heritage.decide("eu", about) == "delete"
+    assert heritage.decide("elsewhere", about) == "keep"
+    assert heritage.decide("eu", about._replace(kind="Secret")) == "keep"
+
+
+async def test_of_the_hubs_own_namespaces_only_the_label_goes() -> None:
+    front = Plane().front("Namespace")
+    heritage = Heritage(cast("Deliverer", None), front._federation, lambda: [front])
+    front.informer.saw(found := live("FederatedNamespace", "demo", "demo", spec={"placement": {"clusters": []}}))
+    await front.read(found)
+    about = ObjectId("", "Namespace", "", "demo")
+    assert [heritage.decide(name, about) for name in ("host", "eu")] == ["unmark", "delete"]
+    assert heritage.decide("eu", about._replace(name="kube-system")) == "keep"
 
 
 def test_where_it_is_is_recalled_from_its_status() -> None:

@@ -258,7 +258,8 @@ def test_a_namespace_that_is_not_federated_places_nothing() -> None:
 def test_a_selector_with_an_unknown_operator_is_refused() -> None:
     own = {"clusterSelector": {"matchExpressions": [{"key": "env", "operator": "Gt", "values": ["1"]}]}}
     found = translated(federated(placement=own))
-    assert found.refused and found.findings[-1].field == "spec.placement"
+    assert found.refused
+    assert found.findings[-1].field == "spec.placement.clusterSelector.matchExpressions[0].operator"
 
 
 def test_a_preference_becomes_a_total_that_is_divided_as_kubefed_does() -> None:

@@ -12,8 +12,8 @@ from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.cli.changing import MANAGER
 from atoll.cli.migration.reading import State
-from atoll.fleet.connect import KUBECONFIG_KEY
-from atoll.intake.kubefed.members import NoEqualError, cluster, kubeconfig
+from atoll.hub.kubefed.members import LABEL, connection, mirror, secret
+from atoll.hub.kubefed.settings import Settings
 from atoll.intake.kubefed.migration import Finding
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, KubeError
@@ -37,13 +37,13 @@ class Joining(msgspec.Struct, frozen=True):
         return any(f.refuses for f in self.findings)
 
 
-async def joinings(hub: Client, state: State) -> list[Joining]:
+async def joinings(hub: Client, state: State, settings: Settings) -> list[Joining]:
     """What would become of each, by name."""
     there = {c.name: c for c in (await hub.list(CLUSTERS)).items}
-    return [await _joining(hub, item, there.get(name)) for name, item in sorted(state.clusters.items())]
+    return [await _joining(hub, item, there.get(name), settings) for name, item in sorted(state.clusters.items())]
 
 
-async def _joining(hub: Client, item: Object, there: Object | None) -> Joining:
+async def _joining(hub: Client, item: Object, there: Object | None, settings: Settings) -> Joining:
     about = f"KubeFedCluster {item.name}"
     if there is not None:
         return Joining(item.name, True, findings=_differing(about, item, there))
@@ -51,26 +51,24 @@ async def _joining(hub: Client, item: Object, there: Object | None) -> Joining:
         kubefed = msgspec.convert(item.body(), KubeFedCluster)
         stored = await hub.get(SECRETS, kubefed.spec.secret_ref.name, item.namespace)
         token = base64.b64decode((stored.body().get("data") or {}).get(SECRET_TOKEN, "")).decode()
-        if not token:
-            raise NoEqualError(f"Secret {stored.name} has no {SECRET_TOKEN}")
-        config = kubeconfig(kubefed, token)
-    except (msgspec.ValidationError, ValueError, KubeError, NoEqualError) as error:
+        config = connection(kubefed, token)
+    except (msgspec.ValidationError, ValueError, KubeError) as error:
         found = Finding(about, "spec", str(error), f"atoll cluster join {item.name} --context …", refuses=True)
         return Joining(item.name, False, findings=(found,))
-    name = f"kubefed-{item.name}"
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE},
-        "data": {KUBECONFIG_KEY: base64.b64encode(msgspec.json.encode(config)).decode()},
-    }
     found = Finding(
         about,
         "spec.secretRef",
         "Atoll uses the same token, which KubeFed's account on the member has, and which nobody renews",
         f"atoll cluster join {item.name} gives Atoll an account of its own",
     )
-    return Joining(item.name, False, cluster(kubefed, name), secret, (found,))
+    kept = _unlabelled(secret(kubefed, config, settings))
+    return Joining(item.name, False, _unlabelled(mirror(kubefed, settings)), kept, (found,))
+
+
+def _unlabelled(body: Json) -> Json:
+    """Without the label by which Atoll's front end would take it away with the KubeFedCluster."""
+    labels = {key: value for key, value in body["metadata"]["labels"].items() if key != LABEL}
+    return body | {"metadata": body["metadata"] | {"labels": labels}}
 
 
 def _differing(about: str, item: Object, there: Object) -> tuple[Finding, ...]:

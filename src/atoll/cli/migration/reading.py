@@ -2,15 +2,15 @@
 
 import msgspec
 
-from atoll.api.kubefed.cluster import KubeFedCluster
 from atoll.api.kubefed.config import KubeFedConfig
 from atoll.api.kubefed.federated import Federated
-from atoll.api.kubefed.names import CONFIG, NAMESPACES_CONFIG, NEVER_FEDERATED, Scope, Switch
+from atoll.api.kubefed.names import CONFIG, NAMESPACES_CONFIG, NEVER_FEDERATED
 from atoll.api.kubefed.preference import ReplicaSchedulingPreference
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig, with_defaults
 from atoll.api.names import LABEL_REACH
 from atoll.cli.exits import CommandError
 from atoll.cli.migration.originals import Original, kept
+from atoll.hub.kubefed.settings import Settings, settings
 from atoll.intake.kubefed.migration import Control, Finding, about
 from atoll.kube.client import Client
 from atoll.kube.errors import KindNotServed, NotFound
@@ -56,10 +56,7 @@ class State(msgspec.Struct, frozen=True):
     originals: tuple[tuple[str, Original], ...]
     findings: tuple[Finding, ...]
     preferences: tuple[ReplicaSchedulingPreference, ...]
-
-    def namespaces(self) -> list[str]:
-        """Where there is anything to migrate; "" for cluster-scoped objects."""
-        return sorted({found.federated.metadata.namespace for found in self.objects})
+    settings: Settings
 
 
 async def read_state(hub: Client, control_namespace: str, home: str) -> State:
@@ -74,8 +71,8 @@ async def read_state(hub: Client, control_namespace: str, home: str) -> State:
             f"there is no FederatedTypeConfig in namespace {control_namespace}",
             "say where KubeFed's control plane is: --kubefed-namespace",
         )
-    settings = await _settings(hub, control_namespace)
-    namespaced = settings is not None and settings.spec.scope == Scope.NAMESPACED
+    found_settings = await _settings(hub, control_namespace)
+    namespaced = found_settings.limited
     preferences = await _preferences(hub)
     read = [_typed(config) for config in configs]
     objects: list[Found] = []
@@ -97,32 +94,22 @@ async def read_state(hub: Client, control_namespace: str, home: str) -> State:
     control = Control(
         clusters={name: item.labels for name, item in registered.items()},
         namespaces=None if namespaced else placements,
-        adopt=_adopts(settings),
+        adopt=found_settings.adopt,
         home=home,
         reaching=frozenset(reaching),
     )
     rsps = tuple(p.read(ReplicaSchedulingPreference) for p in preferences.values())
-    return State(control, tuple(objects), registered, originals, tuple(findings), rsps)
+    return State(control, tuple(objects), registered, originals, tuple(findings), rsps, found_settings)
 
 
-def cluster_of(item: Object) -> KubeFedCluster:
-    """Raises CommandError."""
+async def _settings(hub: Client, namespace: str) -> Settings:
     try:
-        return msgspec.convert(item.body(), KubeFedCluster)
-    except msgspec.ValidationError as error:
-        raise CommandError(f"KubeFedCluster {item.name} can't be read: {error}") from error
-
-
-async def _settings(hub: Client, namespace: str) -> KubeFedConfig | None:
-    try:
-        return (await hub.get(KUBEFEDCONFIGS, CONFIG, namespace)).read(KubeFedConfig)
+        config = (await hub.get(KUBEFEDCONFIGS, CONFIG, namespace)).read(KubeFedConfig)
+        return settings(namespace, config.spec)
     except NotFound:
-        return None
-
-
-def _adopts(settings: KubeFedConfig | None) -> bool:
-    sync = settings.spec.sync_controller if settings is not None else None
-    return sync is None or sync.adopt_resources != Switch.DISABLED
+        return Settings(namespace)
+    except ValueError as error:  # one that can't be read is one, too
+        raise CommandError(f"KubeFedConfig {CONFIG} in namespace {namespace}: {error}") from error
 
 
 async def _preferences(hub: Client) -> dict[tuple[str, str, str], Object]:

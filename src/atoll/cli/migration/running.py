@@ -57,7 +57,7 @@ class Run:
     async def there(self, *, apply: bool, accept: bool) -> Report:
         """Raises CommandError and KubeError before anything is done; what stops an object later is in the report."""
         state = await self._state()
-        joinings = await clusters.joinings(self._hub, state)
+        joinings = await clusters.joinings(self._hub, state, state.settings)
         if apply:
             await self._join(joinings)
         wanted = [found for found in state.objects if self._meant(found.federated.metadata.namespace)]

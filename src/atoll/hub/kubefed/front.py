@@ -10,7 +10,7 @@ from atoll.api.kubefed.common import ObjectMeta
 from atoll.api.kubefed.federated import Federated, FederatedStatus
 from atoll.api.kubefed.names import FINALIZER_SYNC, SERVICES_CONFIG, Propagation, Reason
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig
-from atoll.api.objects import Key
+from atoll.api.objects import GroupKind, Key, ObjectId
 from atoll.api.status import ApplicationStatus, PlacedCluster
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.front import Front, Parting, Reading
@@ -42,9 +42,11 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Teller(Protocol):
-    """Who tells what became of federated objects."""
+    """Who tells what became of federated objects. `placed()`: where one goes was read, and is news."""
 
     def touch(self, key: Key) -> None: ...
+
+    def placed(self) -> None: ...
 
     def forget(self, uid: str) -> None: ...
 
@@ -78,6 +80,20 @@ class FederatedFront(Front):
         self._said: dict[str, Said] = {}
 
     @property
+    def of_namespaces(self) -> bool:
+        return self.config.of_namespaces
+
+    @property
+    def target(self) -> GroupKind:
+        """The kind of the objects that members get."""
+        return GroupKind(self.config.spec.target_type.group, self.config.spec.target_type.kind)
+
+    def federated(self, about: ObjectId) -> Object | None:
+        """The federated object of a member's object of that name."""
+        namespace = about.name if self.of_namespaces else about.namespace
+        return self.informer.get(ObjectId(*self.resource.group_kind, namespace, about.name))
+
+    @property
     def collected(self) -> bool:
         """Whether members' own statuses are gathered in the federated object's."""
         return self.config.status_collected and self._federation.settings.raw_status
@@ -106,7 +122,9 @@ class FederatedFront(Front):
             said, reading = self._read(live, status)
         except NotKnown:  # all stays as it is, until that is known and everybody is asked again
             return Reading(status)
-        self._said[live.uid] = said
+        before, self._said[live.uid] = self._said.get(live.uid), said
+        if before is None or (before.chosen, before.word, before.reason) != (said.chosen, said.word, said.reason):
+            self._teller.placed()
         return reading
 
     def _read(self, live: Object, status: ApplicationStatus | None) -> tuple[Said, Reading]:

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import structlog
 
+from atoll.api.kubefed.names import CONFIG
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Key
+from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.hub.dossier import Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.front import Fronts
 from atoll.hub.kubefed.clusters import Clusters
 from atoll.hub.kubefed.federation import Federation
+from atoll.hub.kubefed.heritage import Heritage
 from atoll.hub.kubefed.preferences import Preferences
 from atoll.hub.kubefed.records import Records
 from atoll.hub.kubefed.reporting import FederatedReporter
@@ -21,6 +24,7 @@ from atoll.hub.kubefed.settings import configured, settings
 from atoll.hub.kubefed.types import Types
 from atoll.hub.surroundings import Surroundings
 from atoll.kube.client import Client
+from atoll.kube.errors import ConfigError
 from atoll.kube.kubefed_resources import (
     FEDERATEDTYPECONFIGS,
     KUBEFEDCLUSTERS,
@@ -43,6 +47,7 @@ class Lent:
 
     client: Client
     fleet: Fleet
+    deliverer: Deliverer
     collector: Collector
     dossiers: Dossiers
     fronts: Fronts
@@ -63,10 +68,15 @@ class KubeFed:
         self._began = False
 
     async def begin(self, scope: asyncio.TaskGroup) -> None:
-        """Know what is there: nothing is taken to be gone that is only not known yet. Raises KubeError."""
+        """Know what is there: nothing is taken to be gone that is only not known yet. Raises KubeError, and ConfigError
+        for a KubeFedConfig that can't be read.
+        """
         lent, namespace = self._lent, self._namespace
-        config = await configured(lent.client, namespace)
-        found = settings(namespace, config.spec)
+        try:
+            config = await configured(lent.client, namespace)
+            found = settings(namespace, config.spec)
+        except ValueError as error:
+            raise ConfigError(f"KubeFedConfig {namespace}/{CONFIG}: {error}") from error
         log.info("kubefed", namespace=namespace, scope=config.spec.scope)
         members = self._watch(scope, KUBEFEDCLUSTERS, namespace)
         tokens = self._watch(scope, SECRETS, namespace) if namespace != SYSTEM_NAMESPACE else lent.secrets
@@ -90,8 +100,9 @@ class KubeFed:
             recorder=lent.recorder,
             teller=self,
             wake=lent.wake,
-            changed=self._all_preferences,
+            changed=self._types_changed,
         )
+        self._heritage = Heritage(lent.deliverer, federation, self._types.fronts)
         self._clusters = Clusters(
             client=lent.client,
             fleet=lent.fleet,
@@ -140,6 +151,7 @@ class KubeFed:
         metrics.expect_controllers(controller.name for controller in controllers)
         for controller in controllers:
             scope.create_task(controller.run())
+        self._heritage.settle()
 
     # What the hub and the fronts tell
 
@@ -158,8 +170,21 @@ class KubeFed:
         if self._preferences is not None:
             self._preferences.touch(key)
 
+    def placed(self) -> None:
+        self._heritage.settle()
+
     def forget(self, uid: str) -> None:
         self._reporter.forget(uid)
+        self._heritage.settle()
+
+    def close(self) -> None:
+        if self._began:
+            self._heritage.close()
+
+    def _types_changed(self) -> None:
+        if self._began:
+            self._heritage.settle()
+            self._all_preferences()
 
     def _all_preferences(self) -> None:
         if self._began and self._preferences is not None:
@@ -171,6 +196,7 @@ class KubeFed:
             if front.prefix:
                 for key in front.held():
                     self._lent.wake(key)
+        self._heritage.settle()
         self._all_preferences()
 
     def _watch(self, scope: asyncio.TaskGroup, resource: Resource, namespace: str) -> Informer[Object]:

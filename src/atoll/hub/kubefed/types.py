@@ -18,7 +18,7 @@ from atoll.hub.kubefed.federation import Federation
 from atoll.hub.kubefed.front import FederatedFront, Teller, prefix_of
 from atoll.kube.asseen import add_finalizer, remove_finalizer, replace_status
 from atoll.kube.client import Client
-from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.errors import Conflict, KubeError, NotFound
 from atoll.kube.kubefed_resources import FEDERATEDTYPECONFIGS, resource_of
 from atoll.kube.objects import Object
 from atoll.runtime.decisions import Decision, Done, Retry, Stalled, Wait
@@ -89,15 +89,22 @@ class Types:
                 await asyncio.gather(*map(self._attempted, names))
 
     async def _attempted(self, name: str) -> None:
-        await self.reconcile(name)
-        watch = self._watches.get(name)
-        if watch is not None and not watch.informer.synced:
-            await watch.informer.wait_attempt()
+        try:
             await self.reconcile(name)
+            watch = self._watches.get(name)
+            if watch is not None and not watch.informer.synced:
+                await watch.informer.wait_attempt()
+                await self.reconcile(name)
+        except KubeError as error:  # its controller tries again
+            log.info("type not begun", name=name, error=str(error))
+
+    def fronts(self) -> list[FederatedFront]:
+        """Of all types at work."""
+        return [watch.front for watch in self._watches.values() if watch.front is not None]
 
     def front(self, kind: str) -> FederatedFront | None:
         """The front end of federated kind `kind`, if it is at work."""
-        return next((w.front for w in self._watches.values() if w.front is not None and w.front.prefix == kind), None)
+        return next((front for front in self.fronts() if front.prefix == kind), None)
 
     def config(self, name: str) -> FederatedTypeConfig | None:
         live = self._live(name)

@@ -17,14 +17,20 @@ from atoll.api.names import API_VERSION
 from atoll.api.objects import Json
 from atoll.api.validate import validate
 from atoll.intake.kubefed.differing import differences
-from atoll.intake.kubefed.placing import EVERYWHERE, PlacementError, by_selector, chosen, together
+from atoll.intake.kubefed.placement import PlacementError, selected
+from atoll.intake.kubefed.placing import EVERYWHERE, by_selector, together
 from atoll.intake.kubefed.pointers import OverrideError, plain
+from atoll.intake.kubefed.translate import ANNOTATION_KEEP, REPLICAS, dropped, orphaned, target_object
 
 ANNOTATION_FROM = "atoll.dev/migrated-from"
 """On an Application: the federated object that it was made of, as `Kind/name`."""
-REPLICAS = "/spec/replicas"
 _KNOWN_NOTES = frozenset(
-    {ANNOTATION_ORPHAN, ANNOTATION_DELETE_OPTIONS, "kubectl.kubernetes.io/last-applied-configuration"}
+    {
+        ANNOTATION_ORPHAN,
+        ANNOTATION_DELETE_OPTIONS,
+        ANNOTATION_KEEP,
+        "kubectl.kubernetes.io/last-applied-configuration",
+    }
 )
 
 
@@ -153,7 +159,7 @@ class _Work:
             raise _RefusedError("spec.overrides", str(error)) from error
         wanted |= {"differences": differing} if differing else {}
         wanted |= {"adopt": True} if self._control.adopt else {}
-        if self._federated.metadata.annotations.get(ANNOTATION_ORPHAN) == "true":
+        if orphaned(self._federated.metadata.annotations):
             wanted["deletion"] = "orphan"
         if retain:
             wanted["retain"] = [{"target": _target(body), "path": REPLICAS}]
@@ -175,24 +181,13 @@ class _Work:
 
     def _object(self, spec: FederatedSpec) -> Json:
         """The object as KubeFed makes it, before overrides."""
-        template = dict(spec.template or {})
-        metadata = dict(template.pop("metadata", None) or {})
-        template.pop("status", None)
-        for field in ("annotations", "finalizers"):
-            if metadata.pop(field, None):
-                self._find(
-                    f"spec.template.metadata.{field}",
-                    "KubeFed never propagated it, and so the Application leaves it out",
-                    f"to have it on members, add it to spec.manifests[0].metadata.{field} afterwards",
-                )
-        target = self._config.spec.target_type
-        metadata["name"] = self._federated.metadata.name
-        metadata.pop("namespace", None)
-        if target.namespaced:
-            metadata["namespace"] = self._federated.metadata.namespace
-        head = {"apiVersion": template.pop("apiVersion", None) or target.api_version, "kind": target.kind}
-        template.pop("kind", None)
-        return head | {"metadata": metadata} | template
+        for field in dropped(self._federated, spec):
+            self._find(
+                f"spec.template.metadata.{field}",
+                "KubeFed never propagated it, and so the Application leaves it out",
+                f"to have it on members, add it to spec.manifests[0].metadata.{field} afterwards",
+            )
+        return target_object(self._federated, spec, self._config)
 
     # Where
 
@@ -213,16 +208,16 @@ class _Work:
         around = (self._control.namespaces or {}).get(self._federated.metadata.namespace)
         counts = self._federated.metadata.namespace and self._control.namespaces is not None
         try:
-            placed = chosen(spec.placement, self._control.clusters)
-            return placed & chosen(around, self._control.clusters) if counts else placed
+            placed = selected(spec.placement, self._control.clusters)
+            return placed & selected(around, self._control.clusters) if counts else placed
         except PlacementError as error:
-            raise _RefusedError("spec.placement", str(error)) from error
+            raise _RefusedError(f"spec.{error.path}", error.message) from error
 
     def _placement(self, spec: FederatedSpec) -> Json:
         try:
             return together(*self._placements(spec))
         except PlacementError as error:
-            raise _RefusedError("spec.placement", str(error)) from error
+            raise _RefusedError(f"spec.{error.path}", error.message) from error
 
     # What differs
 

@@ -1,33 +1,15 @@
 """From KubeFed's placement to an Application's: where both the object and its namespace are placed."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from atoll.api.common import LabelSelector
 from atoll.api.kubefed.common import ClusterSelector
 from atoll.api.kubefed.federated import Placement
 from atoll.api.objects import Json
-from atoll.api.selectors import mismatch
+from atoll.intake.kubefed.placement import PlacementError
 
 NOWHERE: Json = {"where": "false"}
 """A placement that means no cluster, ever."""
-
-
-class PlacementError(Exception):
-    """A placement can't be read; the text says why."""
-
-
-def chosen(placement: Placement | None, clusters: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
-    """The clusters of `clusters`, labels by name, that `placement` means. Raises PlacementError."""
-    if placement is None:
-        return frozenset()
-    if placement.clusters is not None:
-        return frozenset(c.name for c in placement.clusters) & clusters.keys()
-    if placement.cluster_selector is None:
-        return frozenset()
-    selector = _selector(placement.cluster_selector)
-    return frozenset(name for name, labels in clusters.items() if not mismatch(selector, labels))
 
 
 def together(*placements: Placement | None) -> Json:
@@ -62,7 +44,7 @@ def _selector(selector: ClusterSelector) -> LabelSelector:
     try:
         return msgspec.convert(msgspec.to_builtins(selector), LabelSelector)
     except msgspec.ValidationError as error:
-        raise PlacementError(f"clusterSelector: {error}") from error
+        raise PlacementError("placement.clusterSelector", str(error)) from error
 
 
 def _joined(selectors: list[LabelSelector]) -> Json:

@@ -27,6 +27,7 @@ from atoll.testing.fakeapi.faults import (
     SlowBody,
 )
 from atoll.testing.fakefleet.history import SLOWEST
+from atoll.testing.fakefleet.manners import LABEL as WHOLE
 from atoll.testing.fakefleet.processes import HubProcess
 from atoll.testing.fakefleet.servers import Server
 from atoll.testing.fakefleet.world import NAMESPACE, RIVAL, World
@@ -112,8 +113,10 @@ async def create(world: World, random: Random) -> str:
     if world.hub.cluster.store.get(APPLICATIONS.group_kind, (NAMESPACE, name)):
         return ""
     made = spec(world, random)
-    world.put(world.hub, APPLICATIONS, name, NAMESPACE, spec=made)
-    return f"{name} is created: {_told(made)}"
+    labels = {WHOLE: "yes"} if random.random() < 0.3 else None
+    world.put(world.hub, APPLICATIONS, name, NAMESPACE, labels=labels, spec=made)
+    world.counts["whole"] += labels is not None
+    return f"{name} is created{', of whole objects' if labels else ''}: {_told(made)}"
 
 
 def some_application(world: World, random: Random) -> Json | None:

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from atoll.testing.fakefleet.actions import step
+from atoll.testing.fakefleet.manners import manners
 from atoll.testing.fakefleet.verdict import Verdict, bystanders
 from atoll.testing.fakefleet.virtualtime import DeadlockError, virtual_time
 from atoll.testing.fakefleet.world import World
@@ -60,7 +61,7 @@ def run(seed: int, steps: int = STEPS, without: frozenset[int] = frozenset()) ->
 
 def play(story: Callable[[World], Awaitable[None]], seed: int = 0) -> Report:
     """A world with one hub, in which `story` happens; in the end nothing goes wrong any more, and all must be right."""
-    with virtual_time(seed) as loop, listening() as errors:
+    with virtual_time(seed) as loop, listening() as errors, manners():
         world = World(seed, loop)
         try:
             loop.run_until_complete(_play(world, story))

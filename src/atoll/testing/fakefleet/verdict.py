@@ -15,15 +15,16 @@ from atoll.api.names import ANNOTATION_PRUNE, ANNOTATION_REVISION, LABEL_APP, LA
 from atoll.api.objects import Json, identify
 from atoll.api.scopes import known_scope
 from atoll.api.status import ApplicationStatus
+from atoll.deliver.beyond import beyond
 from atoll.deliver.compare import differences
 from atoll.deliver.stamp import Item, Stamper
 from atoll.fleet.link import Reach
 from atoll.hub.snapshots import cluster_facts, recalled
-from atoll.intake.native import translate
 from atoll.kube.resources import CONFIGMAPS
 from atoll.observe.status import settled
 from atoll.plan.model import ClusterFacts, Plan
 from atoll.plan.planner import plan
+from atoll.testing.fakefleet.manners import translated
 from atoll.testing.fakefleet.servers import Server
 from atoll.testing.fakefleet.world import HUB_ID, World
 
@@ -93,7 +94,7 @@ class Verdict:
         held = not planned.deliveries and not intent.allow_empty and (bool(before) or self._is_somewhere(intent.uid))
         blocked: set[str] = set()
         for cluster, delivery in planned.deliveries.items():
-            items = [self._stamper.stamp(m, intent.key, intent.uid) for m in delivery.objects]
+            items = [self._stamper.stamp(m, intent.key, intent.uid, manner=intent.manner) for m in delivery.objects]
             if not app.spec.suspend:
                 found = list(self._on(self._world.members[cluster], intent, items, blocked))
                 yield from found
@@ -123,6 +124,8 @@ class Verdict:
                 yield f"{where} is missing"
             elif (live["metadata"].get("labels") or {}).get(LABEL_APP) == intent.uid:
                 yield from (f"{where}: {d.path} is {d.live!r}" for d in differences(item.body, live))
+                if intent.manner.whole and (member.name, item.id) not in self._world.watchman.fights:
+                    yield from (f"{where}: {d.path} is {d.live!r}, of nobody" for d in beyond(item.body, live))
             elif self._in_the_way(live, intent):
                 blocked.add(member.name)
                 at_step = item.stage.step
@@ -220,7 +223,7 @@ def _facts(world: World) -> Iterator[ClusterFacts]:
 
 def _intent(app: Application) -> Intent:
     revision = Revision(0, app.metadata.uid, 0)
-    return translate(app, selected={}, scopes=known_scope, revision=revision)
+    return translated(app, selected={}, scopes=known_scope, revision=revision)
 
 
 def _ready(deployment: Json) -> str:
