@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from atoll.deliver import prune
+from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.testing.fakefleet import run
 
@@ -26,6 +27,19 @@ def deletes_without_proof(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Client, "delete", careless)
 
 
+def writes_whatever_is_there(patch: pytest.MonkeyPatch) -> None:
+    apply = Client.apply
+
+    async def careless(self: Client, *about: Any, resource_version: str = "", **rest: Any) -> Any:
+        return await apply(self, *about, **rest)
+
+    patch.setattr(Client, "apply", careless)
+
+
+def forgets_who_was_away(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Tombstones, "lay", nothing)
+
+
 def never_prunes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(prune.Pruning, "_take", nothing)
 
@@ -34,6 +48,8 @@ def never_prunes(patch: pytest.MonkeyPatch) -> None:
     ("bug", "words"),
     [
         (deletes_without_proof, "with the preconditions []"),
+        (writes_whatever_is_there, "without saying which version"),
+        (forgets_who_was_away, "should not be"),
         (never_prunes, "should not be"),
     ],
 )

@@ -7,7 +7,7 @@ suspended Application is left alone; who fights gets a bounded number of answers
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -103,6 +103,9 @@ class Watchman:
                 fight.lives += where == server.name  # who reads the ApplySet parent engages anew
         if call.verb == "deletecollection":
             self.complain(f"{server.name}: {call.by} deletes all {about.kind}")
+        writes = call.verb in {"apply", "patch", "update"} and namespace not in {"", SYSTEM_NAMESPACE}
+        if writes and not _is_conditional(msgspec.json.decode(call.asked.body)):
+            self.complain(f"{server.name}: {call.by} writes {about} without saying which version of it was seen")
         if call.verb == "delete" and namespace != SYSTEM_NAMESPACE:
             live = server.cluster.store.get(kind.group_kind, (namespace, name))
             if live is not None:
@@ -219,6 +222,13 @@ class Watchman:
             self.writes["hub"] += 1
             if (self.idle or self.restarted) and _is_news(write, restarted=self.restarted):
                 self.complain(f"hub: {server.by} writes {ObjectId(*write.kind, *write.name)} although all is settled")
+
+
+def _is_conditional(body: Any) -> bool:
+    """Whether a write carries the resourceVersion of what it was computed from, or that of nothing."""
+    if isinstance(body, list):
+        return any(change["path"] == "/metadata/resourceVersion" for change in body)
+    return bool((body.get("metadata") or {}).get("resourceVersion"))
 
 
 def revision_of(body: Json | None) -> Revision | None:
