@@ -1,6 +1,7 @@
 """`kubefedctl enable`, `disable`, `federate` and `orphaning-deletion`, on a real host with its control plane."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -66,13 +67,16 @@ async def customs(host: Client) -> AsyncIterator[None]:
 
     await eventually(served, 15)
     yield
-    for crd in crds:
-        await host.delete(CRDS, crd["metadata"]["name"])
-    for name in ("federatedgauges", "federateddials"):
-        try:
-            await host.delete(CRDS, f"{name}.types.kubefed.io")
-        except NotFound:
-            continue
+    names = [crd["metadata"]["name"] for crd in crds]
+    names += [f"federated{crd['spec']['names']['plural']}.types.kubefed.io" for crd in crds]
+    for name in names:
+        with suppress(NotFound):
+            await host.delete(CRDS, name)
+
+    async def gone() -> bool:
+        return not {live.name for live in (await host.list(CRDS)).items} & set(names)
+
+    await eventually(gone, 15)  # the next test makes them anew
 
 
 @pytest.mark.usefixtures("customs")
