@@ -96,14 +96,16 @@ class Plane:
         return found
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[Hub]:
-        hub = Hub(self.host, await hub_identity(self.host), kubefed=PLANE)
-        running = asyncio.create_task(hub.run())
-        try:
-            await eventually(lambda: self._ready(hub, running))
-            yield hub
-        finally:
-            await cancel_and_wait(running)
+    async def run(self) -> AsyncIterator[Client]:
+        """A hub, by its client of the host."""
+        async with Client(self.api.config) as client:
+            hub = Hub(client, await hub_identity(client), kubefed=PLANE)
+            running = asyncio.create_task(hub.run())
+            try:
+                await eventually(lambda: self._ready(hub, running))
+                yield client
+            finally:
+                await cancel_and_wait(running)
 
     @staticmethod
     def _ready(hub: Hub, running: "asyncio.Task[None]") -> bool:
@@ -151,6 +153,36 @@ async def test_an_object_is_propagated_told_and_recorded_once(plane: Plane) -> N
         await plane.host.delete(resource(TARGETS["ConfigMap"]), "web", "demo")
         await eventually(lambda: gone(lambda: plane.host.get(resource(TARGETS["ConfigMap"]), "web", "demo")))
         assert await gone(lambda: plane.member.get(CONFIGMAPS, "web", "demo"))
+
+
+def writes(client: Client) -> int:
+    """Requests that wrote something on the host, Events among them."""
+    requests = client.statistics().requests
+    return sum(requests.get(verb, 0) for verb in ("create", "patch", "update", "apply", "delete"))
+
+
+async def test_an_object_costs_the_host_four_writes_and_an_event(plane: Plane) -> None:
+    await plane.furnish()
+    async with plane.run() as client:
+        await plane.well("Namespace", "demo")
+        await plane.federate("ConfigMap", "first", template={}, placement=EU)
+        await plane.well("ConfigMap", "first")
+        await eventually(lambda: plane.host.get(PROPAGATEDVERSIONS, "configmap-first", "demo"))
+        await settled(client)
+        before = writes(client)
+        await plane.federate("ConfigMap", "web", template={}, placement=EU)
+        await plane.well("ConfigMap", "web")
+        await settled(client)
+        assert writes(client) - before == 5
+
+
+async def settled(client: Client) -> None:
+    """Until nothing was written for a while."""
+    for _ in range(20):
+        before = writes(client)
+        await asyncio.sleep(0.3)
+        if writes(client) == before:
+            return
 
 
 async def test_what_is_left_of_kubefed_is_let_go(plane: Plane) -> None:

@@ -38,13 +38,13 @@ STARTS = 5.0
 
 @dataclass
 class _Watch:
-    """One federated kind, watched; `front` once it is known what is there."""
+    """One federated kind, watched; `front` once it is known what is there, with `unsubscribe` to end its part."""
 
     config: FederatedTypeConfig
     informer: Informer[Object]
     task: asyncio.Task[None]
     front: FederatedFront | None = None
-    subscriptions: tuple[Callable[[], None], ...] = ()
+    unsubscribe: Callable[[], None] | None = None
 
 
 class Types:
@@ -176,7 +176,7 @@ class Types:
         watch = self._watches[name] = _Watch(config, informer, task)
         if config.of_namespaces:
             self._federation.namespaces = informer
-            watch.subscriptions = (informer.subscribe(self._namespace_changed),)
+            informer.subscribe(self._namespace_changed)
         return watch
 
     def _put_to_work(self, watch: _Watch) -> None:
@@ -190,7 +190,7 @@ class Types:
             self._wake,
         )
         self._fronts.add(front)
-        watch.subscriptions = (*watch.subscriptions, watch.informer.subscribe(front.changed))
+        watch.unsubscribe = watch.informer.subscribe(front.changed)
         log.info("started", kind=front.prefix)
         self._changed()
 
@@ -199,9 +199,8 @@ class Types:
         front, watch.front = watch.front, None
         if front is None:
             return
-        for unsubscribe in watch.subscriptions[1 if watch.config.of_namespaces else 0 :]:
-            unsubscribe()
-        watch.subscriptions = watch.subscriptions[: 1 if watch.config.of_namespaces else 0]
+        if watch.unsubscribe is not None:
+            watch.unsubscribe()
         self._fronts.drop(front)
         for live in watch.informer.values():
             self._fronts.uids.discard(live.uid)
@@ -214,9 +213,7 @@ class Types:
         if watch is None:
             return
         self._withdraw(watch)
-        for unsubscribe in watch.subscriptions:
-            unsubscribe()
-        watch.task.cancel()
+        watch.task.cancel()  # nobody is told any more
         if self._federation.namespaces is watch.informer:
             self._federation.namespaces = None
             self._wake_types()
