@@ -94,7 +94,7 @@ class Link:
 
     def holdings(self) -> Collection[str]:
         """The UIDs of the applications that have objects of ours there, as far as is known."""
-        return self.member.watches.counts() if self.member is not None else ()
+        return self.member.watches.indexed() if self.member is not None else ()
 
     async def clean(self) -> tuple[str, ...]:
         """Remove what the hub placed there for itself. Returns what stays, in words. Raises KubeError."""

@@ -42,7 +42,8 @@ class ApplicationFront(Front):
         return False
 
     def parting(self, dossier: Dossier, cluster: str, *, ending: bool) -> Parting:  # noqa: ARG002  the same either way
-        return Parting(dossier.app is not None and dossier.app.spec.deletion == "orphan")
+        """As it says now: what was read last may be older than its end."""
+        return Parting(self._intents.orphans(dossier.live))
 
     def touch(self, key: Key) -> None:
         self._reporter.touch(key)

@@ -10,7 +10,7 @@ K = TypeVar("K")
 WINDOW = 0.1
 MANY = 10
 """Writes to members within a window that make a bustle: a hundred a second and more."""
-PATIENCE = 2.0
+PATIENCE = 5.0
 """Seconds after which news is told all the same."""
 
 

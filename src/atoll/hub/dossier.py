@@ -54,6 +54,8 @@ class Dossier:
     """By cluster that it is being removed from: what was handed to delivery."""
     gone: set[str] = field(default_factory=set)
     """While it is being deleted: clusters with nothing of it left, or a tombstone instead."""
+    lingered: bool = False
+    """While it is being deleted: its end has waited for busier times to be over, and does so once."""
     released: bool = False
     """While it is being deleted: our finalizer is being taken away."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)

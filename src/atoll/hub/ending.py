@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from atoll.api.delivery import Removal
+from atoll.api.objects import Key
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
+from atoll.hub.bustle import Bustle
 from atoll.hub.dossier import Dossier
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.asseen import remove_finalizer
@@ -35,6 +37,7 @@ class Ending:
         tombstones: Tombstones,
         clusters: Callable[[], Iterable[str]],
         cluster_uid: Callable[[str], str],
+        wake: Callable[[Key], None],
     ) -> None:
         self._client = client
         self._fleet = fleet
@@ -44,6 +47,16 @@ class Ending:
         self._clusters = clusters
         self._cluster_uid = cluster_uid
         self._began = time.monotonic()
+        self._bustle: Bustle[Key] = Bustle(wake)
+
+    def wrote(self) -> None:
+        """Something was written to a member."""
+        self._bustle.wrote()
+
+    @property
+    def bustling(self) -> bool:
+        """Whether many objects are being written to members."""
+        return self._bustle.on
 
     async def step(self, dossier: Dossier) -> Decision:
         """One step towards the end; Wait while clusters that can be reached still hold something."""
@@ -60,7 +73,19 @@ class Ending:
         if not dossier.gone >= clusters:
             front.touch(dossier.key)
             return Wait(LOOK_AGAIN)
+        if self._lingers(dossier):
+            return Done()
         return await self._release(dossier)
+
+    def _lingers(self, dossier: Dossier) -> bool:
+        """Members are served first: in a wave of deletions the hub's API server is asked for the last of it later."""
+        if dossier.key in self._bustle:
+            return True
+        if dossier.lingered or not self._bustle.on:
+            return False
+        dossier.lingered = True
+        self._bustle.hold(dossier.key)
+        return True
 
     async def _leave(self, dossier: Dossier, removal: Removal) -> None:
         if self._away(removal.cluster):

@@ -203,9 +203,13 @@ class Hub:
             tombstones=self._tombstones,
             clusters=lambda: tuple(c.name for c in self._clusters.values()),
             cluster_uid=lambda name: fleet.reach(name).uid or fleet_uid(self._clusters, name),
+            wake=self._application_queue.add,
         )
         history = History(self._client)
-        self._rollouts = Rollouts(self._client, fleet, self._collector, history, self._gates, self._recorder)
+        self._rollouts = Rollouts(
+            self._client, fleet, self._collector, history, self._gates, self._recorder, lambda: ending.bustling
+        )
+        self._ending = ending
         self._application_controller = ApplicationController(
             client=self._client,
             identity=self._identity,
@@ -402,6 +406,7 @@ class Hub:
 
     def _wrote(self) -> None:
         self._reporter.wrote()
+        self._ending.wrote()
         if self._kubefed is not None:
             self._kubefed.wrote()
 

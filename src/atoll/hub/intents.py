@@ -67,6 +67,11 @@ class Intents:
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
         return Reading(app.status, issues, intent, without_manifests(app))
 
+    def orphans(self, live: Object) -> bool:
+        """Whether its objects stay when it goes."""
+        spec = self._with_defaults(live.body(), live.namespace).get("spec")
+        return isinstance(spec, dict) and spec.get("deletion") == "orphan"
+
     def _validate(
         self, body: Json, *, reach: bool, selected: Mapping[int, tuple[Json, ...]] | None = None
     ) -> tuple[Issue, ...]:

@@ -94,7 +94,7 @@ class Reporter:
             deleting=dossier.live.deleting,
             leaving=dossier.leaving,
             previous=before,
-            carry={c: dossier.carry(c) for c in dossier.submitted},
+            carry={c: dossier.carry(c) for c in dossier.cargo},
             now=time.time(),
             most=room(dossier.live.raw),
         )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -27,6 +27,8 @@ from atoll.runtime import failpoints
 
 LEISURE = 3.0
 """Seconds after which a former content is kept that no cluster needs: a wave of changes goes first."""
+BUSY_TIMES = 9
+"""So often it waits as long again while many objects are being written to members."""
 TROUBLED = frozenset({"Failed", "Conflict"})
 
 
@@ -34,7 +36,14 @@ class Rollouts:
     """Between the dossiers, where everything is known, and planning, which decides."""
 
     def __init__(
-        self, client: Client, fleet: Fleet, collector: Collector, history: History, gates: Gates, recorder: Recorder
+        self,
+        client: Client,
+        fleet: Fleet,
+        collector: Collector,
+        history: History,
+        gates: Gates,
+        recorder: Recorder,
+        bustling: Callable[[], bool],
     ) -> None:
         self._client = client
         self._fleet = fleet
@@ -42,6 +51,7 @@ class Rollouts:
         self._history = history
         self._gates = gates
         self._recorder = recorder
+        self._bustling = bustling
         self._idle: dict[Key, Dossier] = {}
         self._wake = asyncio.Event()
 
@@ -120,6 +130,9 @@ class Rollouts:
         while True:
             await self._wake.wait()
             await asyncio.sleep(LEISURE)
+            for _ in range(BUSY_TIMES):
+                if self._bustling():
+                    await asyncio.sleep(LEISURE)
             self._wake.clear()
             idle, self._idle = self._idle, {}
             for dossier in idle.values():

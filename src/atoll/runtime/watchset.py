@@ -1,7 +1,7 @@
 """Watches of many kinds under one selector: all that a hub has on one member."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -144,6 +144,10 @@ class WatchSet:
     def counts(self) -> dict[str, int]:
         """How many objects `index` gave each value."""
         return {value: len(objects) for value, objects in self._by_index.items()}
+
+    def indexed(self) -> Collection[str]:
+        """The values that `index` gave, as they are at any time: asking for one costs the same however many there are."""
+        return self._by_index.keys()
 
     def all(self) -> list[Object]:
         return [found for objects in self._objects.values() for found in objects.values()]

@@ -97,29 +97,6 @@ MISTAKES: dict[str, tuple[list[Json], Json, tuple[str, ...]]] = {
     "a port twice": ([repeated_port()], {}, (f"{POD}.ports[1]", "containerPort 80", "Deployment/web")),
     "a variable twice": ([repeated_variable()], {}, (f"{POD}.env[1]", "name A", "Deployment/web")),
     "no name": ([{"apiVersion": "v1", "kind": "ConfigMap"}], {}, ("spec.manifests[0].metadata.name", "is missing")),
-    "scheduling that can never be": (
-        [deployment("web")],
-        {
-            "placement": {
-                "clusters": ["member1", "member2"],
-                "spread": [{"by": "region", "min": 3}, {"by": "regoin", "max": 1}],
-            },
-            "replicas": {"total": 5, "weights": {"member1": 0, "member3": 1}, "limits": {"*": {"min": 3}}},
-            "failover": {"carry": [{"target": {"kind": "Deployment"}, "path": "/status/x", "as": "env", "name": "9"}]},
-            "rollout": {
-                "stages": [{"name": "a", "clusters": ["member1"]}, {"name": "b", "clusters": ["member1", "member3"]}],
-            },
-        },
-        (
-            "spec.placement.spread[0].min: needs 3 clusters, and placement.clusters names 2",
-            "spec.placement.spread[1].by: unknown topology key regoin: did you mean region?",
-            "spec.replicas.limits: the clusters' min sum to 6, more than the total of 5",
-            "spec.replicas.weights: are 0 for member1, member2",
-            "spec.failover.carry[0].name: 9 is no name of a variable",
-            "spec.rollout.stages[1].clusters: member1 is in stage a, too",
-            "spec.rollout.stages: no stage takes member2",
-        ),
-    ),
     "where does not compile": ([configmap("one")], {"placement": {"where": "cluster.region =="}}, ("where",)),
     "more than fits inline": (
         [configmap(f"c{i}", text="x" * 220_000) for i in range(5)],
@@ -127,6 +104,39 @@ MISTAKES: dict[str, tuple[list[Json], Json, tuple[str, ...]]] = {
         ("spec.manifests", "1.0 MiB", "select"),
     ),
 }
+
+
+SCHEDULING: tuple[list[Json], Json, tuple[str, ...]] = (
+    [deployment("web")],
+    {
+        "placement": {
+            "clusters": ["member1", "member2"],
+            "spread": [{"by": "region", "min": 3}, {"by": "regoin", "max": 1}],
+        },
+        "replicas": {"total": 5, "weights": {"member1": 0, "member3": 1}, "limits": {"*": {"min": 3}}},
+        "failover": {"carry": [{"target": {"kind": "Deployment"}, "path": "/status/x", "as": "env", "name": "9"}]},
+        "rollout": {
+            "stages": [{"name": "a", "clusters": ["member1"]}, {"name": "b", "clusters": ["member1", "member3"]}],
+        },
+    },
+    (
+        "spec.placement.spread[0].min: needs 3 clusters, and placement.clusters names 2",
+        "spec.placement.spread[1].by: unknown topology key regoin: did you mean region?",
+        "spec.replicas.limits: the clusters' min sum to 6, more than the total of 5",
+        "spec.replicas.weights: are 0 for member1, member2",
+        "spec.failover.carry[0].name: 9 is no name of a variable",
+        "spec.rollout.stages[1].clusters: member1 is in stage a, too",
+        "spec.rollout.stages: no stage takes member2",
+    ),
+)
+
+
+@pytest.mark.parametrize("webhook", ["webhook"], indirect=True)
+async def test_all_that_can_never_be_scheduled_is_told_at_once(world: World, webhook: bool) -> None:
+    manifests, spec, words = SCHEDULING
+    message = await told(world, manifests, webhook, **spec)
+    for word in words:
+        assert word in message
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -250,6 +250,7 @@ async def test_an_agent_comes_in_at_one_process_and_is_reached_through_each(
     agent = hub.agent(command, tmp_path)
     try:
         async with hub.client() as client:
+            await make_namespace(client, "rights")
             await eventually(lambda: _reached(client), 30)
             await deploy(client, "rights", mode, manifests=[{**CONFIGMAP, "metadata": {"name": mode}}])
             await ready(client, "rights", mode)

@@ -38,6 +38,8 @@ class Member:
     def __init__(self) -> None:
         self.heads: list[str] = []
         self.bodies: list[bytes] = []
+        self.reads = asyncio.Event()
+        """Before this a request to /slow is not read."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -47,6 +49,8 @@ class Member:
             while data := await reader.read(1 << 16):
                 writer.write(data.upper())
         else:
+            if "/slow" in asked:
+                await self.reads.wait()
             length = [line for line in asked.lower().split("\r\n") if line.startswith("content-length:")]
             self.bodies.append(await reader.readexactly(int(length[0].split(":")[1])) if length else b"")
             size = 3_000_000 if "/large" in asked else 2
@@ -117,6 +121,32 @@ async def test_bodies_both_ways(door: Door, member: tuple[Member, str]) -> None:
     status, body = await ask(f"{door.url}/large", "POST", bytes(2_000_000))
     assert (status, len(body)) == (200, 3_000_000)
     assert member[0].bodies == [bytes(2_000_000)]
+
+
+async def test_a_body_that_the_member_does_not_take_waits_at_its_sender(door: Door, member: tuple[Member, str]) -> None:
+    host, _, port = door.url.removeprefix("http://").partition("/")[0].partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    size = 32 << 20
+    head = f"POST {proxy_path('eu')}/slow HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {CREDENTIAL}\r\n"
+    writer.write(f"{head}Content-Length: {size}\r\n\r\n".encode())
+    sent, piece = 0, bytes(1 << 18)
+
+    async def send() -> None:
+        nonlocal sent
+        while sent < size:
+            writer.write(piece)
+            sent += len(piece)
+            await writer.drain()
+
+    sending = asyncio.create_task(send())
+    await asyncio.sleep(1.0)  # what it can't send in a second it never could
+    at_first = sent
+    member[0].reads.set()
+    await asyncio.wait_for(sending, 20)
+    assert at_first < size * 3 // 4  # what the kernel holds, and a little
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    assert member[0].bodies == [bytes(size)]
+    writer.close()
 
 
 async def test_after_an_upgrade_all_is_bytes(door: Door) -> None:

@@ -84,6 +84,7 @@ def status(
     held: str = "",
     deleting: bool = False,
     leaving: frozenset[str] | None = frozenset(),
+    carry: dict[str, dict[str, str]] | None = None,
 ) -> ApplicationStatus:
     app = app or application()
     return build_status(
@@ -101,6 +102,7 @@ def status(
         previous=previous or ApplicationStatus(),
         now=now,
         leaving=leaving,
+        carry=carry,
     )
 
 

@@ -9,14 +9,14 @@ A FederatedNamespace goes last, when nothing of its namespace is left that its p
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 import msgspec
 
 from atoll.api.kubefed.names import ANNOTATION_ORPHAN, FINALIZER_SYNC
 from atoll.api.objects import Json
 from atoll.cli.application.view import View, read_view
-from atoll.cli.application.waiting import changes as states
-from atoll.cli.application.waiting import refused
+from atoll.cli.application.waiting import changes, refused
 from atoll.cli.changing import MANAGER
 from atoll.cli.exits import CommandError
 from atoll.cli.migration.judging import Judged
@@ -32,7 +32,7 @@ from atoll.kube.resources import APPLICATIONS
 PATIENCE = 10.0
 """Seconds in which KubeFed, or Atoll's front end, lets a federated object go, where one of them works."""
 LOOK_EVERY = 0.1
-ATTEMPTS = 10
+ATTEMPTS = 20
 
 
 class Going:
@@ -197,8 +197,9 @@ class Going:
         """Until every cluster that can be reached has it as this Application's."""
         last: View | None = None
         try:
-            async with asyncio.timeout(self._timeout):
-                async for item in states(self._hub, applied.namespace, applied.name):
+            looks = changes(self._hub, applied.namespace, applied.name)
+            async with asyncio.timeout(self._timeout), aclosing(looks):
+                async for item in looks:
                     last = read_view(item) if item is not None else None
                     if last is None or refused(last):
                         break

@@ -6,20 +6,24 @@
 4. The original is forgotten.
 """
 
+import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 from atoll.api.objects import Json
-from atoll.cli.application.waiting import until_gone
+from atoll.cli.application.view import read_view
+from atoll.cli.application.waiting import changes, until_gone
 from atoll.cli.changing import MANAGER
 from atoll.cli.exits import CommandError
 from atoll.cli.migration.originals import Original, drop
 from atoll.intake.kubefed.migration import ANNOTATION_FROM
 from atoll.kube.client import Client
-from atoll.kube.errors import AlreadyExists, NotFound
+from atoll.kube.errors import AlreadyExists, Conflict, NotFound
 from atoll.kube.kubefed_resources import REPLICASCHEDULINGPREFERENCES
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import APPLICATIONS
 
+ATTEMPTS = 20
 _OURS = frozenset({"adopt", "suspend"})
 """Parts of a spec in which an Application may differ from what it was made as."""
 
@@ -71,18 +75,52 @@ class Returning:
         return live if live.annotations.get(ANNOTATION_FROM) == f"{original.kind}/{original.name}" else None
 
     async def _let_go(self, live: Object) -> None:
-        if not live.deleting:
-            spec = {"deletion": "orphan", "suspend": True}
-            marked = await self._hub.patch(APPLICATIONS, live.name, live.namespace, {"spec": spec}, manager=MANAGER)
-            await self._hub.delete(
-                APPLICATIONS, live.name, live.namespace, uid=live.uid, resource_version=marked.resource_version
-            )
-        elif (live.body().get("spec") or {}).get("deletion") != "orphan":
+        """Have the Application gone, and members' objects left as they are."""
+        for _ in range(ATTEMPTS):
+            try:
+                await self._send_away(live)
+            except Conflict:  # its status was written
+                continue
+            except NotFound:
+                return
+            await until_gone(self._hub, live.namespace, live.name, live.uid, self._timeout)
+            return
+        raise CommandError(f"application {live.name} is written all the time", "run this again")
+
+    async def _send_away(self, live: Object) -> None:
+        """Mark it, and delete it in that very state."""
+        now = await self._hub.get(APPLICATIONS, live.name, live.namespace)
+        if now.uid != live.uid:
+            raise NotFound(404, "NotFound", "it was made anew")
+        orphan = (now.body().get("spec") or {}).get("deletion") == "orphan"
+        if now.deleting and not orphan:
             raise CommandError(
-                f"application {live.name} is being deleted, and members' objects with it",
-                "wait until it is gone",
+                f"application {live.name} is being deleted, and members' objects with it", "wait until it is gone"
             )
-        await until_gone(self._hub, live.namespace, live.name, live.uid, self._timeout)
+        if now.deleting:
+            return
+        spec = {"deletion": "orphan", "suspend": True}
+        marked = await self._hub.patch(APPLICATIONS, live.name, live.namespace, {"spec": spec}, manager=MANAGER)
+        await self._hub.delete(
+            APPLICATIONS, live.name, live.namespace, uid=live.uid, resource_version=await self._read(marked)
+        )
+
+    async def _read(self, marked: Object) -> str:
+        """Its resourceVersion once the hub has read that it goes as an orphan. Raises CommandError."""
+        try:
+            states = changes(self._hub, marked.namespace, marked.name)
+            async with asyncio.timeout(self._timeout), aclosing(states):
+                async for now in states:
+                    if now is None or now.generation != marked.generation:
+                        raise Conflict(409, "Conflict", "it was written meanwhile")
+                    if read_view(now).current:
+                        return now.resource_version
+        except TimeoutError:
+            pass
+        raise CommandError(
+            f"the hub has not read application {marked.name} for {self._timeout:.0f} s",
+            "is it running? Members' objects are as they were; run this again",
+        )
 
     async def _make(self, resource: Resource, body: Json) -> None:
         try:

@@ -19,6 +19,8 @@ from atoll.kube.tls import context_for
 from atoll.link.splice import Half
 
 OPEN_TIMEOUT = 15.0
+WAITING_MOST = 1 << 20
+"""Bytes of a request that may wait here for a slow member."""
 _OURS = frozenset(
     {"authorization", "connection", "host", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding"}
 )
@@ -155,6 +157,8 @@ async def _send_body(request: web.Request, upstream: asyncio.Transport) -> None:
         return
     chunked = request.content_length is None
     async for piece in request.content.iter_any():
+        while upstream.get_write_buffer_size() > WAITING_MOST and not upstream.is_closing():  # noqa: ASYNC110  rare
+            await asyncio.sleep(0.01)  # the member takes it slowly: so do we
         upstream.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
     if chunked:
         upstream.write(b"0\r\n\r\n")
