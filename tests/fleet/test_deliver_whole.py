@@ -135,7 +135,7 @@ async def _lives_of(fleet: Any, site: Site, app: App, ns: str, group: str) -> No
     for body in changed:
         body["metadata"]["labels"] = {"changed": "yes"}
     outcome = await app.deliver(*changed, manner=MANNER)
-    assert writes(site.client)["update"] == len(wanted)
+    assert writes(site.client)["update"] >= len(wanted)  # more where a controller was quicker
     now = await lives(site, wanted)
     for name, live in now.items():
         before, after = made[name].body(), live.body()

@@ -49,6 +49,14 @@ class Estate(msgspec.Struct, frozen=True):
     kinds: frozenset[GroupKind] = frozenset()
     decide: Callable[[str, ObjectId], Verdict] = _keep
 
+    def verdict(self, cluster: str, about: ObjectId) -> Verdict:
+        """What is decided. Where deciding fails, the object is kept, and nobody else suffers."""
+        try:
+            return self.decide(cluster, about)
+        except Exception:
+            log.exception("not decided", object=str(about), cluster=cluster)
+            return "keep"
+
     @property
     def selector(self) -> str:
         return ",".join((*(f"{key}={value}" for key, value in sorted(self.labels.items())), f"!{LABEL_APP}"))
@@ -149,7 +157,7 @@ class Heirs:
             live = watches.get(about)
             if live is None or live.deleting or not inherited(live, estate.labels):
                 return
-            verdict = estate.decide(self._member.name, about)
+            verdict = estate.verdict(self._member.name, about)
             if verdict == "keep":
                 return
             try:

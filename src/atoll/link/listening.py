@@ -109,6 +109,10 @@ class Listener:
         if (session := self.session(peer)) is not None:
             session.close(cause)
 
+    def close_all(self, cause: Lost) -> None:
+        for _, session in list(self._sessions.values()):
+            session.close(cause)
+
     def drain(self, reason: str, message: str = "") -> None:
         """This process will end: agents are to look for another."""
         for _, session in list(self._sessions.values()):

@@ -146,7 +146,7 @@ class WatchSet:
         return {value: len(objects) for value, objects in self._by_index.items()}
 
     def indexed(self) -> Collection[str]:
-        """The values that `index` gave, as they are at any time: asking for one costs the same however many there are."""
+        """The values that `index` gave, now and later: asking for one costs the same however many there are."""
         return self._by_index.keys()
 
     def all(self) -> list[Object]:

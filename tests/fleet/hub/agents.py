@@ -74,9 +74,14 @@ class AgentProcess:
 def start_all(fleet: Fleet, folder: Path) -> list[AgentProcess]:
     """An agent for each member; returns when all members are Ready."""
     agents = [AgentProcess(fleet, name, folder) for name in fleet.members]
-    for agent in agents:
-        agent.start()
-    asyncio.run(_all_ready(fleet))
+    try:
+        for agent in agents:
+            agent.start()
+        asyncio.run(_all_ready(fleet))
+    except BaseException:
+        for agent in agents:
+            agent.stop()
+        raise
     return agents
 
 

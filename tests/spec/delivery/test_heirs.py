@@ -147,3 +147,25 @@ async def test_a_kind_that_is_not_served_keeps_nobody_waiting(case: Case, monkey
         metadata = {"name": "g", "namespace": "demo", "labels": LABELS}
         await case.site.plain.create(resource, {"metadata": metadata})
         await eventually(lambda: "g" in case.asked)
+
+
+async def test_one_that_cannot_be_decided_about_stops_no_other(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("bad", "deleted"):
+        await case.left(name)
+    decide = case.decide
+
+    def failing(cluster: str, about: ObjectId) -> Verdict:
+        if about.name == "bad":
+            raise LookupError(about.name)
+        return decide(cluster, about)
+
+    monkeypatch.setattr(case, "decide", failing)
+    case.verdicts = {"deleted": "delete"}
+    case.inherit()
+    async with case.site.engaged():
+
+        async def done() -> bool:
+            return await case.labels("deleted") is None
+
+        await eventually(done)
+        assert await case.labels("bad") == LABELS

@@ -15,7 +15,6 @@ from atoll.hub.agents.endpoint import serve_agents
 from atoll.kube.client import Client
 from atoll.kube.resources import CLUSTERS, NAMESPACES
 from atoll.link.certificates import fingerprint
-from atoll.link.session import Lost
 from atoll.runtime.supervise import cancel_and_wait
 from atoll.testing.fakeapi import FakeApi
 from atoll.testing.pulledfleet import HubSide, install, register
@@ -50,8 +49,6 @@ class Linked(Pulled):
     async def stop_hub(self) -> None:
         hub, serving, self.serving = self.side.hub, self.serving, None
         if hub is not None and serving is not None:
-            for cluster in ("a", "b"):
-                hub.ends.listener.close(cluster, Lost("Closed", "the hub was killed"))
             await serving.aclose()
         await self.side.stop()
 

@@ -1,6 +1,7 @@
 """The same over the real link: a token, a certificate, a TLS WebSocket; a hub that starts anew; an agent that left."""
 
 import asyncio
+import time
 
 from atoll.agent.main import Options, work
 from atoll.agent.state import Folder, State
@@ -18,6 +19,18 @@ async def test_applications_travel_and_statuses_come_back(linked: Linked) -> Non
     await linked.ready("app")
     await linked.clients["b"].patch(CONFIGMAPS, "one", NAMESPACE, {"data": {"v": "spoilt"}})
     await linked.data_becomes("b", "one", v="1")
+
+
+async def test_a_hub_ends_at_once_although_agents_are_connected(linked: Linked) -> None:
+    hub = linked.side.hub
+    assert hub is not None
+    await linked.deploy("app", configmap("one", v="1"), clusters=("a", "b"))
+    await linked.ready("app")
+    assert hub.ends.listener.session("a")
+    assert hub.ends.listener.session("b")
+    began = time.monotonic()
+    await linked.stop_hub()
+    assert time.monotonic() - began < 2.5  # the next one waits for its Lease
 
 
 async def test_a_hub_that_starts_anew_finds_its_agents_and_they_it(linked: Linked) -> None:

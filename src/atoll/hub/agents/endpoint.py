@@ -165,6 +165,7 @@ async def serve_agents(
         finally:
             hub.ends.review = nobody
             renewing.cancel()
+            hub.ends.listener.close_all(Lost("Closed", "this process of the hub ends"))  # the server waits for them
 
 
 async def _renewing(context: ssl.SSLContext, ca: Authority, names: tuple[str, ...], when: float) -> None:

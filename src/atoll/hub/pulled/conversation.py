@@ -258,7 +258,7 @@ class Conversation:
         elif self._left:
             left, self._left = self._left, {}
             name = self._connection.name
-            verdicts = [(about, estate.decide(name, about)) for about in left if about.group_kind in estate.kinds]
+            verdicts = [(about, estate.verdict(name, about)) for about in left if about.group_kind in estate.kinds]
             await self._channel.send(Verdicts(tuple(verdicts)))
 
     async def _ping(self) -> None:
