@@ -19,7 +19,16 @@ from atoll.kube.kubefed_resources import (
     PROPAGATEDVERSIONS,
 )
 from atoll.kube.objects import Object, Resource
-from atoll.kube.resources import CLUSTERROLEBINDINGS, CRDS, EVENTS, NAMESPACES, SECRETS, SERVICEACCOUNTS
+from atoll.kube.resources import (
+    CLUSTERROLEBINDINGS,
+    CRDS,
+    EVENTS,
+    MUTATINGWEBHOOKS,
+    NAMESPACES,
+    SECRETS,
+    SERVICEACCOUNTS,
+    VALIDATINGWEBHOOKS,
+)
 from tests.delivering import eventually
 from tests.fleet.conftest import Fleet
 from tests.fleet.hub.world import HubProcess
@@ -33,6 +42,7 @@ HOST, MEMBER = "hub", "member1"
 BOTH = (HOST, MEMBER)
 SPARE = "member2"
 """Not joined, but by tests of joining."""
+WEBHOOKS = ((VALIDATINGWEBHOOKS, "validations.core.kubefed.io"), (MUTATINGWEBHOOKS, "mutation.core.kubefed.io"))
 GATHERED = frozenset({"Deployment"})
 """Kinds whose members' statuses are gathered."""
 
@@ -40,6 +50,9 @@ GATHERED = frozenset({"Deployment"})
 async def furnish(fleet: Fleet) -> None:
     """KubeFed's definitions and types on the host, and both clusters joined."""
     async with fleet.client(HOST) as host:
+        for kind, name in WEBHOOKS:
+            with contextlib.suppress(NotFound):  # of a hub before, which answers no longer
+                await host.delete(kind, name)
         for crd in (*crds(), *definitions()):
             await host.apply(CRDS, crd, name=crd["metadata"]["name"], manager=MANAGER, force=True)
         await apply(host, NAMESPACES, CONTROL_PLANE, "")
