@@ -142,7 +142,10 @@ class ApplicationController:
 
     def _submit(self, dossier: Dossier, intent: Intent, planned: Plan) -> None:
         ids: dict[int, frozenset[ObjectId]] = {}  # clusters with the same objects share the set of their names
+        known = self._snapshots.names()
         for cluster, delivery in planned.deliveries.items():
+            if cluster not in known:  # it began to leave since: what is to go from there, its departure said
+                continue
             dossier.leaving.pop(cluster, None)
             dossier.gone.discard(cluster)
             if dossier.submitted.get(cluster) is not delivery:
@@ -161,7 +164,6 @@ class ApplicationController:
                 dossier.outcomes.pop(cluster, None)
                 self._deliverer.forget(cluster, dossier.uid)
             return
-        known = self._snapshots.names()
         for cluster in self._leavers(dossier, planned):
             if cluster in known:
                 orphan, manner = dossier.front.parting(dossier, cluster, ending=False)

@@ -13,6 +13,7 @@ import pytest
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.grants import granted
+from atoll.fleet.leave import leave
 from atoll.kube.client import Client
 from atoll.kube.resources import NAMESPACES, PODS, SECRETS
 from atoll.testing.binaries import Binaries
@@ -31,8 +32,17 @@ PATIENCE = 60.0
 def agent(fleet: Fleet, hub: HubProcess, tmp_path: Path) -> Iterator[AgentProcess]:
     made = AgentProcess(fleet, MEMBER, tmp_path)
     made.start()
-    yield made
-    made.stop()
+    try:
+        yield made
+        asyncio.run(_leave(fleet))
+    finally:
+        made.stop()
+
+
+async def _leave(fleet: Fleet) -> None:
+    """Other tests join it in their own way."""
+    async with fleet.client("hub") as client:
+        await leave(client, MEMBER, timeout=30)
 
 
 class Kubectl:

@@ -13,6 +13,7 @@ from atoll.api.kubefed.manifests import definitions
 from atoll.api.kubefed.types import ENABLED, TargetType, body_of, federated_type, type_config
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.identity import hub_identity
+from atoll.fleet.link import Link
 from atoll.hub.hub import Hub
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
@@ -28,6 +29,7 @@ from atoll.kube.objects import Resource
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES
 from atoll.runtime.supervise import cancel_and_wait
 from atoll.testing.fakeapi import FakeApi
+from atoll.testing.fakeapi.cluster import FakeCluster
 from tests.delivering import eventually
 
 Json = dict[str, Any]
@@ -284,3 +286,45 @@ async def test_replicas_are_divided_by_a_preference(plane: Plane) -> None:
         await eventually(divided)
         live = (await plane.host.get(resource(TARGETS["Deployment"]), "web", "demo")).body()
         assert live["spec"]["placement"] == EU
+
+
+async def test_a_restart_moves_no_replicas(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers late is Ready all the same: as told before, until the thresholds say otherwise."""
+    await plane.furnish()
+    both = {"clusters": [{"name": "eu"}, {"name": "us"}]}
+    preferred = {"targetKind": "FederatedDeployment", "totalReplicas": 4}
+    federated = resource(TARGETS["Deployment"])
+    async with FakeApi(FakeCluster(7)) as other, Client(other.config) as us:
+        await us.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        await plane.make(SECRETS, "us", PLANE, data={"token": base64.b64encode(b"t").decode()})
+        endpoint = {"apiEndpoint": us.config.server, "secretRef": {"name": "us"}}
+        await plane.make(KUBEFEDCLUSTERS, "us", PLANE, spec=endpoint)
+        await plane.host.patch(resource(TARGETS["Namespace"]), "demo", "demo", {"spec": {"placement": both}})
+
+        async def replicas() -> list[int]:
+            found = [await client.get(DEPLOYMENTS, "web", "demo") for client in (plane.member, us)]
+            return [live.body()["spec"]["replicas"] for live in found]
+
+        async with plane.run():
+            await plane.federate("Deployment", "web", template={"spec": {"replicas": 1}}, placement={"clusters": []})
+            await plane.make(REPLICASCHEDULINGPREFERENCES, "web", "demo", spec=preferred)
+
+            async def divided() -> bool:
+                return await replicas() == [2, 2]
+
+            await eventually(divided)
+            await plane.well("Deployment", "web")
+
+        contact = Link._contact
+
+        async def late(link: Link) -> None:
+            if link.target.name == "us":
+                await asyncio.sleep(0.5)
+            await contact(link)
+
+        monkeypatch.setattr(Link, "_contact", late)
+        generation = (await plane.host.get(federated, "web", "demo")).generation
+        async with plane.run():
+            await asyncio.sleep(1.5)
+            assert await replicas() == [2, 2]
+        assert (await plane.host.get(federated, "web", "demo")).generation == generation

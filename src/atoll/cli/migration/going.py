@@ -62,7 +62,7 @@ class Going:
         """A FederatedNamespace, after everything else of its namespace."""
         if found.live is None:
             return
-        original, namespace = _original(found, None), found.federated.metadata.namespace
+        original, namespace = found.original or _original(found, None), found.federated.metadata.namespace
         await keep(self._hub, original, namespace)
         await self._orphan(found)
         await keep(self._hub, msgspec.structs.replace(original, done=True), namespace)
@@ -84,7 +84,7 @@ class Going:
                 f"application {name} exists in namespace {namespace}, and was not made of {source}",
                 "rename it, or delete it with `deletion: orphan`",
             )
-        if found.live is None and there is not None:
+        if found.original is not None and there is not None:
             return
         if there is not None and not (there.body().get("spec") or {}).get("suspend"):
             raise CommandError(
@@ -106,9 +106,9 @@ class Going:
     async def _orphan(self, found: Found) -> None:
         if found.live is None:
             return
+        await self._send_away(found, found.live)
         if found.preference is not None:  # its numbers are in the federated object, and stay
             await _delete(self._hub, REPLICASCHEDULINGPREFERENCES, found.preference)
-        await self._send_away(found, found.live)
         if not await self._gone(found, self._patience):
             self._patience = LOOK_EVERY  # nobody carries it out: nor will the others be
             await self._release(found)

@@ -72,6 +72,17 @@ class Original(msgspec.Struct, frozen=True):
     def namespace(self) -> str:
         return str(self.federated["metadata"].get("namespace", ""))
 
+    def keeps_to(self, namespace: str, reaches: bool) -> bool:
+        """Whether it says nothing of other namespaces than the one it is kept in: who writes Secrets there may have
+        written it. What is cluster-scoped counts only where Applications may reach so far.
+        """
+        bodies = [body for body in (self.preference, self.application) if body is not None]
+        if self.type.namespaced:
+            bodies.append(self.federated)
+        elif not reaches or self.namespace:
+            return False
+        return all((body.get("metadata") or {}).get("namespace") == namespace for body in bodies)
+
 
 def secret_name(kind: str, name: str) -> str:
     return f"kubefed-{kind.lower()}-{name}"

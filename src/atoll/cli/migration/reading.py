@@ -9,7 +9,7 @@ from atoll.api.kubefed.preference import ReplicaSchedulingPreference
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig, with_defaults
 from atoll.api.names import LABEL_REACH
 from atoll.cli.exits import CommandError
-from atoll.cli.migration.originals import Original, kept
+from atoll.cli.migration.originals import Original, Type, kept
 from atoll.hub.kubefed.settings import Settings, settings
 from atoll.intake.kubefed.migration import Control, Finding, about
 from atoll.kube.client import Client
@@ -28,7 +28,7 @@ from atoll.kube.resources import NAMESPACES
 class Found(msgspec.Struct, frozen=True):
     """One federated object, with what divides it.
 
-    `original` is what is kept of one that is gone: then `live` is None.
+    `original` is what is kept of one that is gone, `live` being None, or on its way out.
     """
 
     config: FederatedTypeConfig
@@ -83,14 +83,17 @@ async def read_state(hub: Client, control_namespace: str, home: str) -> State:
         found, odd = await _objects(hub, config, control_namespace, preferences, only_own=namespaced)
         objects += found
         findings += odd
-    originals = tuple(await kept(hub))
+    reaching = [n.name for n in (await hub.list(NAMESPACES)).items if n.labels.get(LABEL_REACH) == "cluster"]
+    types = {Type.of(resource_of(c.spec.federated_type, namespaced=c.federated_namespaced)) for c in read}
+    originals = tuple((w, o) for w, o in await kept(hub) if o.type in types and o.keeps_to(w, w in reaching))
+    cut_off = {(o.kind, o.namespace, o.name): o for _, o in originals if not o.done}
+    objects = [_begun(found, cut_off) for found in objects]
     objects += _gone(originals, objects, read)
     placements = {
         f.federated.metadata.namespace: f.federated.spec.placement if f.federated.spec else None
         for f in objects
         if f.of_namespace
     }
-    reaching = [n.name for n in (await hub.list(NAMESPACES)).items if n.labels.get(LABEL_REACH) == "cluster"]
     control = Control(
         clusters={name: item.labels for name, item in registered.items()},
         namespaces=None if namespaced else placements,
@@ -161,6 +164,15 @@ async def _objects(
         preference = preferences.get((item.namespace, item.kind, item.name))
         found.append(Found(config, resource, federated, item, preference))
     return found, findings
+
+
+def _begun(found: Found, originals: dict[tuple[str, str, str], Original]) -> Found:
+    """One that is on its way out is what it was before: its preference may be gone, and it is marked as an orphan."""
+    if found.live is None or not found.live.deleting:
+        return found
+    metadata = found.federated.metadata
+    key = (found.federated.kind, metadata.namespace, metadata.name)
+    return msgspec.structs.replace(found, original=originals.get(key))
 
 
 def _gone(

@@ -109,7 +109,7 @@ class FederationV1Front(Front):
 
     def asks(self, live: Object) -> bool:
         """Whether it is to be anywhere."""
-        return self._opted(live.namespace) and concerned(live.annotations, live.group_kind)
+        return live.controller is None and self._opted(live.namespace) and concerned(live.annotations, live.group_kind)
 
     def job(self, uid: str) -> JobSaid | None:
         """How the Job with this UID is divided."""

@@ -92,8 +92,10 @@ class FederationV1:
         name = change.id.name
         if change.new is None:
             self._stop(name)
-        elif self.opted(name) and name not in self._watched:
+        elif LABEL_FEDERATION in change.new.labels and name not in self._watched:
             self._watch(name)
+            if not self.opted(name):  # it opted out while no hub looked: what is held is let go
+                self._scope.create_task(self._leave(name))
         elif name in self._watched:  # it opted out, or in again: its objects are looked at anew
             for key in self._held(name):
                 self._wake(key)
@@ -103,7 +105,9 @@ class FederationV1:
     async def _leave(self, name: str) -> None:
         """Let go of all that is held in a namespace that opted out, then look at it no more."""
         while not self.opted(name):
-            if not self._held(name):
+            informers = [front.found.informers.get(name) for front in self._kinds]
+            tried = all(i is None or i.synced or i.last_error is not None for i in informers)
+            if tried and not self._held(name):
                 self._stop(name)
                 return
             await asyncio.sleep(LOOK_AGAIN)

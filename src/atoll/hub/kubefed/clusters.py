@@ -16,7 +16,7 @@ from atoll.api.objects import ObjectId
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import ANNOTATION_LEAVE
 from atoll.hub.events import Recorder
-from atoll.hub.kubefed.federation import Federation
+from atoll.hub.kubefed.federation import Federation, is_ready
 from atoll.hub.kubefed.members import LABEL, TAKEN, connection, mirror, secret, secret_name, told
 from atoll.hub.kubefed.settings import Settings
 from atoll.kube.asseen import replace_status
@@ -53,6 +53,7 @@ class Clusters:
         clusters: Informer[Object],
         secrets: Informer[Object],
         changed: Callable[[], None],
+        readiness: Callable[[], None],
     ) -> None:
         self.queue: FairQueue[str] = FairQueue("kubefed cluster", meter=metrics)
         self._client = client
@@ -64,6 +65,7 @@ class Clusters:
         self._clusters = clusters
         self._secrets = secrets
         self._changed = changed
+        self._readiness = readiness
         self._away: dict[str, float] = {}
         """Of those that leave and can't be reached: since when, on the monotonic clock."""
 
@@ -99,6 +101,10 @@ class Clusters:
             return await self._tell(live, cluster, str(error))
         wanted = secret(member, config, self._settings)
         known = self._secret(live.name)
+        if known is not None and known.labels.get(LABEL) != self._settings.namespace:
+            words = f"there is a Secret {SYSTEM_NAMESPACE}/{known.name} already, which was not made for it"
+            self._recorder.tell(live, "Warning", TAKEN, words)
+            return await self._tell(live, cluster, words)
         if known is None or (known.body().get("data") or {}) != wanted["data"]:
             await self._client.apply(
                 SECRETS, wanted, name=secret_name(live.name), namespace=SYSTEM_NAMESPACE, manager=MANAGER, force=True
@@ -140,13 +146,14 @@ class Clusters:
         """What was propagated stays there. One that can't be reached, and may be gone, holds nobody up."""
         if cluster is None:
             self._away.pop(name, None)
-            if self._secret(name) is not None:
+            kept = self._secret(name)
+            if kept is not None and kept.labels.get(LABEL) == self._settings.namespace:
                 await self._client.delete(SECRETS, secret_name(name), SYSTEM_NAMESPACE)
             return Done()
         if not cluster.deleting:
             await self._client.delete(CLUSTERS, name, uid=cluster.uid)
             return Wait(LOOK_AGAIN)
-        if self._fleet.reach(name).reachable:
+        if self._fleet.reach(name).reachable is not False:  # not tried yet: no reason to give it up
             self._away.pop(name, None)
         elif time.monotonic() - self._away.setdefault(name, time.monotonic()) >= PATIENCE:
             note = {"annotations": {ANNOTATION_LEAVE: "force"}, "resourceVersion": cluster.resource_version}
@@ -187,6 +194,8 @@ class Clusters:
         if old is None or new is None or (old.labels, old.deleting, old.uid) != (new.labels, new.deleting, new.uid):
             self._federation.clusters_changed()
             self._changed()
+        elif is_ready(old) != is_ready(new):
+            self._readiness()
 
     def _cluster_changed(self, change: Change[Object]) -> None:
         self.queue.add(change.id.name)

@@ -6,7 +6,7 @@ import msgspec
 
 from atoll.api.kubefed.cluster import KubeFedCluster
 from atoll.api.kubefed.federated import Federated, FederatedSpec
-from atoll.api.kubefed.names import NEVER_FEDERATED
+from atoll.api.kubefed.names import NEVER_FEDERATED, ClusterCondition
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig
 from atoll.api.objects import ObjectId
 from atoll.hub.kubefed.settings import Settings
@@ -53,6 +53,11 @@ class Federation:
         live = self._clusters.get(ObjectId(KUBEFEDCLUSTERS.group, KUBEFEDCLUSTERS.kind, self.settings.namespace, name))
         return live.read(KubeFedCluster) if live is not None else None
 
+    def ready(self, name: str) -> bool:
+        """Whether KubeFedCluster `name` is told to be Ready: by its thresholds, and by what a former process saw."""
+        live = self._clusters.get(ObjectId(KUBEFEDCLUSTERS.group, KUBEFEDCLUSTERS.kind, self.settings.namespace, name))
+        return live is not None and is_ready(live)
+
     def never_federated(self, namespace: str) -> bool:
         return namespace in NEVER_FEDERATED or namespace == self.settings.namespace
 
@@ -86,3 +91,13 @@ class Federation:
             raise NotKnown
         group, kind = self.namespaces.resource.group_kind
         return self.namespaces.get(ObjectId(group, kind, name, name))
+
+
+def is_ready(live: Object) -> bool:
+    """Whether this KubeFedCluster's status says so."""
+    try:
+        status = live.read(KubeFedCluster).status
+    except msgspec.ValidationError:
+        return False
+    conditions = status.conditions if status is not None else ()
+    return any(one.type == ClusterCondition.READY.value and one.status == "True" for one in conditions)

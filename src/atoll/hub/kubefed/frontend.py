@@ -113,12 +113,12 @@ class KubeFed:
             clusters=lent.clusters,
             secrets=lent.secrets,
             changed=self._everybody,
+            readiness=self._all_preferences,
         )
         self._preferences: Preferences | None = None
         if wanted is not None:
             self._preferences = Preferences(
                 client=lent.client,
-                fleet=lent.fleet,
                 federation=federation,
                 dossiers=lent.dossiers,
                 surroundings=lent.surroundings,

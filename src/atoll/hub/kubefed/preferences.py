@@ -1,6 +1,6 @@
 """ReplicaSchedulingPreferences: divided by Atoll's planner, written on the federated workload as KubeFed writes it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 import msgspec
 import structlog
@@ -10,14 +10,13 @@ from atoll.api.kubefed.federated import Federated, FederatedSpec
 from atoll.api.kubefed.preference import PreferenceSpec, ReplicaSchedulingPreference
 from atoll.api.objects import Key, ObjectId, manifest
 from atoll.api.placement import Placement
-from atoll.fleet.fleet import Fleet
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.kubefed.federation import Federation, NotKnown
 from atoll.hub.kubefed.front import FederatedFront
 from atoll.hub.surroundings import Surroundings
 from atoll.intake.kubefed.placement import PlacementError
-from atoll.intake.kubefed.preferences import TARGETS, change, replicas
+from atoll.intake.kubefed.preferences import REPLICAS, TARGETS, change, replicas
 from atoll.intake.kubefed.translate import target_object
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
@@ -46,7 +45,6 @@ class Preferences:
         self,
         *,
         client: Client,
-        fleet: Fleet,
         federation: Federation,
         dossiers: Dossiers,
         surroundings: Surroundings,
@@ -56,7 +54,6 @@ class Preferences:
     ) -> None:
         self.queue: FairQueue[Key] = FairQueue("replica preference", meter=metrics)
         self._client = client
-        self._fleet = fleet
         self._federation = federation
         self._dossiers = dossiers
         self._surroundings = surroundings
@@ -124,7 +121,7 @@ class Preferences:
 
     def _candidates(self, spec: PreferenceSpec, federated: Federated) -> list[str]:
         """Ready clusters only, and with `intersectWithClusterSelector` those that its selectors mean."""
-        ready = {name for name in self._federation.clusters() if self._fleet.reach(name).reachable}
+        ready = {name for name in self._federation.clusters() if self._federation.ready(name)}
         if spec.intersect_with_cluster_selector:
             ready &= self._federation.selectable(federated)
         return sorted(ready)
@@ -138,7 +135,7 @@ class Preferences:
         body = target_object(federated, federated.spec or FederatedSpec(), front.config)
         workload = manifest({**body, "spec": {"replicas": 1, **(body.get("spec") or {})}})
         dossier = self._dossiers.get(Key(key.namespace, f"{front.prefix}/{key.name}"), federated.metadata.uid)
-        standing = self._standing(dossier, clusters)
+        standing = written(federated, clusters) | self._standing(dossier, clusters)
         previous = {name: desired for name, (_, desired) in standing.items()}
         fleet = Snapshot(
             clusters={}, previous={key: previous}, standing={key: {name: one for name, (one, _) in standing.items()}}
@@ -149,9 +146,7 @@ class Preferences:
         waits = any(one.ready is not None and one.ready < (desired or 0) for one, desired in standing.values())
         return shares, waits
 
-    def _standing(
-        self, dossier: Dossier | None, clusters: Collection[str]
-    ) -> Mapping[str, tuple[Standing, int | None]]:
+    def _standing(self, dossier: Dossier | None, clusters: Collection[str]) -> dict[str, tuple[Standing, int | None]]:
         """Where it is: replicas that are ready and that find no node, and how many are wanted there."""
         if dossier is None:
             return {}
@@ -167,3 +162,13 @@ class Preferences:
     def _changed(self, change: Change[Object]) -> None:
         if change.new is not None:
             self.queue.add(Key(change.id.namespace, change.id.name))
+
+
+def written(federated: Federated, clusters: Collection[str]) -> dict[str, tuple[Standing, int | None]]:
+    """What was divided before: of a cluster that nothing was heard of yet, since this process began."""
+    return {
+        one.cluster_name: (Standing(ready=override.value), override.value)
+        for one in (federated.spec.overrides if federated.spec else None) or ()
+        for override in one.cluster_overrides
+        if override.path == REPLICAS and type(override.value) is int and one.cluster_name in clusters
+    }

@@ -244,11 +244,18 @@ def _is_news(write: Write, *, restarted: bool) -> bool:
     if write.new is not None and write.new.get("type") == REVISION_TYPE:
         return False
     if write.kind == APPLICATIONS.group_kind and write.old and write.new:
-        return not restarted or _substance(write.old) != _substance(write.new)
+        held = restarted and _is_held(write.old) and _is_held(write.new)
+        return not held and (not restarted or _substance(write.old) != _substance(write.new))
     if write.kind == CLUSTERS.group_kind and write.old and write.new:
         before, after = ((body.get("status") or {}).get("conditions") for body in (write.old, write.new))
         return not restarted and before != after
     return not restarted
+
+
+def _is_held(body: Json) -> bool:
+    """What it still has is known to the process alone that delivered it."""
+    conditions = (body.get("status") or {}).get("conditions", ())
+    return any(c["type"] == "Stalled" and c["reason"] == "Held" for c in conditions)
 
 
 def _substance(body: Json) -> Json:
