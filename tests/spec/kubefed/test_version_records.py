@@ -98,3 +98,13 @@ async def test_one_that_somebody_deleted_comes_again(client: Client) -> None:
 async def test_a_cluster_scoped_object_s_is_cluster_scoped(client: Client) -> None:
     await keep(Records(client), owner(namespace="", kind="FederatedClusterRole"), {"eu": "rv:1"})
     assert (await client.get(CLUSTERPROPAGATEDVERSIONS, NAME)).body()["status"]["templateVersion"] == "t1"
+
+
+async def test_who_is_gone_is_forgotten_and_who_has_its_name_now_is_not(client: Client) -> None:
+    records = Records(client)
+    await keep(records, owner("u1"), {"eu": "gen:1"})
+    await keep(records, owner("u2"), {"eu": "gen:1"})
+    records.forget("u1")
+    assert not await keep(records, owner("u2"), {"eu": "gen:1"})
+    records.forget("u2")
+    assert await keep(records, owner("u2"), {"eu": "gen:1"})

@@ -26,6 +26,8 @@ class Records:
         self._client = client
         self._known: dict[Key, tuple[str, PropagatedVersionStatus | None]] = {}
         """By the record's own name: the UID of its owner, and what it says."""
+        self._of: dict[str, Key] = {}
+        """By the owner's UID: the record's name."""
 
     async def load(self, namespace: str) -> None:
         """`namespace`: the only one whose records matter; "" is all. Raises KubeError."""
@@ -34,7 +36,7 @@ class Records:
                 continue
             for live in (await self._client.list(resource, namespace)).items:
                 owner = live.owners[0].uid if live.owners else ""
-                self._known[Key(live.namespace, live.name)] = owner, live.read(_Record).status
+                self._set(Key(live.namespace, live.name), owner, live.read(_Record).status)
 
     async def keep(
         self,
@@ -70,12 +72,18 @@ class Records:
         if uid == owner.uid and before == status:
             return False
         await self._write(key, owner, status, there=uid == owner.uid)
-        self._known[key] = owner.uid, status
+        self._set(key, owner.uid, status)
         return True
 
-    def forget(self, owner: Object, target: str) -> None:
-        """The object goes; the garbage collector takes its record along."""
-        self._known.pop(Key(owner.namespace, record_name(target, owner.name)), None)
+    def _set(self, key: Key, owner: str, status: PropagatedVersionStatus | None) -> None:
+        self._known[key] = owner, status
+        self._of[owner] = key
+
+    def forget(self, uid: str) -> None:
+        """The object with this UID is gone; the garbage collector takes its record along."""
+        key = self._of.pop(uid, None)
+        if key is not None and self._known.get(key, ("", None))[0] == uid:
+            del self._known[key]
 
     @failpoints.around("hub.versionrecord")
     async def _write(self, key: Key, owner: Object, status: PropagatedVersionStatus, *, there: bool) -> None:

@@ -91,6 +91,7 @@ class FederatedReporter:
         self._episodes.pop(uid, None)
         self._news.forget(uid)
         self._services.forget(uid)
+        self._records.forget(uid)
 
     async def reconcile(self, key: Key) -> Decision:
         dossier = self._dossiers.get(key)
