@@ -4,7 +4,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from atoll.kube.connection import (
 )
 from atoll.kube.errors import ConfigError
 from atoll.kube.kubeconfig import Entry, Merged, documents, merge, type_name
+from atoll.kube.socks import SCHEMES
 
 __all__ = ["Config", "ExecPlugin", "Impersonation", "in_cluster", "load_kubeconfig"]
 
@@ -122,7 +123,7 @@ class _Reader:
             )
         proxy = self._text(entry, "proxy-url")
         if proxy:
-            self._check_url(entry, "proxy-url", proxy)
+            self._check_url(entry, "proxy-url", proxy, schemes=("http", "https", *SCHEMES))
         return {
             "server": server.rstrip("/"),
             "ca": ca,
@@ -257,10 +258,10 @@ class _Reader:
         directory = entry.document.directory
         return str(directory / path) if directory else path
 
-    def _check_url(self, entry: Entry, field: str, url: str) -> None:
+    def _check_url(self, entry: Entry, field: str, url: str, schemes: Collection[str] = ("http", "https")) -> None:
         try:
             parts = urlsplit(url)
-            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not _SPACE.search(url)
+            usable = parts.scheme in schemes and parts.hostname and parts.port != 0 and not _SPACE.search(url)
         except ValueError:
             usable = False
         if not usable:

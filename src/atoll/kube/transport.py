@@ -19,6 +19,7 @@ from atoll.kube.credentials import Credential, credentials_for, impersonation_he
 from atoll.kube.diagnosis import diagnose
 from atoll.kube.errors import ApiError, Unauthorized, Unreachable, api_error
 from atoll.kube.proxies import proxy_for
+from atoll.kube.socks import dial_by, is_socks
 from atoll.kube.through import Through
 from atoll.kube.tls import context_for
 
@@ -72,7 +73,9 @@ class Transport:
         self._timeout = timeout
         self._slots = asyncio.Semaphore(connections)
         self._credentials = credentials_for(config)
-        self._proxy = "" if config.dial else proxy_for(config.server, config.proxy_url)
+        proxy = "" if config.dial else proxy_for(config.server, config.proxy_url)
+        self._dial = dial_by(proxy, CONNECT_TIMEOUT) if is_socks(proxy) else config.dial
+        self._proxy = "" if self._dial else proxy
         self._contexts: tuple[Credential, ssl.SSLContext] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._requests: Counter[str] = Counter()
@@ -81,8 +84,8 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._ssl(Credential())  # a broken certificate is found here
-        if self.config.dial:
-            connector: aiohttp.TCPConnector = Through(self.config.dial, limit=0, keepalive_timeout=KEEP_ALIVE)
+        if self._dial:
+            connector: aiohttp.TCPConnector = Through(self._dial, limit=0, keepalive_timeout=KEEP_ALIVE)
         else:
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, socket_factory=_socket)
         headers = [

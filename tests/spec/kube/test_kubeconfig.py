@@ -156,7 +156,7 @@ def test_a_user_is_not_needed() -> None:
         (kubeconfig({"server": "https://a:99999"}), ["cluster.server", "cannot be used"]),
         (kubeconfig({"server": "https://a b"}), ["cluster.server", "cannot be used"]),
         (kubeconfig({"server": "https://"}), ["cluster.server", "cannot be used"]),
-        (kubeconfig({"server": "https://a", "proxy-url": "socks5://u:secret@p"}), ["proxy-url: 'p' cannot be used"]),
+        (kubeconfig({"server": "https://a", "proxy-url": "socks4://u:secret@p"}), ["proxy-url: 'p' cannot be used"]),
         (kubeconfig({"server": "https://a", "certificate-authority-data": "?"}), ["authority-data: is not base64"]),
         (kubeconfig({"server": "https://a", "certificate-authority-data": "AAAA"}), ["does not hold PEM"]),
         (
