@@ -68,9 +68,13 @@ async def test_a_bad_image_stops_at_the_first_stage_and_takes_itself_back(world:
     assert (BAD, "nginx:1.28", "nginx:1.28") in seen
     assert all(found[1:] == ("nginx:1.28", "nginx:1.28") for found in seen), "no later stage ever had it"
     await world.eventually(lambda: _all(world, "nginx:1.28"), 30)
+
+    async def rests() -> bool:  # until what was taken back runs again, it is Reconciling
+        return condition_of(await world.status("shop"), "Stalled").get("reason") == "RolledBack"
+
+    await world.eventually(rests, 30)
     status = await world.status("shop")
     stalled = condition_of(status, "Stalled")
-    assert stalled["reason"] == "RolledBack"
     assert f"{world.members[0]}: Degraded" in stalled["message"]
     assert condition_of(status, "Ready")["status"] == "False", "what the user asked for is not what runs"
 
