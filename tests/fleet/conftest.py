@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,19 @@ class Fleet:
         """A client with all rights on the cluster `context`."""
         async with Client(load_kubeconfig(self.kubeconfig, context)) as client:
             yield client
+
+
+@contextmanager
+def fleet_of(shape: FleetShape, name: str, folders: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet of this shape for the tests of one folder; the one whose place $ATOLL_NAME_FLEET gives stays."""
+    given = os.environ.get(f"ATOLL_{name.upper()}_FLEET")
+    local = LocalFleet(Path(given) if given else folders.mktemp(name), Binaries(Lines()).find, Lines())
+    try:
+        local.up(shape)
+        yield Fleet(local)
+    finally:
+        if not given:
+            local.down(purge=True)
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from atoll.fleet.agent_rights import agent_roles
 from atoll.fleet.rights import Rights, account_name, cluster_role, dependents, service_account
 from atoll.install.layout import IMAGE, METRICS_PORT, PART_OF, VERSION_LABEL
 from atoll.install.manifests import namespace
+from atoll.install.pods import AS_NOBODY, CONFINED, TMP, USER, liveness
 from atoll.install.rights import RBAC, rule
-from atoll.install.workload import USER
 
 AGENT = "atoll-agent"
 """The Deployment; the Secret with the agent's key and certificate; in tunnel mode its account and roles."""
@@ -145,13 +145,7 @@ def _pod(layout: AgentLayout) -> Json:
     return {
         "serviceAccountName": layout.account,
         "automountServiceAccountToken": True,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": {**AS_NOBODY, "fsGroup": USER},
         "terminationGracePeriodSeconds": 20,
         "containers": [_container(layout)],
         # keys are handed to OpenSSL through files: in memory, never on a disk
@@ -181,23 +175,14 @@ def _container(layout: AgentLayout) -> Json:
             *_proxy(layout.proxy),
         ],
         "ports": [{"name": "health", "containerPort": METRICS_PORT, "protocol": "TCP"}],
-        "livenessProbe": {
-            "httpGet": {"path": "/healthz", "port": "health"},
-            "initialDelaySeconds": 10,
-            "periodSeconds": 10,
-            "failureThreshold": 6,
-        },
+        "livenessProbe": liveness("health"),
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": "health"}, "periodSeconds": 5},
         # no limit of CPU: throttled pings are lost connections
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONFINED,
         "volumeMounts": [
             {"name": "state", "mountPath": FOLDER},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # the container's own
+            TMP,
         ],
     }
 

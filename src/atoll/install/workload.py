@@ -14,10 +14,9 @@ from atoll.install.layout import (
     Layout,
     meta,
 )
+from atoll.install.pods import AS_NOBODY, CONFINED, TMP, liveness
 
 REPLICAS = 2
-USER = 65532
-"""As in the Containerfile."""
 
 
 def service_account(layout: Layout) -> Json:
@@ -48,12 +47,7 @@ def _pod(layout: Layout) -> Json:
     return {
         "serviceAccountName": HUB,
         "automountServiceAccountToken": True,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": AS_NOBODY,
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -89,22 +83,13 @@ def _container(layout: Layout) -> Json:
             {"name": "webhook", "containerPort": WEBHOOK_PORT, "protocol": "TCP"},
             *([{"name": "agents", "containerPort": AGENTS_PORT, "protocol": "TCP"}] if layout.agents else []),
         ],
-        "livenessProbe": {
-            "httpGet": {"path": "/healthz", "port": "metrics"},
-            "initialDelaySeconds": 10,
-            "periodSeconds": 10,
-            "failureThreshold": 6,
-        },
+        "livenessProbe": liveness("metrics"),
         # a standby is ready, too: it answers the webhook, and a rollout must not wait for it to lead
         "readinessProbe": {"httpGet": {"path": "/readyz?standby=ok", "port": "metrics"}, "periodSeconds": 5},
         # no limit of CPU: being throttled while holding a Lease is how leaders lose it
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  # the container's own
+        "securityContext": CONFINED,
+        "volumeMounts": [TMP],
     }
 
 

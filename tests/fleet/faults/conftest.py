@@ -3,7 +3,6 @@
 $ATOLL_FAULTS_FLEET is the folder of one that runs already and may be torn at.
 """
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,10 +11,8 @@ import anyio
 import pytest
 
 from atoll.fleet.identity import HubIdentity, hub_identity
-from atoll.testing.binaries import Binaries
-from atoll.testing.localfleet import FleetShape, LocalFleet
-from atoll.testing.progress import Lines
-from tests.fleet.conftest import Fleet
+from atoll.testing.localfleet import FleetShape
+from tests.fleet.conftest import Fleet, fleet_of
 from tests.fleet.faults.hubs import FaultyHub, Trial, Zygote
 from tests.fleet.hub.world import prepare
 
@@ -24,14 +21,8 @@ SHAPE = FleetShape(members=2, nodes=1, audit=True)
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    given = os.environ.get("ATOLL_FAULTS_FLEET")
-    local = LocalFleet(Path(given) if given else tmp_path_factory.mktemp("faults"), Binaries(Lines()).find, Lines())
-    try:
-        local.up(SHAPE)
-        yield Fleet(local)
-    finally:
-        if not given:
-            local.down(purge=True)
+    with fleet_of(SHAPE, "faults", tmp_path_factory) as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="session")

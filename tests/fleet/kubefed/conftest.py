@@ -4,7 +4,6 @@ $ATOLL_KUBEFED_FLEET is the folder of one that runs already.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,10 +15,8 @@ from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import split_api_version
 from atoll.install.layout import HUB, Layout
 from atoll.install.manifests import objects
-from atoll.testing.binaries import Binaries
-from atoll.testing.localfleet import FleetShape, LocalFleet
-from atoll.testing.progress import Lines
-from tests.fleet.conftest import Fleet
+from atoll.testing.localfleet import FleetShape
+from tests.fleet.conftest import Fleet, fleet_of
 from tests.fleet.hub.world import HubProcess
 from tests.fleet.kubefed.world import CONTROL_PLANE, HOST, FederatedWorld, furnish
 
@@ -28,14 +25,8 @@ SHAPE = FleetShape(members=2, nodes=1, host="shared")
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    given = os.environ.get("ATOLL_KUBEFED_FLEET")
-    local = LocalFleet(Path(given) if given else tmp_path_factory.mktemp("kubefed"), Binaries(Lines()).find, Lines())
-    try:
-        local.up(SHAPE)
-        yield Fleet(local)
-    finally:
-        if not given:
-            local.down(purge=True)
+    with fleet_of(SHAPE, "kubefed", tmp_path_factory) as fleet:
+        yield fleet
 
 
 @pytest.fixture(scope="session")

@@ -3,22 +3,18 @@
 $ATOLL_PULL_FLEET is the folder of one that runs already.
 """
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
 from atoll.kube.client import Client
 from atoll.kube.config import load_kubeconfig
 from atoll.kube.resources import APPLICATIONS, CLUSTERS
-from atoll.testing.binaries import Binaries
-from atoll.testing.localfleet import FleetShape, LocalFleet
-from atoll.testing.progress import Lines
+from atoll.testing.localfleet import FleetShape
 from atoll.testing.pulledfleet import AgentSide, HubSide, install, register
 from tests.delivering import eventually
-from tests.fleet.conftest import Fleet
+from tests.fleet.conftest import Fleet, fleet_of
 from tests.fleet.hub.world import HubProcess, World
 
 SHAPE = FleetShape(members=3, nodes=1)
@@ -26,14 +22,8 @@ SHAPE = FleetShape(members=3, nodes=1)
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    given = os.environ.get("ATOLL_PULL_FLEET")
-    local = LocalFleet(Path(given) if given else tmp_path_factory.mktemp("pull"), Binaries(Lines()).find, Lines())
-    try:
-        local.up(SHAPE)
-        yield Fleet(local)
-    finally:
-        if not given:
-            local.down(purge=True)
+    with fleet_of(SHAPE, "pull", tmp_path_factory) as fleet:
+        yield fleet
 
 
 class PulledWorld(World):
