@@ -1,9 +1,13 @@
 """Types that several kinds share: bounded strings and maps, label selectors, conditions, rules of shape."""
 
+import re
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
+
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+"""What may stand in a label, as a whole."""
 
 
 class Rule(NamedTuple):

@@ -90,3 +90,13 @@ class Outcome(msgspec.Struct, frozen=True):
     """With `tell_versions`: of each object that is as it should be, `gen:N` or `rv:N`."""
     newer: Revision | None = None
     """What is there, when that is newer than what was to be delivered: then nothing was touched."""
+
+
+def untouched(target: Delivery | Removal, state: Literal["Failed", "Conflict"], reason: str, message: str) -> Outcome:
+    """What became of `target`, of which nothing was carried out, and why."""
+    about = ObjectId("atoll.dev", "Application", target.key.namespace, target.key.name)
+    found = ObjectOutcome(about, state, reason, message)
+    if isinstance(target, Removal):
+        return Outcome(target.key, target.uid, target.cluster, None, "Removing", objects=(found,))
+    total = len(target.ids)
+    return Outcome(target.key, target.uid, target.cluster, target.revision, state, total, objects=(found,))

@@ -202,7 +202,7 @@ class Hub:
             collector=self._collector,
             tombstones=self._tombstones,
             clusters=lambda: tuple(c.name for c in self._clusters.values()),
-            cluster_uid=lambda name: fleet.reach(name).uid or fleet_uid(self._clusters, name),
+            cluster_uid=self._cluster_uid,
             wake=self._application_queue.add,
         )
         history = History(self._client)
@@ -397,9 +397,13 @@ class Hub:
         ]
         return min(holders, key=lambda c: (c.created, c.name)).name if holders else name
 
+    def _cluster_uid(self, name: str) -> str:
+        """The identity of cluster `name`, now or when it was last reached; "" when it never was."""
+        return self._fleet.reach(name).uid or fleet_uid(self._clusters, name)
+
     def _at_home(self, name: str) -> bool:
         """Whether cluster `name` is the hub's own."""
-        uid = self._fleet.reach(name).uid or fleet_uid(self._clusters, name)
+        uid = self._cluster_uid(name)
         return bool(uid) and uid == self._snapshots.hub
 
     # What its own watches, and its parts, tell

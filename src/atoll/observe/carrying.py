@@ -22,6 +22,10 @@ class Cargo:
         self.rules = rules
         self._found: dict[str, dict[ObjectId, str]] = {}
 
+    def reads(self, about: ObjectId) -> bool:
+        """Whether an object of this name may be meant, whatever is in it."""
+        return any(rule.target.means(rule.target.api_version, about) for rule in self.rules)
+
     def look(self, about: ObjectId, body: Json) -> None:
         for rule in self.rules:
             if wanted(rule, about, body) and (value := value_at(body, rule.path)):

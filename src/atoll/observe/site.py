@@ -214,7 +214,8 @@ class Site:
         if live is None and not listed and self._may_come(expectation.uid, about, lately=lately):
             return
         self._now_seen(expectation.uid, about)
-        if live is not None and (cargo := self._cargo.get(expectation.uid)) is not None:
+        cargo = self._cargo.get(expectation.uid)
+        if live is not None and cargo is not None and cargo.reads(about):
             cargo.look(about, live.body())
         health, body = self._health(live, believed=listed or lately, about=about, rules=expectation.rules)
         tally.put(about, self._finding(asking, health, body))

@@ -5,10 +5,10 @@ What a cluster was brought it keeps as long as it has the application, whatever 
 its Pods anew.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from atoll.api.common import LABEL_VALUE
 from atoll.api.failover import Carry
 from atoll.api.intent import Intent
 from atoll.api.objects import Manifest
@@ -18,7 +18,6 @@ from atoll.plan.model import Snapshot, Standing
 from atoll.plan.patches import meant
 from atoll.plan.podspecs import edit_containers
 
-LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _UNKNOWN = Standing()
 
 

@@ -94,9 +94,7 @@ def status(
     now: str = FIRST,
     **words: Propagation,
 ) -> FederatedStatus:
-    return federated_status(
-        before, generation=generation, reason=reason, words=words, remote=remote, updated=False, now=now
-    )
+    return federated_status(before, generation=generation, reason=reason, words=words, remote=remote, now=now)
 
 
 def test_all_is_well_without_a_reason() -> None:

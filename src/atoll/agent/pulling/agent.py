@@ -12,7 +12,7 @@ from atoll.agent.pulling.conversation import Conversation, FarewellError
 from atoll.agent.pulling.holdings import Held, Holdings, Mark, Refusal
 from atoll.agent.pulling.outbox import Outbox
 from atoll.agent.pulling.store import Store
-from atoll.api.delivery import Delivery, ObjectOutcome, Outcome
+from atoll.api.delivery import Delivery, Outcome, untouched
 from atoll.api.names import LABEL_APP
 from atoll.api.objects import ObjectId
 from atoll.api.observation import Observation
@@ -338,10 +338,4 @@ async def _identity(client: Client) -> MemberState:
 
 def _refusal(refusal: Refusal) -> Outcome:
     """What is told of an offer that isn't taken."""
-    target = refusal.target
-    about = ObjectId("atoll.dev", "Application", target.key.namespace, target.key.name)
-    found = ObjectOutcome(about, "Conflict", refusal.reason, refusal.message)
-    if isinstance(target, Delivery):
-        total = len(target.ids)
-        return Outcome(target.key, target.uid, target.cluster, target.revision, "Conflict", total, objects=(found,))
-    return Outcome(target.key, target.uid, target.cluster, None, "Removing", objects=(found,))
+    return untouched(refusal.target, "Conflict", refusal.reason, refusal.message)

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from atoll.api.checks.case import Case
-from atoll.api.common import LabelSelector
+from atoll.api.common import LABEL_VALUE, LabelSelector
 from atoll.api.expressions import Expression, ExpressionError
 from atoll.api.issues import Issue, warning
 from atoll.api.placement import ClusterTarget
 from atoll.api.replicas import Share
 
 EVERY_OTHER = "*"
-_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -97,11 +96,11 @@ def _selector(selector: LabelSelector, at: str) -> Iterator[Issue]:
 def label(key: str, value: str, path: str) -> Iterator[Issue]:
     """A label's key is `[prefix/]name`, its name and its value at most 63 of letters, digits, `-`, `_` and `.`."""
     prefix, slash, name = key.rpartition("/")
-    if not name or not _VALUE.fullmatch(name) or (slash and (not _PREFIX.fullmatch(prefix) or len(prefix) > 253)):
+    if not name or not LABEL_VALUE.fullmatch(name) or (slash and (not _PREFIX.fullmatch(prefix) or len(prefix) > 253)):
         yield Issue(
             path, f"{key!r} can't be a label's key: [prefix/]name, the name at most 63 of letters, digits, - _ ."
         )
-    if not _VALUE.fullmatch(value):
+    if not LABEL_VALUE.fullmatch(value):
         yield Issue(path, f"{value!r} can't be a label's value: at most 63 of letters, digits, - _ .")
 
 

@@ -90,13 +90,15 @@ class FederationV1:
 
     def _namespace_changed(self, change: Change[Object]) -> None:
         name = change.id.name
+        before = change.old.labels.get(LABEL_FEDERATION) if change.old else None
         if change.new is None:
             self._stop(name)
         elif LABEL_FEDERATION in change.new.labels and name not in self._watched:
             self._watch(name)
             if not self.opted(name):  # it opted out while no hub looked: what is held is let go
                 self._scope.create_task(self._leave(name))
-        elif name in self._watched:  # it opted out, or in again: its objects are looked at anew
+        elif name in self._watched and before != change.new.labels.get(LABEL_FEDERATION):
+            # it opted out, or in again: its objects are looked at anew
             for key in self._held(name):
                 self._wake(key)
             if not self.opted(name):
@@ -125,8 +127,7 @@ class FederationV1:
         log.info("federation v1", namespace=name)
         self._watched[name] = []
         for front in self._kinds:
-            if front.prefix not in {one.prefix for one in self._fronts}:
-                self._fronts.add(front)
+            self._fronts.add(front)
             informer: Informer[Object] = Informer(self._client, front.resource, namespace=name, meter=metrics)
             informer.on_attempt = lambda informer=informer: self._attempted(name, informer)
             front.found.informers[name] = informer

@@ -49,10 +49,6 @@ class Federation:
     def clusters_changed(self) -> None:
         self._labels = None
 
-    def cluster(self, name: str) -> KubeFedCluster | None:
-        live = self._clusters.get(ObjectId(KUBEFEDCLUSTERS.group, KUBEFEDCLUSTERS.kind, self.settings.namespace, name))
-        return live.read(KubeFedCluster) if live is not None else None
-
     def ready(self, name: str) -> bool:
         """Whether KubeFedCluster `name` is told to be Ready: by its thresholds, and by what a former process saw."""
         live = self._clusters.get(ObjectId(KUBEFEDCLUSTERS.group, KUBEFEDCLUSTERS.kind, self.settings.namespace, name))

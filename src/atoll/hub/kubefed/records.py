@@ -101,7 +101,7 @@ class Records:
 
     async def _make(self, resource: Resource, key: Key, owner: Object) -> None:
         """A record of a former object of the same name becomes this one's, before the garbage collector comes."""
-        metadata: Json = {"name": key.name, "ownerReferences": [_reference(owner)]}
+        metadata: Json = {"name": key.name, "ownerReferences": [reference(owner)]}
         if key.namespace:
             metadata["namespace"] = key.namespace
         try:
@@ -110,7 +110,7 @@ class Records:
             )
         except AlreadyExists:
             await self._client.patch(
-                resource, key.name, key.namespace, {"metadata": {"ownerReferences": [_reference(owner)]}}
+                resource, key.name, key.namespace, {"metadata": {"ownerReferences": [reference(owner)]}}
             )
 
 
@@ -118,5 +118,5 @@ def record_name(target: str, name: str) -> str:
     return f"{target.lower()}-{name}"
 
 
-def _reference(owner: Object) -> Json:
+def reference(owner: Object) -> Json:
     return {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid}

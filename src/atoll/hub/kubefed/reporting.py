@@ -188,7 +188,6 @@ class FederatedReporter:
             reason=said.reason,
             words={name: one.word for name, one in words.items()},
             remote=self._statuses(dossier) if front.collected else None,
-            updated=False,
             now=format_time(time.time()),
         )
         if status is before:

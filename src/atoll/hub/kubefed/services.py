@@ -8,6 +8,7 @@ import msgspec
 from atoll.api.kubefed.records import ServiceInCluster
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig
 from atoll.api.objects import Json
+from atoll.hub.kubefed.records import reference
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, NotFound
 from atoll.kube.kubefed_resources import FEDERATEDSERVICESTATUSES, resource_of
@@ -47,6 +48,5 @@ def _resource(config: FederatedTypeConfig) -> Resource:
 
 
 def _head(resource: Resource, owner: Object) -> Json:
-    reference = {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid}
-    metadata = {"name": owner.name, "namespace": owner.namespace, "ownerReferences": [reference]}
+    metadata = {"name": owner.name, "namespace": owner.namespace, "ownerReferences": [reference(owner)]}
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}

@@ -4,11 +4,10 @@ import msgspec
 import structlog
 
 from atoll.api.kubefed import godurations
-from atoll.api.kubefed.common import ObjectMeta
 from atoll.api.kubefed.config import KubeFedConfig, KubeFedConfigSpec
 from atoll.api.kubefed.defaulting import GATES, HEALTH_CHECK, with_defaults
 from atoll.api.kubefed.names import CONFIG, Gate, Scope, Switch
-from atoll.api.objects import Json
+from atoll.hub.kubefed.ensuring import config_body
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from atoll.kube.kubefed_resources import KUBEFEDCONFIGS
@@ -64,7 +63,7 @@ async def configured(client: Client, namespace: str) -> KubeFedConfig:
             live = await client.get(KUBEFEDCONFIGS, CONFIG, namespace)
         except NotFound:
             try:
-                live = await client.create(KUBEFEDCONFIGS, _fresh(namespace))
+                live = await client.create(KUBEFEDCONFIGS, config_body(namespace, Scope.CLUSTER.value))
             except AlreadyExists:
                 continue
             return complete(live)
@@ -83,13 +82,3 @@ async def configured(client: Client, namespace: str) -> KubeFedConfig:
 def complete(live: Object) -> KubeFedConfig:
     """Raises ValueError when it can't be read."""
     return with_defaults(live.read(KubeFedConfig))
-
-
-def _fresh(namespace: str) -> Json:
-    config = KubeFedConfig(ObjectMeta(CONFIG, namespace), KubeFedConfigSpec(scope=Scope.CLUSTER.value))
-    return {
-        "apiVersion": KUBEFEDCONFIGS.api_version,
-        "kind": KUBEFEDCONFIGS.kind,
-        "metadata": {"name": CONFIG, "namespace": namespace},
-        "spec": msgspec.to_builtins(with_defaults(config).spec),
-    }

@@ -106,10 +106,6 @@ class Types:
         """The front end of federated kind `kind`, if it is at work."""
         return next((front for front in self.fronts() if front.prefix == kind), None)
 
-    def config(self, name: str) -> FederatedTypeConfig | None:
-        live = self._live(name)
-        return _read(live) if live is not None and not live.deleting else None
-
     async def reconcile(self, name: str) -> Decision:
         live = self._live(name)
         if live is None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from atoll.api.delivery import Delivery, ObjectOutcome, Outcome, Removal
+from atoll.api.delivery import Delivery, Outcome, Removal, untouched
 from atoll.api.manner import OWN_MANNER
 from atoll.api.objects import ObjectId
 from atoll.deliver.heirs import Estate
@@ -337,12 +337,7 @@ def _capacity(said: Count) -> Capacity:
 def _too_old(target: Delivery | Removal, agent: str) -> Outcome:
     """What is told of what isn't said to an agent that would carry it out in its own way."""
     text = f"the agent {agent or 'of this cluster'} is too old to write objects in this manner: update it"
-    about = ObjectId("atoll.dev", "Application", target.key.namespace, target.key.name)
-    found = ObjectOutcome(about, "Failed", "AgentTooOld", text)
-    if isinstance(target, Removal):
-        return Outcome(target.key, target.uid, target.cluster, None, "Removing", objects=(found,))
-    total = len(target.ids)
-    return Outcome(target.key, target.uid, target.cluster, target.revision, "Failed", total, objects=(found,))
+    return untouched(target, "Failed", "AgentTooOld", text)
 
 
 def _first(group: BaseExceptionGroup[E], _: type[E]) -> E:

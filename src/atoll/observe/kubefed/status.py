@@ -14,13 +14,12 @@ def federated_status(
     reason: Reason,
     words: Mapping[str, Propagation],
     remote: Mapping[str, Any] | None,
-    updated: bool,
     now: str,
 ) -> FederatedStatus:
     """The status to write; `before` itself when nothing is to be written.
 
     reason: SUCCESS, unless no cluster could even be looked at. remote: the members' own statuses, by cluster; None
-    when they aren't gathered. updated: members' objects were written since. now: RFC 3339.
+    when they aren't gathered. now: RFC 3339.
     """
     if reason == Reason.SUCCESS and any(_troubles(name, word, remote) for name, word in words.items()):
         reason = Reason.CHECK_CLUSTERS
@@ -32,13 +31,13 @@ def federated_status(
     known = next((one for one in before.conditions if one.type == CONDITION_PROPAGATION), None)
     status = "True" if reason == Reason.SUCCESS else "False"
     turned = known is None or (known.status, known.reason) != (status, reason.value)
-    if not (turned or changed or updated) and before.observed_generation == generation:
+    if not (turned or changed) and before.observed_generation == generation:
         return before
     condition = PropagationCondition(
         CONDITION_PROPAGATION,
         status,
         reason.value,
-        now if known is None or turned or changed or updated else known.last_update_time,
+        now if known is None or turned or changed else known.last_update_time,
         now if known is None or turned else known.last_transition_time,
     )
     others = tuple(one for one in before.conditions if one.type != CONDITION_PROPAGATION)
