@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atoll.cli.describing import clock
+from atoll.api.times import format_time
 from atoll.cli.exits import CommandError, UsageError
 from atoll.cli.printing import fields, note, table
 from atoll.cli.session import Session
@@ -181,7 +181,8 @@ async def agent_status(
                 "Mode": state.mode,
                 "Hub": state.hub,
                 "Running": f"pid {news.pid}, version {news.version}" if alive and news else "no",
-                "Certificate": f"until {clock(lifetime(certificate)[1])}, renewed at {clock(renew_at(certificate))}",
+                "Certificate": f"until {format_time(lifetime(certificate)[1])}, "
+                f"renewed at {format_time(renew_at(certificate))}",
             }
         )
     )
@@ -190,7 +191,7 @@ async def agent_status(
         (
             d.address,
             "connected" if d.connected else d.reason,
-            clock(d.since),
+            format_time(d.since),
             f"{d.round_trip * 1000:.1f} ms" if d.round_trip else "",
             d.received,
             d.sent,

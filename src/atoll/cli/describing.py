@@ -1,12 +1,13 @@
 """What `atoll cluster describe` says of the agent of a cluster that the hub can't reach itself."""
 
-import time
 from typing import TYPE_CHECKING
+
+from atoll.api.times import format_time
 
 if TYPE_CHECKING:
     from atoll.api.cluster import Cluster
     from atoll.kube.client import Client
-    from atoll.link.listening import Sight
+    from atoll.link.sight import Sight
 
 
 async def agent_facts(hub: "Client", c: "Cluster") -> dict[str, object]:
@@ -28,17 +29,12 @@ async def agent_facts(hub: "Client", c: "Cluster") -> dict[str, object]:
 def _facts(seen: "Sight") -> dict[str, object]:
     side = f", {seen.connections} connections side by side" if seen.connections > 1 else ""
     return {
-        "Connected": f"{'yes' if seen.connected else 'no'}, since {clock(seen.since)}{side}",
+        "Connected": f"{'yes' if seen.connected else 'no'}, since {format_time(seen.since)}{side}",
         "Version": seen.version,
         "Address": seen.address,
-        "Last heard": clock(seen.heard),
+        "Last heard": format_time(seen.heard),
         "Round trip": f"{seen.round_trip * 1000:.1f} ms" if seen.round_trip else "",
         "Received": f"{seen.received} bytes",
         "Sent": f"{seen.sent} bytes",
-        "Certificate": f"until {clock(seen.certificate)}",
+        "Certificate": f"until {format_time(seen.certificate)}",
     }
-
-
-def clock(seconds: float) -> str:
-    """Epoch seconds in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -83,13 +83,14 @@ async def install(
         agents=tuple(agents_host or ()),
         kubefed=kubefed_namespace if kubefed else "",
     )
-    bodies = [*definitions(), *(control_plane(layout.kubefed) if kubefed else ()), *objects(layout)]
-    if output:
-        _print(bodies, output)
-    if dry_run is DryRun.CLIENT:
-        for body in () if output else bodies:
-            print(said(str(body["kind"]).lower(), body["metadata"]["name"], "applied", dry_run))
-        return None
+    if output or dry_run is DryRun.CLIENT:
+        bodies = [*definitions(), *(control_plane(layout.kubefed) if kubefed else ()), *objects(layout)]
+        if output:
+            _print(bodies, output)
+        if dry_run is DryRun.CLIENT:
+            for body in () if output else bodies:
+                print(said(str(body["kind"]).lower(), body["metadata"]["name"], "applied", dry_run))
+            return None
     if not image:
         note(f"no --image: the nodes must have {IMAGE}")
     async with session.hub() as client:

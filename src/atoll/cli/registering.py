@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from atoll.api.times import format_time
 from atoll.cli.cluster import ClusterName
-from atoll.cli.describing import clock
 from atoll.cli.exits import CommandError, UsageError
 from atoll.cli.options import key_values
 from atoll.cli.printing import note, table
@@ -64,7 +64,7 @@ async def register_cluster(
             life=life,
         )
     note(f"cluster/{name} {'is there already; another token' if made.again else 'registered'}")
-    note(f"run this in the member, until {clock(made.expires)}, once:")
+    note(f"run this in the member, until {format_time(made.expires)}, once:")
     told = f"--hub {made.address} --cluster {name} --token {made.token} --hub-ca {made.pin}"
     print(f"atoll agent run {told}")
     note("or, to have it run there as a Pod (--image names Atoll's image):")
@@ -81,7 +81,7 @@ async def list_tokens(session: Session, no_headers: NoHeaders = False) -> None:
     if not found:
         note("no tokens; make one with: atoll cluster register NAME")
         return
-    rows = [(r.id, r.cluster, r.state, clock(r.expires), clock(r.used) if r.used else "") for r in found]
+    rows = [(r.id, r.cluster, r.state, format_time(r.expires), format_time(r.used)) for r in found]
     print(table(["ID", "CLUSTER", "STATE", "EXPIRES", "USED"], rows, headers=not no_headers))
 
 

@@ -17,7 +17,7 @@ from atoll.kube.connection import Config
 from atoll.kube.errors import ConfigError, NotFound, Unreachable
 from atoll.kube.resources import CONFIGMAPS, SERVICEACCOUNTS
 from atoll.kube.transport import Request, Transport
-from atoll.link.listening import Sight
+from atoll.link.sight import Sight
 from atoll.pull.framing import TO_AGENT, ProtocolError, Reader, frame
 from atoll.pull.protocol import Answer, Compare, End, Events, Failed, Logs, Look, Probe
 

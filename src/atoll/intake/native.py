@@ -1,7 +1,7 @@
 """Atoll's own dialect: from an `Application` and the objects that it selects to an `Intent`."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,7 +27,7 @@ def translate(
     object is both inline and selected, what is written in the Application counts.
     """
     spec, namespace = app.spec, app.metadata.namespace
-    inline = [_cleaned(body, serverset.RULES) for body in flatten(spec.manifests)]
+    inline = [serverset.cleaned(body) for body in flatten(spec.manifests)]
     live = [
         template(body)
         for index, select in enumerate(spec.select)
@@ -62,7 +62,7 @@ def translate(
 def template(live: Json) -> Json:
     """A live object of the hub as a manifest: without what the server, controllers and the cluster put in."""
     rules = allocated.BY_KIND.get(identify(live).group_kind, ())
-    return _cleaned(live, (*serverset.RULES, allocated.drop_finalizers, *rules))
+    return serverset.cleaned(live, (*serverset.RULES, allocated.drop_finalizers, *rules))
 
 
 def intent_digest(intent: Intent) -> str:
@@ -79,9 +79,3 @@ def content_of(intent: Intent) -> Content:
     parts = (intent.manifests, intent.differences, sorted(intent.templates))
     digest = hashlib.sha256(_ENCODER.encode(parts)).hexdigest()[:32]
     return Content(digest, intent.manifests, intent.differences, intent.templates)
-
-
-def _cleaned(body: Json, rules: Iterable[serverset.Rule]) -> Json:
-    for rule in rules:
-        body = rule(body)
-    return body

@@ -5,7 +5,7 @@ conflict, an owner's UID would have the member's garbage collector delete the ob
 controller on the member keeps would be fought over for ever.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from atoll.api.editing import Path, found, same, without
 from atoll.api.editing import changed as changed_at
@@ -113,3 +113,10 @@ def _clean_claim_templates(body: Json) -> Json:
 
 
 RULES: tuple[Rule, ...] = (drop_server_set, drop_controllers_annotations, drop_bookkeeping, drop_empty_timestamps)
+
+
+def cleaned(body: Json, rules: Iterable[Rule] = RULES) -> Json:
+    """`body` without what only servers write."""
+    for rule in rules:
+        body = rule(body)
+    return body

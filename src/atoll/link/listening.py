@@ -13,6 +13,7 @@ from atoll.link.connection import Connection
 from atoll.link.frames import VERSION
 from atoll.link.session import Lost
 from atoll.link.sessions import LinkSession
+from atoll.link.sight import Sight
 
 log = structlog.get_logger(__name__)
 
@@ -34,23 +35,6 @@ class Arrival(msgspec.Struct, frozen=True):
     version: str
     address: str
     dialled: str = ""
-
-
-class Sight(msgspec.Struct, frozen=True):
-    """What a hub process has seen of an agent: of the session that it has, or had last. Times are epoch seconds,
-    `round_trip` is in seconds, 0 when there is none; `certificate` is when the agent's ends.
-    """
-
-    connected: bool
-    since: float
-    heard: float
-    version: str
-    address: str
-    connections: int
-    round_trip: float
-    received: int
-    sent: int
-    certificate: float
 
 
 def subprotocol(version: int) -> str:

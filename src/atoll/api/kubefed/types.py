@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from atoll.api.kubefed.cluster import KubeFedCluster
 from atoll.api.kubefed.common import ObjectMeta
+from atoll.api.kubefed.config import KubeFedConfig
 from atoll.api.kubefed.definitions import FederatedType
 from atoll.api.kubefed.names import NAMESPACE, NAMESPACES_CONFIG, TYPES_GROUP, TYPES_VERSION, Scope, Switch
 from atoll.api.kubefed.typeconfig import ApiResource, FederatedTypeConfig, TypeConfigSpec
@@ -83,9 +85,9 @@ def federated_type(target: TargetType, *, group: str = TYPES_GROUP, version: str
     )
 
 
-def body_of(config: FederatedTypeConfig) -> Json:
-    body: Json = msgspec.json.decode(msgspec.json.encode(config))
-    return {"apiVersion": config.api_version, "kind": config.kind, **body}
+def body_of(one: FederatedTypeConfig | KubeFedCluster | KubeFedConfig) -> Json:
+    body: Json = msgspec.json.decode(msgspec.json.encode(one))
+    return {"apiVersion": one.api_version, "kind": one.kind, **body}
 
 
 def _scope(*, namespaced: bool) -> str:

@@ -164,7 +164,7 @@ def _complaints(said: Translation, planned: Plan, fleet: Fleet) -> Iterable[Find
 
 
 def _compared(said: Translation, name: str, expected: Json, given: Json) -> Iterable[Finding]:
-    before = _written(expected)
+    before = serverset.cleaned(expected)
     if before == given:
         return
     replicas = [(body.get("spec") or {}).get("replicas") for body in (before, given)]
@@ -181,13 +181,6 @@ def _compared(said: Translation, name: str, expected: Json, given: Json) -> Iter
     yield Finding(
         said.about, "spec", f"the Application would give {name} something else", text_of(changed), refuses=True
     )
-
-
-def _written(body: Json) -> Json:
-    """As an Application's manifests are read: without what only servers write."""
-    for rule in serverset.RULES:
-        body = rule(body)
-    return body
 
 
 # On the members

@@ -16,7 +16,8 @@ from atoll.fleet.asking import ACCOUNT, AUDIENCE, PATH, Question
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, KubeError, NotFound, Unreachable
 from atoll.kube.resources import SERVICEACCOUNTS
-from atoll.link.listening import Sight, refusal
+from atoll.link.listening import refusal
+from atoll.link.sight import Sight
 from atoll.pull.framing import TO_HUB, ProtocolError, Reader, frame
 from atoll.pull.protocol import Answer, End, Failed
 from atoll.runtime.supervise import cancel_and_wait

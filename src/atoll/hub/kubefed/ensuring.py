@@ -7,8 +7,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from atoll.api.kubefed.common import ObjectMeta
 from atoll.api.kubefed.config import KubeFedConfig, KubeFedConfigSpec
 from atoll.api.kubefed.defaulting import with_defaults
@@ -79,9 +77,7 @@ def namespace_body(name: str) -> Json:
 
 
 def config_body(namespace: str, scope: str) -> Json:
-    config = with_defaults(KubeFedConfig(ObjectMeta(CONFIG, namespace), KubeFedConfigSpec(scope=scope)))
-    body: Json = msgspec.json.decode(msgspec.json.encode(config))
-    return {"apiVersion": config.api_version, "kind": config.kind, **body}
+    return body_of(with_defaults(KubeFedConfig(ObjectMeta(CONFIG, namespace), KubeFedConfigSpec(scope=scope))))
 
 
 def labelled(crd: Json) -> Json:

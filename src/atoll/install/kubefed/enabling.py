@@ -11,12 +11,11 @@ from atoll.api.kubefed.types import TargetType, body_of, federated_type, type_co
 from atoll.api.objects import Json
 from atoll.install.kinds import InstallError
 from atoll.install.kinds import served as is_served
-from atoll.install.kubefed.served import ServedType, chosen, described, served_types
+from atoll.install.kubefed.served import ServedType, chosen, described, existing, served_types
 from atoll.install.kubefed.voice import Voice
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
 from atoll.kube.kubefed_resources import FEDERATEDTYPECONFIGS
-from atoll.kube.objects import Object
 from atoll.kube.resources import CRDS, NAMESPACES
 
 SERVED_IN = 10.0
@@ -72,25 +71,18 @@ async def enable(client: Client, wanted: Enabling, voice: Voice, *, dry_run: boo
         await client.get(NAMESPACES, namespace)
     except NotFound as error:
         raise InstallError(f'KubeFed system namespace "{namespace}" does not exist: {error}') from error
-    existing = await _existing(client, name, namespace)
-    if existing is not None:
-        _check_same(existing.read(FederatedTypeConfig), config)
+    before = await existing(client, FEDERATEDTYPECONFIGS, name, namespace)
+    if before is not None:
+        _check_same(before.read(FederatedTypeConfig), config)
     await _define(client, wanted, voice, dry_run=dry_run)
     if not dry_run:
         body = body_of(config)
-        if existing is None:
+        if before is None:
             await client.create(FEDERATEDTYPECONFIGS, body)
         else:
             await client.patch(FEDERATEDTYPECONFIGS, name, namespace, {"spec": body["spec"]})
-    done = "created" if existing is None else "updated"
+    done = "created" if before is None else "updated"
     voice.result(f"federatedtypeconfig.core.kubefed.io/{name} {done} in namespace {namespace}")
-
-
-async def _existing(client: Client, name: str, namespace: str) -> Object | None:
-    try:
-        return await client.get(FEDERATEDTYPECONFIGS, name, namespace)
-    except NotFound:
-        return None
 
 
 def _check_same(existing: FederatedTypeConfig, wanted: FederatedTypeConfig) -> None:

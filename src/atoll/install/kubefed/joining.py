@@ -10,9 +10,11 @@ from atoll.api.kubefed.cluster import KubeFedCluster, KubeFedClusterSpec, Secret
 from atoll.api.kubefed.common import ObjectMeta
 from atoll.api.kubefed.config import KubeFedConfig
 from atoll.api.kubefed.names import CONFIG, NAMESPACE, SECRET_TOKEN, Scope, TlsCheck
+from atoll.api.kubefed.types import body_of
 from atoll.api.objects import Json
 from atoll.install.kinds import InstallError
 from atoll.install.kubefed import names
+from atoll.install.kubefed.served import existing
 from atoll.install.kubefed.voice import Voice
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, NotFound
@@ -79,7 +81,7 @@ async def join(host: Client, member: Client, wanted: Joining, voice: Voice) -> N
     await _place(member, wanted, scope)
     voice.detail(f"service account {wanted.namespace}/{wanted.account} may work in cluster {wanted.cluster}")
     token, authority = await _token(member, wanted)
-    there = await _there(host, KUBEFEDCLUSTERS, wanted.cluster, wanted.namespace)
+    there = await existing(host, KUBEFEDCLUSTERS, wanted.cluster, wanted.namespace)
     if there is not None and wanted.strict:
         raise InstallError(
             f"federated cluster {wanted.cluster} already exists in host cluster",
@@ -230,7 +232,7 @@ async def _store(host: Client, wanted: Joining, token: str) -> str:
         "metadata": {**name, "namespace": wanted.namespace},
         "data": {SECRET_TOKEN: token},
     }
-    there = await _there(host, SECRETS, wanted.secret, wanted.namespace) if wanted.secret else None
+    there = await existing(host, SECRETS, wanted.secret, wanted.namespace) if wanted.secret else None
     if there is None:
         return (await host.create(SECRETS, body)).name
     if wanted.strict:
@@ -254,15 +256,8 @@ def _cluster(member: Client, wanted: Joining, secret: str, authority: str) -> Ku
 
 
 async def _register(host: Client, there: Object | None, cluster: KubeFedCluster) -> None:
-    body: Json = msgspec.json.decode(msgspec.json.encode(cluster))
+    body = body_of(cluster)
     if there is None:
-        await host.create(KUBEFEDCLUSTERS, {"apiVersion": cluster.api_version, "kind": cluster.kind, **body})
+        await host.create(KUBEFEDCLUSTERS, body)
     else:
         await host.replace(KUBEFEDCLUSTERS, {**there.body(), "spec": body["spec"]})
-
-
-async def _there(client: Client, resource: Resource, name: str, namespace: str) -> Object | None:
-    try:
-        return await client.get(resource, name, namespace)
-    except NotFound:
-        return None

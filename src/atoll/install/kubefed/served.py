@@ -12,6 +12,7 @@ from atoll.install.kinds import InstallError
 from atoll.kube.catalogue import read_group_versions
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, NotFound
+from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import CRDS
 
 GROUP_VERSION_KIND = "x-kubernetes-group-version-kind"
@@ -163,3 +164,11 @@ def _resolved(schema: Json, schemas: Json) -> Json:
 def _is_scalable(properties: Json) -> bool:
     replicas: Any = ((properties.get("spec") or {}).get("properties") or {}).get("replicas") or {}
     return (replicas.get("type"), replicas.get("format")) == ("integer", "int32")
+
+
+async def existing(client: Client, resource: Resource, name: str, namespace: str = "") -> Object | None:
+    """The object, if it is there. Raises other KubeErrors than NotFound."""
+    try:
+        return await client.get(resource, name, namespace)
+    except NotFound:
+        return None

@@ -14,7 +14,7 @@ from atoll.api.kubefed.names import LABEL_MANAGED, MANAGED, NAMESPACE
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig
 from atoll.install.kinds import InstallError
 from atoll.install.kubefed import names
-from atoll.install.kubefed.served import served_types
+from atoll.install.kubefed.served import existing, served_types
 from atoll.install.kubefed.voice import Voice
 from atoll.kube.client import Client
 from atoll.kube.errors import KubeError, NotFound
@@ -66,7 +66,7 @@ async def unjoin(host: Client, member: Client | None, wanted: Unjoining, voice: 
 async def _clean(host: Client, member: Client, wanted: Unjoining, voice: Voice) -> None:
     await _withdraw(member, wanted, voice)
     await _say_what_stays(host, member, wanted, voice)
-    theirs = await _there(member, NAMESPACES, "", wanted.namespace)
+    theirs = await existing(member, NAMESPACES, wanted.namespace)
     ours = await host.get(NAMESPACES, wanted.namespace)
     if theirs is None:
         voice.detail(f"namespace {wanted.namespace} is gone from cluster {wanted.cluster} already")
@@ -88,7 +88,7 @@ async def _withdraw(member: Client, wanted: Unjoining, voice: Voice) -> None:
     ]
     for resource, name, where in doomed:
         await _delete(member, resource, name, where, voice)
-    token = await _there(member, SECRETS, namespace, account)
+    token = await existing(member, SECRETS, account, namespace)
     if token is not None and token.body().get("type") == TOKENS:  # it would go by itself, a little later
         await _delete(member, SECRETS, account, namespace, voice)
 
@@ -174,10 +174,3 @@ async def _forget(host: Client, wanted: Unjoining, voice: Voice) -> None:
             if not wanted.force:
                 raise
             voice.warn(f"{resource.kind} {name} is not deleted: {error}")
-
-
-async def _there(client: Client, resource: Resource, namespace: str, name: str) -> Object | None:
-    try:
-        return await client.get(resource, name, namespace)
-    except NotFound:
-        return None
