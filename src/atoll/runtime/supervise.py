@@ -98,5 +98,7 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             interruption = error
+    if not task.cancelled():
+        task.exception()  # seen: asyncio would complain of an error that nobody asked for
     if interruption is not None:
         raise interruption

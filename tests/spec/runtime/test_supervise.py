@@ -1,6 +1,7 @@
 """Long-running work is kept alive; only our own cancellation ends it."""
 
 import asyncio
+import gc
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -87,6 +88,24 @@ async def test_cancel_and_wait_sees_the_end_even_when_it_is_cancelled_itself() -
     with pytest.raises(asyncio.CancelledError):
         await waiter
     assert ended.is_set()
+
+
+async def test_an_error_of_what_was_cancelled_is_nobodys() -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def fails_to_end() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise Unreachable("Timeout", "no answer")
+
+    task = asyncio.create_task(fails_to_end())
+    await asyncio.sleep(0)
+    await cancel_and_wait(task)
+    del task
+    gc.collect()
+    assert complaints == []
 
 
 def test_pauses_are_bounded() -> None:
