@@ -12,7 +12,7 @@ from atoll.api.objects import Key, Manifest, ObjectId
 from atoll.api.status import ClusterState
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """All objects of one application for one cluster, rendered. No objects and `allow_empty`: everything goes."""
 
     key: Key

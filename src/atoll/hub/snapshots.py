@@ -27,21 +27,24 @@ class Snapshots:
         self.hub = ""
         """UID of the hub's own cluster: a member that is the same holds the templates themselves."""
         self._facts: dict[str, ClusterFacts] = {}
+        """Never changed, but replaced: planning remembers what it found out about the very same fleet."""
 
     def set(self, facts: ClusterFacts) -> News:
         """Remember `facts`, and say who may have to be planned again."""
         before = self._facts.get(facts.name)
-        self._facts[facts.name] = facts
-        if before is None:
-            return "other"
         if before == facts:
             return "none"
+        self._facts = {**self._facts, facts.name: facts}
+        if before is None:
+            return "other"
         if _without_load(before) == _without_load(facts):
             return "load"
         return "worse" if _at_its_worst(before) == _at_its_worst(facts) and _is_worse(before, facts) else "other"
 
     def drop(self, name: str) -> bool:
-        return self._facts.pop(name, None) is not None
+        known = name in self._facts
+        self._facts = {other: facts for other, facts in self._facts.items() if other != name}
+        return known
 
     def now(
         self,
@@ -56,7 +59,7 @@ class Snapshots:
     ) -> Snapshot:
         """The fleet now, for planning the application `key` that was placed as `previous` says."""
         return Snapshot(
-            clusters=self._facts.copy(),
+            clusters=self._facts,
             now=time.time(),
             previous={key: previous},
             hub=self.hub,
@@ -69,7 +72,7 @@ class Snapshots:
 
     def facts(self) -> Mapping[str, ClusterFacts]:
         """Of each cluster, as they are now."""
-        return self._facts.copy()
+        return self._facts
 
     def names(self) -> frozenset[str]:
         return frozenset(self._facts)

@@ -39,9 +39,9 @@ def choose(intent: Intent, able: Eligible, fleet: Snapshot) -> Chosen:
     before = fleet.previous.get(intent.key, {})
     may = [name for name, verdict in able.verdicts.items() if verdict.chosen]
     evicted = evictions(intent, may, fleet)
-    choice = _by_tier(intent, [n for n in may if n not in evicted.leaving], able, fleet)
+    choice = _by_tier(intent, [n for n in may if n not in evicted.leaving] if evicted.leaving else may, able, fleet)
     leaving, staying = able_to_leave(evicted.leaving, choice.chosen, intent, fleet)
-    clusters = sorted({*choice.chosen, *staying})
+    clusters = sorted({*choice.chosen, *staying} if staying else choice.chosen)
     verdicts = dict(able.verdicts)
     for name, why in choice.refused.items():
         verdicts[name] = Verdict(name, chosen=False, why=why)
@@ -49,7 +49,7 @@ def choose(intent: Intent, able: Eligible, fleet: Snapshot) -> Chosen:
         verdicts[name] = Verdict(name, chosen=False, why=why)
     for name, why in staying.items():
         verdicts[name] = Verdict(name, chosen=True, why=f"{able.verdicts[name].why}; {why}")
-    placed_on = set(clusters)
+    placed_on = set(clusters) if choice.refused else ()
     displaced = {n: why for n, why in choice.refused.items() if n in before and n not in placed_on}
     unmet = choice.unmet
     return Chosen(
@@ -67,6 +67,8 @@ def choose(intent: Intent, able: Eligible, fleet: Snapshot) -> Chosen:
 
 def _by_tier(intent: Intent, may: Sequence[str], able: Eligible, fleet: Snapshot) -> Choice:
     """Choose among the placement's own clusters; where they can't carry it, with the next group of its fallback too."""
+    if not intent.placement.spread and not intent.placement.fallback:
+        return Choice(list(may), {})
     pool = candidates(intent, may, fleet)
     tiers = sorted({able.tiers.get(name, 0) for name in may})
     in_use = max((able.tiers.get(c.name, 0) for c in pool if c.there), default=0)

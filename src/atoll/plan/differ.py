@@ -18,7 +18,7 @@ from atoll.plan.patches import meant, patched
 from atoll.plan.podspecs import edit_named
 from atoll.plan.resources import with_resources
 from atoll.plan.scalable import EVERY, JOB, own_replicas, replicas_by_workload, with_replicas
-from atoll.plan.targets import NoAnswerError, objection
+from atoll.plan.targets import NoAnswerError, objection, objections
 
 
 class Rendering(NamedTuple):
@@ -141,17 +141,25 @@ def differing(differences: Sequence[Difference], clusters: Sequence[str], fleet:
     found: dict[str, tuple[int, ...]] = dict.fromkeys(clusters, ())
     refused: dict[str, RefusedError] = {}
     for index, difference in enumerate(differences):
-        object_to = objection(difference)
+        object_to, known = objection(difference), _known(difference, fleet)
         for name in _candidates(difference, found):
             try:
-                if not object_to(fleet.clusters[name]):
+                if not (known[name] if known else object_to(fleet.clusters[name])):
                     found[name] += (index,)
             except NoAnswerError as error:
                 refused.setdefault(name, RefusedError(f"spec.differences[{index}].where", str(error)))
     return Differing(found, refused)
 
 
-def _candidates(difference: Difference, clusters: Mapping[str, object]) -> list[str]:
+def _known(difference: Difference, fleet: Snapshot) -> Mapping[str, str]:
+    """What is remembered of all clusters; nothing where each is asked by itself."""
+    try:
+        return {} if difference.clusters else objections(difference, fleet.clusters)
+    except NoAnswerError:  # it has an answer for some
+        return {}
+
+
+def _candidates(difference: Difference, clusters: Mapping[str, object]) -> Iterable[str]:
     """Those named, where names are given: a difference for one cluster must not cost a look at a thousand."""
     named = dict.fromkeys(difference.clusters)
-    return [name for name in named if name in clusters] if named else list(clusters)
+    return [name for name in named if name in clusters] if named else clusters

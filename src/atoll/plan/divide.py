@@ -69,14 +69,6 @@ def divide(
     ruled = [_workloads(path, replicas, manifests, paths) for path in sorted({path for path in paths if path})]
     columns = {one.path: _divide(one, clusters, ground) for one in ruled}
     made: dict[tuple[object, ...], Part] = {}  # few are different: they are made once
-    only = next(iter(columns.values())) if len(columns) == 1 else None
-
-    def by_one(name: str, only: Column) -> Part:
-        row = (only.numbers[name], only.words[name], only.most.get(name))
-        found = made.get(row)
-        if found is None:
-            found = made[row] = part(name)
-        return found
 
     def part(name: str) -> Part:
         numbers = tuple([columns[path].numbers[name] if path else None for path in paths])
@@ -87,7 +79,18 @@ def divide(
             made[row] = Part(numbers, _in_words(columns, name), most)
         return made[row]
 
-    parts = {name: part(name) for name in clusters} if only is None else {n: by_one(n, only) for n in clusters}
+    if len(columns) == 1:
+        numbers, words, _, most = next(iter(columns.values()))
+        parts: dict[str, Part] = {}
+        alike: dict[tuple[object, ...], Part] = {}
+        for name in clusters:
+            row = (numbers[name], words[name], most.get(name))
+            found = alike.get(row)
+            if found is None:
+                found = alike[row] = part(name)
+            parts[name] = found
+    else:
+        parts = {name: part(name) for name in clusters}
     short = "; ".join(column.short for column in columns.values() if column.short)
     return Division(parts, _spared(ruled, manifests, paths, columns, clusters, ground), short)
 
@@ -178,8 +181,7 @@ def _by_room(one: Workloads, total: int, clusters: Sequence[str], ground: Ground
     if share.rebalance:
         has = {name: max(0, number - ground.stuck(name)) for name, number in has.items()}
     room = ground.rooms(clusters, shapes)
-    for name, number in has.items():
-        room[name] += number
+    room |= {name: room[name] + number for name, number in has.items()}
     for name, bound in (*most.items(), *found.items()):
         room[name] = min(room[name], bound)
     least = {name: min(bound, room[name]) for name, bound in least.items()}
@@ -261,7 +263,9 @@ def _spared(
         return frozenset()
     if any(not path and own_replicas(m) is not None for m, path in zip(manifests, paths, strict=True)):
         return frozenset()
-    empty = [name for name in clusters if not any(column.numbers[name] for column in columns.values())]
+    empty = list(clusters)
+    for column in columns.values():
+        empty = [name for name in empty if not column.numbers[name]]
     if any(one.share.total for one in ruled) or len(empty) < len(clusters):
         return frozenset(empty)
     there = {name for name in empty if ground.holds(name)} or set(empty[:1])  # none are wanted: they are somewhere

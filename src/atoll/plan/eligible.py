@@ -5,7 +5,7 @@ neighbour or an expression that doesn't compile keep an application where it is.
 NoExecute taint, moves it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from atoll.api.intent import Intent
@@ -15,7 +15,7 @@ from atoll.plan.affinity import Nearness
 from atoll.plan.model import ClusterFacts, Snapshot, Verdict
 from atoll.plan.taints import in_words as taint_in_words
 from atoll.plan.taints import tolerated_until, untolerated
-from atoll.plan.targets import NoAnswerError, in_words, objection, says_nothing
+from atoll.plan.targets import NoAnswerError, in_words, objection, objections, says_nothing
 
 NO_SUCH_CLUSTER = "no such cluster (yet)"
 
@@ -50,7 +50,7 @@ def eligible(intent: Intent, fleet: Snapshot) -> Eligible:
     judge = _Judge(intent, fleet)
     if says_nothing(placement):
         judge.warnings.append("spec.placement gives no condition: name clusters, a selector, where, or all: true")
-    verdicts = {facts.name: judge.judge(facts, facts.name in before) for facts in _by_name(fleet)}
+    verdicts = judge.all(fleet, before)
     named = dict.fromkeys(placement.clusters, "spec.placement.clusters")
     for index, target in enumerate(placement.fallback):
         named |= {name: f"spec.placement.fallback[{index}].clusters" for name in target.clusters if name not in named}
@@ -58,10 +58,6 @@ def eligible(intent: Intent, fleet: Snapshot) -> Eligible:
         verdicts[name] = Verdict(name, chosen=False, why=NO_SUCH_CLUSTER)
         judge.warnings.append(f"{named[name]}: {name}: {NO_SUCH_CLUSTER}")
     return Eligible(verdicts, judge.tiers, judge.warnings, min(judge.times, default=None))
-
-
-def _by_name(fleet: Snapshot) -> Iterable[ClusterFacts]:
-    return [fleet.clusters[name] for name in sorted(fleet.clusters)]
 
 
 class _Judge:
@@ -80,6 +76,24 @@ class _Judge:
         self.warnings: list[str] = []
         self.times: list[float] = []
 
+    def all(self, fleet: Snapshot, before: Container[str]) -> dict[str, Verdict]:
+        """The verdicts in the order of names. `before`: where the application is."""
+        clusters, judge, verdicts = fleet.clusters, self.judge, dict[str, Verdict]()
+        first, no_other = self._targets[0], len(self._targets) == 1
+        try:
+            against = objections(self._intent.placement, clusters)
+        except NoAnswerError:
+            return {name: judge(clusters[name], name in before) for name in sorted(clusters)}
+        for name, why in against.items():
+            if why and no_other:
+                verdicts[name] = Verdict(name, False, why)
+            elif not why and name in before and is_well(clusters[name]):  # so it is with nearly all
+                self.tiers[name] = first.tier
+                verdicts[name] = Verdict(name, True, first.meant)
+            else:
+                verdicts[name] = judge(clusters[name], name in before)
+        return verdicts
+
     def judge(self, facts: ClusterFacts, there: bool) -> Verdict:
         why_not = ""
         for target in self._targets:
@@ -91,7 +105,7 @@ class _Judge:
                     self.tiers[facts.name] = target.tier
                 return Verdict(facts.name, there, f"{'stays: ' if there else ''}where does not compile: {error}")
             if not why:
-                if there and facts.ready and not facts.cordoned and not facts.taints:  # so it is with nearly all
+                if is_well(facts) and (there or not self._unwelcome(facts, named=target.named)):
                     self.tiers[facts.name] = target.tier
                     return Verdict(facts.name, True, target.meant)
                 return self._meant(facts, target, there=there)
@@ -110,7 +124,7 @@ class _Judge:
     def _hindrance(self, facts: ClusterFacts, *, there: bool, named: bool) -> _Hindrance:
         if not there and (why := self._unwelcome(facts, named=named)):
             return _Hindrance(why, forbids=True)
-        if facts.ready and not facts.cordoned and not facts.taints:
+        if is_well(facts):
             return _NONE
         tainted = self._tainted(facts, there=there)
         if tainted.forbids:
@@ -165,6 +179,11 @@ class _Target:
         self.meant = f"fallback {tier}: {in_words(target)}" if tier else in_words(target)
         self.named = bool(target.clusters)
         self.object_to: Callable[[ClusterFacts], str] = objection(target)
+
+
+def is_well(facts: ClusterFacts) -> bool:
+    """Nothing about the cluster itself speaks against it."""
+    return facts.ready and not facts.cordoned and not facts.taints
 
 
 def kinds_needed(intent: Intent) -> frozenset[GroupKind]:

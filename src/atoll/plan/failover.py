@@ -39,8 +39,11 @@ def evictions(intent: Intent, chosen: Iterable[str], fleet: Snapshot) -> Evictio
     leaving: dict[str, str] = {}
     lost: dict[str, str] = {}
     times: list[float] = []
+    clusters = fleet.clusters
     for name in chosen:
-        facts, stands = fleet.clusters[name], standing.get(name, _UNKNOWN)
+        facts, stands = clusters[name], standing.get(name, _UNKNOWN)
+        if stands is _UNKNOWN and not facts.drained and not facts.lost_since:  # so it is with nearly all
+            continue
         if facts.drained and name in before:
             leaving[name] = DRAINED
         elif facts.lost_since and failover.limit:
@@ -82,6 +85,8 @@ def able_to_leave(
     A drained cluster is left wherever another has the application. A lost one only when somebody takes over what it
     had: its part of a total, or its place. Taking away a copy that is everywhere anyhow would help nobody.
     """
+    if not leaving:
+        return {}, {}
     before, standing = fleet.previous.get(intent.key, {}), fleet.standing.get(intent.key, {})
     taken_over = is_divided(intent) or any(name not in before for name in rest)
     going: dict[str, str] = {}

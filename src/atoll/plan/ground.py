@@ -6,7 +6,7 @@ from math import ceil
 from atoll.api.cluster import Resources
 from atoll.api.intent import Intent
 from atoll.plan.fit import MOST_PODS, PodShape, counting
-from atoll.plan.model import Snapshot, Standing
+from atoll.plan.model import ClusterFacts, Snapshot, Standing
 
 _NO_STANDING = Standing()
 
@@ -45,16 +45,28 @@ class Ground:
 
     def rooms(self, clusters: Iterable[str], shapes: Sequence[PodShape]) -> dict[str, int]:
         """How many more sets of these Pods fit on each beside what is promised to others; 0 when that isn't known."""
-        reserved, all_facts = self._fleet.reserved, self._fleet.clusters
-        count = counting(tuple(shapes)) if shapes else None
-        found: dict[str, int] = {}
-        for name in clusters:
-            facts = all_facts[name]
-            free = 0 if not facts.rooms or not facts.ready else MOST_PODS if count is None else count(facts.rooms)
-            if reserved and (promised := reserved.get(name)) is not None:
-                free = max(0, free - _in_sets(promised, shapes))
-            found[name] = free
+        free = _free(self._fleet.clusters, tuple(shapes))
+        found = {name: free[name] for name in clusters}
+        for name, promised in self._fleet.reserved.items():
+            if name in found:
+                found[name] = max(0, found[name] - _in_sets(promised, shapes))
         return found
+
+
+MOST_REMEMBERED = 16
+_REMEMBERED: dict[tuple[PodShape, ...], tuple[Mapping[str, ClusterFacts], dict[str, int]]] = {}
+"""The room for some kinds of Pods, while the fleet, which is kept with it, is the very same."""
+
+
+def _free(clusters: Mapping[str, ClusterFacts], shapes: tuple[PodShape, ...]) -> Mapping[str, int]:
+    known = _REMEMBERED.pop(shapes, None)
+    if known is None or known[0] is not clusters:
+        count = counting(shapes) if shapes else lambda _: MOST_PODS
+        known = clusters, {n: count(f.rooms) if f.rooms and f.ready else 0 for n, f in clusters.items()}
+    _REMEMBERED[shapes] = known
+    if len(_REMEMBERED) > MOST_REMEMBERED:
+        del _REMEMBERED[next(iter(_REMEMBERED))]
+    return known[1]
 
 
 def _in_sets(promised: Resources, shapes: Sequence[PodShape]) -> int:

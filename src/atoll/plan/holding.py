@@ -34,7 +34,8 @@ def hold(intent: Intent, chosen: Chosen, division: Division, fleet: Snapshot) ->
     """Add to the division what has to stay for the moment."""
     standing = fleet.standing.get(intent.key, {})
     before = fleet.previous.get(intent.key, {})
-    parts = {name: part for name, part in division.parts.items() if name not in division.spared}
+    spared = division.spared
+    parts = {n: part for n, part in division.parts.items() if n not in spared} if spared else dict(division.parts)
     displaced = dict(chosen.displaced)
     displaced |= {name: "no replicas are needed here" for name in division.spared if name in before}
     going = dict(chosen.leaving) | (
@@ -88,12 +89,11 @@ def _fewer(
     divided = [index for index, share in enumerate(_given(intent)) if share is not None]
     if not divided:
         return {}
-    least: dict[Numbers, int] = {}
+    unlike = {id(part): part for part in parts.values()}  # many are the very same
+    least = {which: min(part.numbers[index] or 0 for index in divided) for which, part in unlike.items()}
     for name, part in parts.items():
         common = before.get(name)
-        if part.numbers not in least:
-            least[part.numbers] = min(part.numbers[index] or 0 for index in divided)
-        if common is not None and common <= least[part.numbers]:
+        if common is not None and common <= least[id(part)]:
             continue  # nobody gets fewer
         if name in before:
             had = _as_before(intent, name, common, standing)

@@ -101,7 +101,7 @@ Numbers = tuple[int | None, ...]
 """Replicas for each manifest of an application, in their order; None leaves the manifest's own."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Whether one cluster was chosen, and why or why not, in words."""
 
     cluster: str
@@ -109,7 +109,7 @@ class Verdict(msgspec.Struct, frozen=True):
     why: str
 
 
-class ClusterShare(msgspec.Struct, frozen=True):
+class ClusterShare(msgspec.Struct, frozen=True, gc=False):
     """Replicas of each scalable workload on one cluster, by workload name; `why` in words.
 
     `leaving` says why it is to leave, where it only stays until others are ready. `most`: more were found not to fit.

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Intent
-from atoll.api.objects import Manifest, ObjectId
 from atoll.plan.carrying import Cargo, carried, rules_of, with_cargo
 from atoll.plan.choose import Chosen, choose
 from atoll.plan.differ import Renderer, Rendering, differing
@@ -28,7 +29,8 @@ def decide(intent: Intent, fleet: Snapshot) -> Plan:
     """The same, as if every cluster got the newest at once."""
     able = eligible(intent, fleet)  # 1 who may, and why not
     chosen = choose(intent, able, fleet)  # 2 who should, and who has to leave
-    where = sorted({*chosen.clusters, *chosen.leaving, *chosen.displaced})
+    going = {*chosen.leaving, *chosen.displaced}
+    where = sorted(going.union(chosen.clusters)) if going else chosen.clusters
     differs, refused = differing(intent.differences, where, fleet)  # 3 which differences hold where
     division = _divide(intent, chosen.clusters, differs, fleet, refused)  # 4 how many each
     held = hold(intent, chosen, division, fleet)  # 5 what stays until others are ready
@@ -92,10 +94,15 @@ def _render(
     """What each cluster gets, where nothing is refused."""
     nothing = not intent.manifests and not intent.allow_empty
     rendered: dict[str, Rendering] = {}
+    results: dict[tuple[tuple[int, ...], int], Rendering | RefusedError] = {}  # of parts that are the very same
     for name, part in parts.items():
         if name in refused:
             continue
-        result = NOTHING_LEFT if nothing else renderer.render(differs[name], part.numbers)
+        kind = (differs[name], id(part))
+        result = results.get(kind)
+        if result is None:
+            result = NOTHING_LEFT if nothing else renderer.render(differs[name], part.numbers)
+            results[kind] = result
         if isinstance(result, RefusedError):
             refused[name] = result
         else:
@@ -126,12 +133,13 @@ def _shares(
     """Replicas as the objects have them in the end: a difference may have said otherwise than the division."""
     shares: dict[str, ClusterShare] = {}
     plain = not (staying or held.leaving or cargo)
+    parts = held.parts
     for name in placed:
-        if plain and name in rendered and name in held.parts and not rendered[name].overridden:
-            mine = held.parts[name]
-            shares[name] = ClusterShare(name, rendered[name].replicas, mine.why, "", mine.most)
+        rendering, part = rendered.get(name), parts.get(name)
+        if plain and rendering is not None and part is not None and not rendering.overridden:
+            shares[name] = ClusterShare(name, rendering.replicas, part.why, "", part.most)
             continue
-        rendering, part, leaving = rendered.get(name), held.parts.get(name), held.leaving.get(name, "")
+        leaving = held.leaving.get(name, "")
         if rendering is None or part is None:
             shares[name] = ClusterShare(name, {}, part.why if part else "", leaving)
         else:
@@ -149,32 +157,36 @@ EMPTY = Cargo({}, "")
 
 
 def _deliveries(intent: Intent, rendered: Mapping[str, Rendering], fleet: Snapshot) -> dict[str, Delivery]:
-    rules = rules_of(intent)
-
-    def delivery(name: str, objects: tuple[Manifest, ...], *, home: bool) -> Delivery:
-        return Delivery(
-            key=intent.key,
-            uid=intent.uid,
-            cluster=name,
-            revision=intent.revision,
-            objects=objects,
-            adopt=intent.adopt or (intent.manner.adopt_at_home and home),
-            suspend=intent.suspend,
-            allow_empty=intent.allow_empty,
-            recreate=intent.recreate,
-            retain=intent.retain,
-            health=intent.health,
-            protected=intent.templates if home else NOTHING,
-            manner=intent.manner,
-            late=intent.late.get(name, ()),
-            carry=rules,
-        )
-
-    homes = {name for name in rendered if fleet.clusters[name].uid == fleet.hub} if fleet.hub else ()
-    return {name: delivery(name, rendering.objects, home=name in homes) for name, rendering in rendered.items()}
-
-
-NOTHING: frozenset[ObjectId] = frozenset()
+    """Clusters with the same objects get the same delivery, but for their names: it is made once and copied."""
+    plain = Delivery(
+        key=intent.key,
+        uid=intent.uid,
+        cluster="",
+        revision=intent.revision,
+        objects=(),
+        adopt=intent.adopt,
+        suspend=intent.suspend,
+        allow_empty=intent.allow_empty,
+        recreate=intent.recreate,
+        retain=intent.retain,
+        health=intent.health,
+        manner=intent.manner,
+        carry=rules_of(intent),
+    )
+    made: dict[int, Delivery] = {}
+    deliveries: dict[str, Delivery] = {}
+    for name, rendering in rendered.items():
+        alike = made.get(id(rendering))
+        if alike is None:
+            alike = made[id(rendering)] = replace(plain, objects=rendering.objects)
+        deliveries[name] = replace(alike, cluster=name)
+    for name in rendered if fleet.hub else ():
+        if fleet.clusters[name].uid == fleet.hub:
+            adopt = intent.adopt or intent.manner.adopt_at_home
+            deliveries[name] = replace(deliveries[name], adopt=adopt, protected=intent.templates)
+    for name in intent.late.keys() & deliveries.keys():
+        deliveries[name] = replace(deliveries[name], late=intent.late[name])
+    return deliveries
 
 
 def _unknown_clusters(intent: Intent, fleet: Snapshot) -> list[str]:

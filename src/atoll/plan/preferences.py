@@ -46,5 +46,6 @@ def _soft(intent: Intent, facts: ClusterFacts) -> int:
 def _load(facts: ClusterFacts) -> int:
     """How full the cluster is, in quarters: coarse, so that noise decides nothing."""
     offers, taken = facts.allocatable, facts.requested
-    shares = [taken.cpu / offers.cpu if offers.cpu else 0.0, taken.memory / offers.memory if offers.memory else 0.0]
-    return min(4, int(max(shares) * 4))
+    cpu = taken.cpu / offers.cpu if offers.cpu else 0.0
+    memory = taken.memory / offers.memory if offers.memory else 0.0
+    return min(4, int(max(cpu, memory) * 4)) if cpu or memory else 0

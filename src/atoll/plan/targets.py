@@ -45,6 +45,34 @@ def objection(target: ClusterTarget) -> Callable[[ClusterFacts], str]:
     return object_to
 
 
+def objections(target: ClusterTarget, clusters: Mapping[str, ClusterFacts]) -> Mapping[str, str]:
+    """What `objection` says of each cluster, in the order of names. Raises `NoAnswerError` where it would.
+
+    Remembered while `clusters` is the very same: many Applications ask the same of a fleet that seldom changes. Whoever
+    names clusters asks for itself.
+    """
+    if target.clusters:
+        return _ask_all(target, clusters)
+    asked = msgspec.json.encode((target.selector, target.where, target.all))
+    known = _REMEMBERED.pop(asked, None)
+    if known is None or known[0] is not clusters:
+        known = clusters, _ask_all(target, clusters)
+    _REMEMBERED[asked] = known  # the one that was asked for last
+    if len(_REMEMBERED) > MOST_TARGETS:
+        del _REMEMBERED[next(iter(_REMEMBERED))]
+    return known[1]
+
+
+MOST_TARGETS = 64
+_REMEMBERED: dict[bytes, tuple[Mapping[str, ClusterFacts], Mapping[str, str]]] = {}
+"""The fleet is kept with its answers, so that no other can be taken for it."""
+
+
+def _ask_all(target: ClusterTarget, clusters: Mapping[str, ClusterFacts]) -> dict[str, str]:
+    object_to = objection(target)
+    return {name: object_to(clusters[name]) for name in sorted(clusters)}
+
+
 def _nothing(_: ClusterFacts) -> str:
     return ""
 
