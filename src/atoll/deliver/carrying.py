@@ -57,7 +57,7 @@ class Carrying:
                 {item.id.group_kind for item in todo}, {item.id.namespace for item in todo}
             )
             for items in _by_step(todo):  # 3 step by step: namespaces, CRDs, waves
-                if ledger.target is not delivery:
+                if not ledger.serves(delivery):
                     return
                 await self._step(items, ledger, delivery)
         except BaseException:
@@ -90,7 +90,7 @@ class Carrying:
 
         async def bring(item: Item) -> None:
             resource = resources.get((item.id.group_kind, item.version))
-            if resource is not None and ledger.target is delivery:
+            if resource is not None and ledger.serves(delivery):
                 await self._bring(item, resource, ledger, delivery)
 
         await together(items, bring)

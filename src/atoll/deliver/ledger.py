@@ -118,7 +118,7 @@ class Ledger:
 
     __slots__ = (
         *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "records", "reported"),
-        *("sent_away", "strays", "target", "troubled", "unsure", "vanished", "wanted"),
+        *("over", "sent_away", "strays", "target", "troubled", "unsure", "vanished", "wanted"),
     )
 
     troubled: dict[ObjectId, ObjectOutcome]
@@ -136,11 +136,14 @@ class Ledger:
     """Answers to our own requests that the watch has not brought yet, and when they came."""
     vanished: dict[ObjectId, str]
     """Objects that left the watch: the last resourceVersion that it had of each."""
+    over: bool
+    """Nothing is wanted any more: nothing more is done, and nobody is told anything."""
     unsure: set[ObjectId]
     """What may be there or not: the answer to a write was lost, or the watch has not brought it in time."""
 
     def __init__(self, target: Delivery | Removal) -> None:
         self.target = target
+        self.over = False
         self.wanted = NOTHING
         """What the target comes to, once it was looked at; see `compiled`."""
         self.records: dict[ObjectId, Record] = {}
@@ -171,6 +174,10 @@ class Ledger:
     def items(self) -> dict[ObjectId, Item]:
         """What is to be here, by name. Clusters share it: nobody changes it."""
         return self.wanted.items
+
+    def serves(self, target: Delivery | Removal) -> bool:
+        """Whether this is what is wanted still: whoever works for it asks before each step."""
+        return self.target is target and not self.over
 
     def retarget(self, target: Delivery | Removal) -> None:
         """Something else is wanted from now on: what failed before may succeed now."""

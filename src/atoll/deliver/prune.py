@@ -46,9 +46,13 @@ class Pruning:
         if not all(self._watches.listed(live.group_kind, live.namespace) for live in left_out):
             ledger.strays = True  # what is known of it may be old: wait until it is followed again
             return
+
+        async def go(live: Object) -> None:
+            if ledger.serves(delivery):  # else it may be wanted again
+                await self._let_go(live, ledger, delivery.uid, delivery.manner)
+
         for group in in_reverse(left_out):
-            go = [live for live in group if not self._stays(live, ledger, delivery)]
-            await together(go, lambda live: self._let_go(live, ledger, delivery.uid, delivery.manner))
+            await together([live for live in group if not self._stays(live, ledger, delivery)], go)
 
     def _stays(self, live: Object, ledger: Ledger, delivery: Delivery) -> bool:
         reason = message = ""
@@ -112,6 +116,8 @@ class Pruning:
 
     async def _remove_group(self, group: list[Object], ledger: Ledger, removal: Removal) -> bool:
         async def go(live: Object) -> None:
+            if not ledger.serves(removal):
+                return  # it is wanted again, or to stay as it is
             if removal.orphan or kept_on_purpose(live):
                 await self._leave(live, ledger, removal.uid, removal.manner)
             else:

@@ -125,7 +125,8 @@ class Session:
             return
         target = self._targets.get(uid)
         if target is None:
-            self._ledgers.pop(uid, None)
+            if (given_up := self._ledgers.pop(uid, None)) is not None:
+                given_up.over = True
             return
         ledger = self._ledgers.get(uid)
         if ledger is None:
@@ -217,11 +218,11 @@ class Session:
             outcome = ObjectOutcome(_application_id(delivery.key), found.state, found.reason, found.message)
             self._tell(ledger, delivery, "Failed" if found.state == "Failed" else "Applying", (outcome,))
             raise
-        if ledger.target is not delivery:
+        if not ledger.serves(delivery):
             return Done()  # it is in the queue again
         if ledger.strays or ledger.leaving:
             await self._pruning.prune(ledger, delivery)
-        if ledger.target is delivery:
+        if ledger.serves(delivery):
             self._tell(ledger, delivery, _state(ledger))
         decision = _next(ledger)
         if isinstance(decision, Done):
@@ -250,7 +251,7 @@ class Session:
             self._send(ledger, Outcome(removal.key, removal.uid, removal.cluster, None, "Removing", objects=(refused,)))
             return Done()
         gone = await self._pruning.remove(ledger, removal)
-        if ledger.target is not removal:
+        if not ledger.serves(removal):
             return Done()
         objects = tuple(ledger.kept.values())
         outcome = Outcome(removal.key, removal.uid, removal.cluster, None, "Removing", objects=objects, gone=gone)
@@ -299,7 +300,7 @@ class Session:
         return tuple(sorted(found))
 
     def _send(self, ledger: Ledger, outcome: Outcome) -> None:
-        if outcome != ledger.reported:
+        if outcome != ledger.reported and not ledger.over:
             if ledger.reported is None or ledger.reported.state != outcome.state or outcome.gone:
                 self._log(outcome)
             ledger.reported = outcome

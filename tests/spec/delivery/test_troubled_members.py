@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from atoll.api.delivery import Removal
+from atoll.deliver.together import LANES
 from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS
-from atoll.testing.fakeapi import FakeApi, Refuse, Reset, Rule
+from atoll.testing.fakeapi import Delay, FakeApi, Refuse, Reset, Rule
 from tests.delivering import Site, configmap, eventually
 
 
@@ -135,3 +137,24 @@ async def test_nothing_is_pruned_while_a_kind_cannot_be_listed(api: FakeApi) -> 
             api.faults.heal()
             await task
         assert not await site.exists(CONFIGMAPS, "two", "demo")
+
+
+@pytest.mark.parametrize("pruning", [False, True])
+async def test_who_is_told_to_leave_all_as_it_is_deletes_nothing_more_and_says_nothing_more(
+    api: FakeApi, *, pruning: bool
+) -> None:
+    async with member(api) as site, site.engaged():
+        app = site.app("demo")
+        await app.deliver(*(configmap(f"c{i}", "demo") for i in range(100)))
+        api.faults.rules.append(Rule(Delay(0.05), verb="delete"))
+        if pruning:
+            app.submit(configmap("c0", "demo"))
+        else:
+            site.deliverer.remove(Removal(app.key, app.uid, site.name))
+        await eventually(lambda: site.client.statistics().requests.get("delete", 0) > LANES)
+        site.deliverer.forget(site.name, app.uid)
+        said = len(site.history)
+        await asyncio.sleep(0.4)
+        left = (await site.plain.list(CONFIGMAPS, "demo")).items
+        assert len(left) >= 100 - 3 * LANES
+        assert len(site.history) == said
