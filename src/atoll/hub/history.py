@@ -8,6 +8,7 @@ import base64
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -17,7 +18,7 @@ from atoll.api.intent import Content, Former
 from atoll.api.names import ANNOTATION_APPLICATION, API_VERSION, LABEL_REVISIONS, REVISION_TYPE
 from atoll.api.objects import Json, Key, ObjectId, manifest
 from atoll.kube.client import Client
-from atoll.kube.errors import AlreadyExists, Forbidden, KubeError, NotFound
+from atoll.kube.errors import AlreadyExists, BadRequest, Forbidden, Invalid, KubeError, NotFound, TooLarge
 from atoll.kube.objects import Object
 from atoll.kube.resources import SECRETS
 
@@ -99,6 +100,17 @@ async def listed(client: Client, namespace: str, uid: str) -> list[Kept]:
     return sorted((kept for item in found.items if (kept := read(item))), key=lambda kept: kept.revision)
 
 
+LASTING = (TooLargeError, BadRequest, Forbidden, Invalid, NotFound, TooLarge)
+"""What will be said again, however often one asks."""
+
+
+class NotKept(NamedTuple):
+    """Why a content could not be kept; `passes`: another time it may be."""
+
+    why: str
+    passes: bool
+
+
 class History:
     """Keeps contents, and lets the oldest go."""
 
@@ -106,10 +118,12 @@ class History:
         self._client = client
         self._numbers: dict[str, set[int]] = {}
 
-    async def keep(self, key: Key, uid: str, formers: Iterable[tuple[int, Former]], spare: Iterable[int]) -> str:
+    async def keep(
+        self, key: Key, uid: str, formers: Iterable[tuple[int, Former]], spare: Iterable[int]
+    ) -> NotKept | None:
         """Write `formers`, by number; of more than 10 the oldest go, but those of `spare`.
 
-        Returns why one could not be kept, "" when all were. Never raises KubeError: a change goes on without.
+        Returns why one could not be kept, None when all were. Never raises KubeError: a change goes on without.
         """
         try:
             numbers = await self._known(key, uid)
@@ -122,8 +136,8 @@ class History:
                 numbers.discard(number)
         except (KubeError, TooLargeError) as error:
             log.warning("revision not kept", application=str(key), error=str(error))
-            return str(error)
-        return ""
+            return NotKept(str(error), passes=not isinstance(error, LASTING))
+        return None
 
     async def load(self, key: Key, uid: str) -> dict[int, Former]:
         """By the number with which each began. Raises KubeError."""

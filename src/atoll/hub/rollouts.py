@@ -25,6 +25,8 @@ from atoll.plan.model import Plan
 from atoll.plan.progress import Progress, Standing
 from atoll.runtime import failpoints
 
+AGAIN = 30.0
+"""Seconds after which what could not be kept is tried again."""
 LEISURE = 3.0
 """Seconds after which a former content is kept that no cluster needs: a wave of changes goes first."""
 BUSY_TIMES = 9
@@ -122,8 +124,13 @@ class Rollouts:
         last = dossier.revisions.last
         spare = set(dossier.revisions.formers) | ({last.stable, last.back} if last else set())
         trouble = await self._history.keep(dossier.key, dossier.uid, sorted(unsaved.items()), spare)
-        if trouble:
-            self._recorder.tell(dossier.live, "Warning", "RevisionNotKept", trouble)
+        if trouble is None:
+            return
+        self._recorder.tell(dossier.live, "Warning", "RevisionNotKept", trouble.why)
+        if trouble.passes:  # those that are written already are known by their numbers
+            dossier.revisions.unsaved = unsaved | dossier.revisions.unsaved
+            self._idle[dossier.key] = dossier
+            asyncio.get_running_loop().call_later(AGAIN, self._wake.set)
 
     async def run(self) -> None:
         """Keep at leisure what is not needed soon. Until cancelled."""

@@ -12,9 +12,12 @@ from atoll.api.intent import Content, Former
 from atoll.api.objects import ObjectId
 from atoll.api.rollout import RolloutStatus
 from atoll.api.status import ApplicationStatus
-from atoll.hub.history import MOST_BYTES, TooLargeError, read, secret
+from atoll.hub.history import MOST_BYTES, History, TooLargeError, listed, read, secret
 from atoll.hub.revisions import Revisions
+from atoll.kube.client import Client
 from atoll.kube.objects import Object, decode_object
+from atoll.kube.resources import NAMESPACES
+from atoll.testing.fakeapi import FakeApi, Refuse, Rule
 from atoll.testing.worlds import SHOP, config, container, deployment, intent
 
 
@@ -103,3 +106,20 @@ def test_a_restarted_hub_goes_on_with_what_is_written() -> None:
     changed.restore(written, current=False)
     changed.revise(intent(config()), 99)
     assert (changed.sequence, changed.target, changed.before, changed.formers) == (99, 99, 7, {})
+
+
+@pytest.mark.parametrize(("code", "reason", "passes"), [(503, "ServiceUnavailable", True), (403, "Forbidden", False)])
+async def test_what_could_not_be_kept_is_kept_another_time_if_the_reason_passes(
+    code: int, reason: str, *, passes: bool
+) -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SHOP.namespace}})
+        api.faults.rules.append(Rule(Refuse(code, reason), verb="create", plural="secrets"))
+        history = History(client)
+        history.first("uid")
+        trouble = await history.keep(SHOP, "uid", [(5, Former(CONTENT, 6))], ())
+        assert trouble is not None
+        assert trouble.passes is passes
+        api.faults.heal()
+        assert await history.keep(SHOP, "uid", [(5, Former(CONTENT, 6))], ()) is None
+        assert [kept.revision for kept in await listed(client, SHOP.namespace, "uid")] == [5]

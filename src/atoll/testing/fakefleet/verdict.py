@@ -165,6 +165,9 @@ class Verdict:
         }
         if states != wanted:
             yield f"{name} says {states}, and it is {wanted}"
+        for row in status.clusters:
+            if any(problem.reason == "LastSeen" for problem in row.problems):
+                yield f"{name} on {row.name} is not followed yet"
         yield from self._health(app, planned)
         if not blocked and not app.spec.suspend and (ready is None or ready.status != "True"):
             yield f"{name} is not Ready: {_conditions(status)}"
