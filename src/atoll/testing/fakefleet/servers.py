@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, NoReturn, Self
 
 import msgspec
 
@@ -249,8 +249,7 @@ class Stream:
             silent_since = loop.time()
             self._pending = await self._next(silent_since + BOOKMARK_EVERY)
             if self._server.state == "silent":
-                await asyncio.sleep(max(0.0, silent_since + (idle or MOST_WATCHED) - loop.time()))
-                raise Unreachable("Idle", f"{self._server.name} has been silent")
+                await self._hang(silent_since + (idle or MOST_WATCHED) - loop.time())
             if self._opened != self._server.connections:
                 raise _reset(self._server.name)
             if not self._pending:
@@ -285,12 +284,16 @@ class Stream:
             case BreakWatch():
                 raise _reset(self._server.name)
             case HangWatch():
-                self._server.hanging += 1
-                try:
-                    await asyncio.sleep(idle or MOST_WATCHED)
-                finally:
-                    self._server.hanging -= 1
-                raise Unreachable("Idle", f"{self._server.name} has been silent")
+                await self._hang(idle or MOST_WATCHED)
+
+    async def _hang(self, seconds: float) -> NoReturn:
+        """Nothing comes any more, and after `seconds` the reader gives up."""
+        self._server.hanging += 1
+        try:
+            await asyncio.sleep(max(0.0, seconds))
+        finally:
+            self._server.hanging -= 1
+        raise Unreachable("Idle", f"{self._server.name} has been silent")
 
 
 class Wire:
