@@ -135,7 +135,7 @@ async def _idle(world: World) -> None:
     """Nothing is written while nothing happens."""
     world.watchman.idle = True
     await asyncio.sleep(IDLE)
-    if world.random.random() < RESTARTED:
+    if world.random.random() < RESTARTED and not world.watchman.fights:  # whom it fought, a process knows alone
         await _restart(world)
     world.watchman.said += Verdict(world).complaints()
 
