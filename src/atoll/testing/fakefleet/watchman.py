@@ -1,6 +1,7 @@
 """Watches every write that hubs make, as it happens, and keeps what must never be.
 
-Nothing is deleted without proof; what is somebody else's is not written; no older revision overwrites a newer one; a
+Nothing is deleted without proof; what is somebody else's, beyond the Application's reach, or of a kind that isn't on
+record, is not written; no older revision overwrites a newer one; a
 suspended Application is left alone; who fights gets a bounded number of answers.
 """
 
@@ -13,16 +14,20 @@ import msgspec
 
 from atoll.api.intent import Revision
 from atoll.api.names import (
+    ANNOTATION_APPLICATION,
     ANNOTATION_DIGEST,
     ANNOTATION_PRUNE,
     ANNOTATION_REVISION,
+    APPLYSET_GROUP_KINDS,
     LABEL_APP,
     LABEL_HUB,
+    LABEL_REACH,
     REVISION_TYPE,
     SYSTEM_NAMESPACE,
+    applyset_parent,
 )
 from atoll.api.objects import GroupKind, Json, ObjectId
-from atoll.kube.resources import APPLICATIONS, CLUSTERS
+from atoll.kube.resources import APPLICATIONS, CLUSTERS, CONFIGMAPS, NAMESPACES
 from atoll.testing.fakeapi.store import Write
 from atoll.testing.fakefleet.history import History
 from atoll.testing.fakefleet.servers import Call, Server
@@ -166,11 +171,31 @@ class Watchman:
         self.written[server.name, body["metadata"]["uid"]] = self.clock()
         self._marked(server, about, old, new)
         self._suspended(server, about, old, new)
+        if new is not None and _labels(new).get(LABEL_HUB) == self.hub_id:
+            self._within_bounds(server, about, new)
         fight = self.fights.get((server.name, about))
         if fight is not None and self.clock() < fight.ends:
             fight.wrote(old, new)
             if fight.repairs > fight.most:
                 self.complain(f"{server.name}: {about} was put right more than {fight.most} times in a fight")
+
+    def _within_bounds(self, server: Server, about: ObjectId, new: Json) -> None:
+        """What is written is on record before, and in the Application's own namespace."""
+        parent = server.cluster.store.get(CONFIGMAPS.group_kind, (SYSTEM_NAMESPACE, applyset_parent(self.hub_id))) or {
+            "metadata": {}
+        }
+        recorded = (parent["metadata"].get("annotations") or {}).get(APPLYSET_GROUP_KINDS, "").split(",")
+        if str(GroupKind(about.group, about.kind)) not in recorded:
+            self.complain(f"{server.name}: {server.by} writes {about}, a kind that the ApplySet doesn't have")
+        application = str((new["metadata"].get("annotations") or {}).get(ANNOTATION_APPLICATION, ""))
+        home = application.partition("/")[0]
+        if home != about.namespace and not self._reaches(home):
+            self.complain(f"{server.name}: {server.by} writes {about}, which {application} doesn't reach")
+
+    def _reaches(self, namespace: str) -> bool:
+        """Whether Applications of `namespace` may write elsewhere."""
+        found = self.history.hub.store.get(NAMESPACES.group_kind, ("", namespace))
+        return _labels(found).get(LABEL_REACH) == "cluster"
 
     def _marked(self, server: Server, about: ObjectId, old: Json | None, new: Json | None) -> None:
         """What was there must be ours, or be given to us; its revision doesn't go back."""
