@@ -11,7 +11,7 @@ from atoll.api.delivery import Delivery
 from atoll.api.intent import Revision
 from atoll.api.names import LABEL_REACH
 from atoll.api.objects import Json
-from atoll.deliver import prune, writer
+from atoll.deliver import marks, prune, writer
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.session import Session
 from atoll.hub.intents import Intents
@@ -57,7 +57,7 @@ def never_prunes(patch: pytest.MonkeyPatch) -> None:
 
 
 def writes_over_what_is_newer(patch: pytest.MonkeyPatch) -> None:
-    judge = writer.judge
+    judge = marks.judge
 
     def careless(live: Any, hub: str, delivery: Delivery, **rest: Any) -> Any:
         newest = Revision(1 << 30, delivery.uid, 1 << 30)
@@ -68,7 +68,7 @@ def writes_over_what_is_newer(patch: pytest.MonkeyPatch) -> None:
 
 
 def takes_from_others(patch: pytest.MonkeyPatch) -> None:
-    judge = writer.judge
+    judge = marks.judge
     patch.setattr(writer, "judge", lambda *about, **rest: judge(*about, **rest | {"claimed": lambda _: False}))
 
 
