@@ -13,6 +13,7 @@ from atoll.api.objects import GroupKind
 from atoll.api.placement import ClusterTarget
 from atoll.plan.affinity import Nearness
 from atoll.plan.model import ClusterFacts, Snapshot, Verdict
+from atoll.plan.remembered import troubled
 from atoll.plan.taints import in_words as taint_in_words
 from atoll.plan.taints import tolerated_until, untolerated
 from atoll.plan.targets import NoAnswerError, in_words, objection, objections, says_nothing
@@ -84,10 +85,11 @@ class _Judge:
             against = objections(self._intent.placement, clusters)
         except NoAnswerError:
             return {name: judge(clusters[name], name in before) for name in sorted(clusters)}
+        unwell = troubled(clusters)
         for name, why in against.items():
             if why and no_other:
                 verdicts[name] = Verdict(name, False, why)
-            elif not why and name in before and is_well(clusters[name]):  # so it is with nearly all
+            elif not why and name in before and name not in unwell:  # so it is with nearly all
                 self.tiers[name] = first.tier
                 verdicts[name] = Verdict(name, True, first.meant)
             else:
@@ -105,7 +107,7 @@ class _Judge:
                     self.tiers[facts.name] = target.tier
                 return Verdict(facts.name, there, f"{'stays: ' if there else ''}where does not compile: {error}")
             if not why:
-                if is_well(facts) and (there or not self._unwelcome(facts, named=target.named)):
+                if facts.is_well and (there or not self._unwelcome(facts, named=target.named)):
                     self.tiers[facts.name] = target.tier
                     return Verdict(facts.name, True, target.meant)
                 return self._meant(facts, target, there=there)
@@ -124,7 +126,7 @@ class _Judge:
     def _hindrance(self, facts: ClusterFacts, *, there: bool, named: bool) -> _Hindrance:
         if not there and (why := self._unwelcome(facts, named=named)):
             return _Hindrance(why, forbids=True)
-        if is_well(facts):
+        if facts.is_well:
             return _NONE
         tainted = self._tainted(facts, there=there)
         if tainted.forbids:
@@ -179,11 +181,6 @@ class _Target:
         self.meant = f"fallback {tier}: {in_words(target)}" if tier else in_words(target)
         self.named = bool(target.clusters)
         self.object_to: Callable[[ClusterFacts], str] = objection(target)
-
-
-def is_well(facts: ClusterFacts) -> bool:
-    """Nothing about the cluster itself speaks against it."""
-    return facts.ready and not facts.cordoned and not facts.taints
 
 
 def kinds_needed(intent: Intent) -> frozenset[GroupKind]:

@@ -12,6 +12,7 @@ from atoll.api.durations import in_words, seconds
 from atoll.api.failover import Failover
 from atoll.api.intent import Intent
 from atoll.plan.model import Snapshot, Standing
+from atoll.plan.remembered import troubled
 
 NOWHERE = "there is nowhere else to go"
 BACK = "it came back, and the Application stays where it went (return: stay)"
@@ -39,11 +40,11 @@ def evictions(intent: Intent, chosen: Iterable[str], fleet: Snapshot) -> Evictio
     leaving: dict[str, str] = {}
     lost: dict[str, str] = {}
     times: list[float] = []
-    clusters = fleet.clusters
+    unwell = troubled(fleet.clusters)
     for name in chosen:
-        facts, stands = clusters[name], standing.get(name, _UNKNOWN)
-        if stands is _UNKNOWN and not facts.drained and not facts.lost_since:  # so it is with nearly all
+        if name not in unwell and name not in standing:  # so it is with nearly all
             continue
+        facts, stands = fleet.clusters[name], standing.get(name, _UNKNOWN)
         if facts.drained and name in before:
             leaving[name] = DRAINED
         elif facts.lost_since and failover.limit:

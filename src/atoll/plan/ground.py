@@ -7,6 +7,7 @@ from atoll.api.cluster import Resources
 from atoll.api.intent import Intent
 from atoll.plan.fit import MOST_PODS, PodShape, counting
 from atoll.plan.model import ClusterFacts, Snapshot, Standing
+from atoll.plan.remembered import OfFleet
 
 _NO_STANDING = Standing()
 
@@ -45,7 +46,7 @@ class Ground:
 
     def rooms(self, clusters: Iterable[str], shapes: Sequence[PodShape]) -> dict[str, int]:
         """How many more sets of these Pods fit on each beside what is promised to others; 0 when that isn't known."""
-        free = _free(self._fleet.clusters, tuple(shapes))
+        free = _free(tuple(shapes), self._fleet.clusters)
         found = {name: free[name] for name in clusters}
         for name, promised in self._fleet.reserved.items():
             if name in found:
@@ -53,20 +54,15 @@ class Ground:
         return found
 
 
-MOST_REMEMBERED = 16
-_REMEMBERED: dict[tuple[PodShape, ...], tuple[Mapping[str, ClusterFacts], dict[str, int]]] = {}
-"""The room for some kinds of Pods, while the fleet, which is kept with it, is the very same."""
+_FREE: OfFleet[tuple[PodShape, ...], Mapping[str, int]] = OfFleet(16)
 
 
-def _free(clusters: Mapping[str, ClusterFacts], shapes: tuple[PodShape, ...]) -> Mapping[str, int]:
-    known = _REMEMBERED.pop(shapes, None)
-    if known is None or known[0] is not clusters:
-        count = counting(shapes) if shapes else lambda _: MOST_PODS
-        known = clusters, {n: count(f.rooms) if f.rooms and f.ready else 0 for n, f in clusters.items()}
-    _REMEMBERED[shapes] = known
-    if len(_REMEMBERED) > MOST_REMEMBERED:
-        del _REMEMBERED[next(iter(_REMEMBERED))]
-    return known[1]
+def _free(shapes: tuple[PodShape, ...], clusters: Mapping[str, ClusterFacts]) -> Mapping[str, int]:
+    def count() -> Mapping[str, int]:
+        fitting = counting(shapes) if shapes else lambda _: MOST_PODS
+        return {name: fitting(facts.rooms) if facts.rooms and facts.ready else 0 for name, facts in clusters.items()}
+
+    return _FREE.answer(shapes, clusters, count)
 
 
 def _in_sets(promised: Resources, shapes: Sequence[PodShape]) -> int:

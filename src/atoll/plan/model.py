@@ -38,6 +38,11 @@ class ClusterFacts(msgspec.Struct, frozen=True):
     kinds: frozenset[GroupKind] | None = None
     rooms: Rooms | None = None
 
+    @property
+    def is_well(self) -> bool:
+        """Nothing about the cluster itself speaks against it."""
+        return self.ready and not (self.cordoned or self.taints or self.lost_since or self.drained)
+
 
 class Standing(msgspec.Struct, frozen=True):
     """How an application stands on one cluster, where it is.

@@ -10,6 +10,7 @@ from atoll.api.expressions import ExpressionError
 from atoll.api.placement import ClusterTarget
 from atoll.api.selectors import mismatch
 from atoll.plan.model import ClusterFacts
+from atoll.plan.remembered import OfFleet
 from atoll.plan.where import MOST_CLUSTERS, Question, question
 
 
@@ -54,18 +55,10 @@ def objections(target: ClusterTarget, clusters: Mapping[str, ClusterFacts]) -> M
     if target.clusters:
         return _ask_all(target, clusters)
     asked = msgspec.json.encode((target.selector, target.where, target.all))
-    known = _REMEMBERED.pop(asked, None)
-    if known is None or known[0] is not clusters:
-        known = clusters, _ask_all(target, clusters)
-    _REMEMBERED[asked] = known  # the one that was asked for last
-    if len(_REMEMBERED) > MOST_TARGETS:
-        del _REMEMBERED[next(iter(_REMEMBERED))]
-    return known[1]
+    return _OBJECTIONS.answer(asked, clusters, lambda: _ask_all(target, clusters))
 
 
-MOST_TARGETS = 64
-_REMEMBERED: dict[bytes, tuple[Mapping[str, ClusterFacts], Mapping[str, str]]] = {}
-"""The fleet is kept with its answers, so that no other can be taken for it."""
+_OBJECTIONS: OfFleet[bytes, Mapping[str, str]] = OfFleet(64)
 
 
 def _ask_all(target: ClusterTarget, clusters: Mapping[str, ClusterFacts]) -> dict[str, str]:
