@@ -85,11 +85,15 @@ class _Judge:
             against = objections(self._intent.placement, clusters)
         except NoAnswerError:
             return {name: judge(clusters[name], name in before) for name in sorted(clusters)}
-        unwell = troubled(clusters)
+        unwell, unwelcome, named = troubled(clusters), self._unwelcome, first.named
         for name, why in against.items():
             if why and no_other:
                 verdicts[name] = Verdict(name, False, why)
-            elif not why and name in before and name not in unwell:  # so it is with nearly all
+            elif (
+                not why  # so it is with nearly all
+                and name not in unwell
+                and (name in before or not unwelcome(clusters[name], named=named))
+            ):
                 self.tiers[name] = first.tier
                 verdicts[name] = Verdict(name, True, first.meant)
             else:
