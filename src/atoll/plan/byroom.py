@@ -16,7 +16,7 @@ def by_room(total: int, has: Counts, least: Counts, most: Counts) -> dict[str, i
 
     `has`, by cluster, is what is placed; `most` bounds each, and `least` comes first.
     """
-    shares = {n: min(has.get(n, 0), bound) for n, bound in most.items()}
+    shares = {n: bound if (mine := has.get(n, 0)) > bound else mine for n, bound in most.items()}
     for name, bound in least.items():
         shares[name] = max(shares[name], bound)
     missing = total - sum(shares.values())

@@ -94,11 +94,12 @@ def _render(
     """What each cluster gets, where nothing is refused."""
     nothing = not intent.manifests and not intent.allow_empty
     rendered: dict[str, Rendering] = {}
-    results: dict[tuple[tuple[int, ...], int], Rendering | RefusedError] = {}  # of parts that are the very same
+    results: dict[object, Rendering | RefusedError] = {}  # of parts that are the very same, with the same differences
+    alike = not intent.differences
     for name, part in parts.items():
         if name in refused:
             continue
-        kind = (differs[name], id(part))
+        kind = id(part) if alike else (differs[name], id(part))
         result = results.get(kind)
         if result is None:
             result = NOTHING_LEFT if nothing else renderer.render(differs[name], part.numbers)
@@ -135,11 +136,12 @@ def _shares(
     plain = not (staying or held.leaving or cargo)
     parts = held.parts
     for name in placed:
-        rendering, part = rendered.get(name), parts.get(name)
-        if plain and rendering is not None and part is not None and not rendering.overridden:
-            shares[name] = ClusterShare(name, rendering.replicas, part.why, "", part.most)
-            continue
-        leaving = held.leaving.get(name, "")
+        if plain and name in rendered:
+            (_, replicas, overridden), (_, why, most) = rendered[name], parts[name]
+            if not overridden:
+                shares[name] = ClusterShare(name, replicas, why, "", most)
+                continue
+        rendering, part, leaving = rendered.get(name), parts.get(name), held.leaving.get(name, "")
         if rendering is None or part is None:
             shares[name] = ClusterShare(name, {}, part.why if part else "", leaving)
         else:

@@ -174,7 +174,7 @@ async def test_the_time_runs_on_while_the_hub_is_down(world: World) -> None:
 
 async def test_a_hub_that_lost_sight_of_most_moves_nothing(world: World) -> None:
     first, *others = world.members
-    await world.deploy("moves", [deployment("moves")], replicas={"total": 6}, failover={"after": "20s"})
+    await world.deploy("moves", [deployment("moves")], replicas={"total": 6}, failover={"after": "8s"})
     await world.ready("moves", 90)
     before = await replicas(world, "moves", first)
     async with without(world, *others):
