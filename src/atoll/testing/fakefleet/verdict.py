@@ -11,7 +11,7 @@ import msgspec
 from atoll.api.application import Application
 from atoll.api.cluster import Cluster
 from atoll.api.intent import Intent, Revision
-from atoll.api.names import ANNOTATION_PRUNE, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB
+from atoll.api.names import ANNOTATION_PRUNE, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB, SYSTEM_NAMESPACE
 from atoll.api.objects import Json, identify
 from atoll.api.scopes import known_scope
 from atoll.api.status import ApplicationStatus
@@ -20,7 +20,7 @@ from atoll.deliver.compare import differences
 from atoll.deliver.stamp import Item, Stamper
 from atoll.fleet.link import Reach
 from atoll.hub.snapshots import cluster_facts, recalled
-from atoll.kube.resources import CONFIGMAPS
+from atoll.kube.resources import CLUSTERPROFILES, CONFIGMAPS
 from atoll.observe.status import settled
 from atoll.plan.model import ClusterFacts, Plan
 from atoll.plan.planner import plan
@@ -74,6 +74,10 @@ class Verdict:
                 name, told = cluster.metadata.name, {c.type: c.status for c in cluster.status.conditions}
                 if told.get("Ready") != "True":
                     yield f"Cluster {name} is Ready={told.get('Ready')}"
+                profile = self._world.hub.cluster.store.get(CLUSTERPROFILES.group_kind, (SYSTEM_NAMESPACE, name))
+                said = {c["type"]: c["status"] for c in ((profile or {}).get("status") or {}).get("conditions", ())}
+                if said.get("ControlPlaneHealthy") != "True":
+                    yield f"ClusterProfile {name} is ControlPlaneHealthy={said.get('ControlPlaneHealthy')}"
                 nobodys = {b["metadata"]["labels"].get(LABEL_APP) for b in self._world.ours(name)} - self._alive
                 if bool(nobodys) != (told.get("Unclaimed") == "True"):
                     yield f"Cluster {name} is Unclaimed={told.get('Unclaimed')}, for {len(nobodys)} Applications"
