@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(agent)
 
 
-@verb(agent, "run")
+@verb(agent, "run", serves=True)
 async def run_agent(
     session: Session,
     hub: Annotated[str, typer.Option(metavar="URL", help="The hub, as `cluster register` printed it.")] = "",

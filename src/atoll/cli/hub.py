@@ -14,7 +14,7 @@ from atoll.cli.verbs import verb
 
 
 def register(app: typer.Typer) -> None:
-    verb(app, "hub")(hub)
+    verb(app, "hub", serves=True)(hub)
 
 
 async def hub(

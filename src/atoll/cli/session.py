@@ -137,10 +137,19 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * units[unit] for number, unit in parts)
 
 
-def perform(work: Coroutine[Any, Any, ExitCode | None], *, failed: ExitCode = ExitCode.ERROR, verbose: int = 0) -> int:
-    """Run a command to its exit code. Errors end as one line on stderr, with a hint below; `-v` adds the cause."""
+def perform(
+    work: Coroutine[Any, Any, ExitCode | None],
+    *,
+    failed: ExitCode = ExitCode.ERROR,
+    verbose: int = 0,
+    serves: bool = False,
+) -> int:
+    """Run a command to its exit code. Errors end as one line on stderr, with a hint below; `-v` adds the cause.
+    `serves`: it stays and is asked, so that a quicker loop is worth its import.
+    """
     try:
-        return int(asyncio.run(work) or ExitCode.OK)
+        with asyncio.Runner(loop_factory=_serving_loop if serves else None) as runner:
+            return int(runner.run(work) or ExitCode.OK)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
@@ -148,6 +157,12 @@ def perform(work: Coroutine[Any, Any, ExitCode | None], *, failed: ExitCode = Ex
         return int(ExitCode.OK)
     except Exception as error:
         return report(_single(error), failed=failed, verbose=verbose)
+
+
+def _serving_loop() -> asyncio.AbstractEventLoop:
+    from atoll.runtime.loop import Loop
+
+    return Loop()
 
 
 def report(error: Exception, *, failed: ExitCode = ExitCode.ERROR, verbose: int = 0) -> int:

@@ -46,12 +46,21 @@ Verb = Callable[..., Coroutine[Any, Any, ExitCode | None]]
 
 
 def verb(
-    group: typer.Typer, name: str, *, failed: ExitCode = ExitCode.ERROR, hidden: bool = False
+    group: typer.Typer,
+    name: str,
+    *,
+    failed: ExitCode = ExitCode.ERROR,
+    hidden: bool = False,
+    serves: bool = False,
 ) -> Callable[[Verb], Verb]:
-    """Register `async def f(session, …)` as command `name` of `group`; its docstring is the help."""
+    """Register `async def f(session, …)` as command `name` of `group`; its docstring is the help. `serves`: it is a
+    program that stays.
+    """
 
     def register(function: Verb) -> Verb:
-        group.command(name, help=help_text(function.__doc__ or ""), hidden=hidden)(_command(function, failed))
+        group.command(name, help=help_text(function.__doc__ or ""), hidden=hidden)(
+            _command(function, failed, serves=serves)
+        )
         return function
 
     return register
@@ -63,7 +72,7 @@ def help_text(docstring: str) -> str:
     return "\n\n".join(f"\b\n{p}" if p.startswith(" ") else p for p in paragraphs)
 
 
-def _command(function: Verb, failed: ExitCode) -> Callable[..., None]:
+def _command(function: Verb, failed: ExitCode, *, serves: bool) -> Callable[..., None]:
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     names = {parameter.name for parameter in own}
     added = {name: pair for name, pair in COMMON.items() if name not in names}
@@ -71,7 +80,9 @@ def _command(function: Verb, failed: ExitCode) -> Callable[..., None]:
     def command(ctx: typer.Context, **given: Any) -> None:
         outer = ctx.find_root().obj or Options()
         options = Options(**{name: given.pop(name) for name in added}).over(outer)
-        raise typer.Exit(perform(function(Session(options), **given), failed=failed, verbose=options.verbose))
+        raise typer.Exit(
+            perform(function(Session(options), **given), failed=failed, verbose=options.verbose, serves=serves)
+        )
 
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),

@@ -101,6 +101,8 @@ class BadWire:
                 await self._going.wait()
                 if self.rate:
                     await asyncio.sleep(len(data) / self.rate)
+                if writer.is_closing():
+                    raise ConnectionResetError("the other direction was lost")
                 if not data:
                     writer.write_eof()
                     return

@@ -148,7 +148,7 @@ def _ended(work: Coroutine[Any, Any, None], verbose: int) -> int:
         except OSError as error:
             raise CommandError(f"{error.strerror or error}", "does another process listen there?") from error
 
-    return perform(whole(), verbose=verbose)
+    return perform(whole(), verbose=verbose, serves=True)
 
 
 def _log(verbose: int) -> None:

@@ -74,7 +74,7 @@ class Relay:
         if server is not None:
             await server.wait_closed()
 
-    async def join(self, near: Half) -> None:
+    async def join(self, near: "_Near") -> None:
         """Connect `near` with the leader, or break it off."""
         self._sides.add(near)
         try:
@@ -82,13 +82,14 @@ class Relay:
             if not leader or leader == self._own:
                 raise ConnectionError("no process leads")
             host, _, port = leader.rpartition(":")
+            far = Half()
             async with asyncio.timeout(DIAL_TIMEOUT):
-                far = Half()
                 await asyncio.get_running_loop().create_connection(lambda: far, host.strip("[]"), int(port))
-            near.other, far.other = far, near
             if near.transport is None:
+                if far.transport is not None:
+                    far.transport.abort()
                 raise ConnectionError("it left")
-            near.transport.resume_reading()
+            near.join(far)
             await asyncio.wait([near.over, far.over], return_when=asyncio.FIRST_COMPLETED)
         except (OSError, TimeoutError, KubeError) as error:
             log.info("an agent's connection can't be passed on", why=str(error) or "no answer in time")
@@ -105,18 +106,36 @@ class Relay:
 
 
 class _Near(Half):
-    """The side of an agent: nothing is read before there is a leader's side."""
+    """The side of an agent. What it says before there is a leader's side waits here: one read of it, not more."""
 
     def __init__(self, relay: Relay) -> None:
         super().__init__()
         self._relay = relay
         self._joining: asyncio.Task[None] | None = None
+        self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if self.transport is not None:
-            self.transport.pause_reading()
         self._joining = asyncio.get_running_loop().create_task(self._relay.join(self))
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None:
+            super().data_received(data)
+            return
+        self._early.append(data)
+        if self.transport is not None:
+            self.transport.pause_reading()  # not before: uvloop forgets a pause of connection_made
+
+    def eof_received(self) -> bool:
+        return self.other is not None and super().eof_received()
+
+    def join(self, far: Half) -> None:
+        self.other, far.other = far, self
+        if self._early and self.transport is not None:
+            for data in self._early:
+                super().data_received(data)
+            self._early.clear()
+            self.transport.resume_reading()
 
 
 async def own_address(server: str, bound: str) -> str:
