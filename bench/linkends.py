@@ -8,6 +8,7 @@ import gc
 import ssl
 import sys
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 
@@ -18,6 +19,7 @@ from atoll.link.listening import Listener
 from atoll.link.session import LinkError
 from atoll.link.sessions import LinkSession
 from atoll.link.splice import Half, break_off, splice
+from atoll.runtime.loop import Loop
 from atoll.testing.localfleet.certificates import Authority
 
 HOST = "127.0.0.1"
@@ -31,8 +33,7 @@ class Far(asyncio.Protocol):
     transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.kind = b""
 
     def data_received(self, data: bytes) -> None:
@@ -46,7 +47,7 @@ class Far(asyncio.Protocol):
 
 
 class Front(Half):
-    """A local connection on the hub's side: it waits until its stream is open."""
+    """A local connection on the hub's side: what it says waits until its stream is open."""
 
     def __init__(self, listener: Listener, target: str) -> None:
         super().__init__()
@@ -54,21 +55,14 @@ class Front(Half):
         self._target = target
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
-        self._opening = asyncio.get_running_loop().create_task(self._open(transport))
-
-    async def _open(self, transport: asyncio.Transport) -> None:
+        near = cast("asyncio.Transport", transport)
         session = self._listener.session("member")
         try:
             if session is None:
                 raise LinkError("Closed", "no agent")
-            stream = await session.open_transport(self._target)
+            splice(near, session.begin(self._target))
         except LinkError:
-            break_off(transport)
-            return
-        splice(transport, stream)
-        transport.resume_reading()
+            break_off(near)
 
 
 async def far(port: int) -> None:
@@ -102,13 +96,14 @@ async def agent(folder: Path, link: int, target: int) -> None:
 
 def main(role: str, *arguments: str) -> None:
     gc.freeze()
-    match role:
-        case "far":
-            asyncio.run(far(int(arguments[0])))
-        case "hub":
-            asyncio.run(hub(Path(arguments[0]), *map(int, arguments[1:])))
-        case "agent":
-            asyncio.run(agent(Path(arguments[0]), *map(int, arguments[1:])))
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        match role:
+            case "far":
+                runner.run(far(int(arguments[0])))
+            case "hub":
+                runner.run(hub(Path(arguments[0]), *map(int, arguments[1:])))
+            case "agent":
+                runner.run(agent(Path(arguments[0]), *map(int, arguments[1:])))
 
 
 if __name__ == "__main__":

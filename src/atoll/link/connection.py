@@ -89,8 +89,8 @@ class Connection(asyncio.Protocol):
         """New streams may be opened."""
         return not (self._mux.draining or self.lost.done() or self._cause)
 
-    async def open(self, target: str, *, timeout: float) -> StreamTransport:
-        """Raises Refused, Lost."""
+    def begin(self, target: str) -> StreamTransport:
+        """Ask for a stream. Raises Refused, Lost."""
         if self.lost.done() or self._cause:
             raise self._cause or self.lost.result()
         if self._mux.draining:
@@ -101,6 +101,11 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             raise Refused("Draining", str(error)) from error
         self.wake()
+        return made
+
+    async def open(self, target: str, *, timeout: float) -> StreamTransport:
+        """Raises Refused, Lost."""
+        made = self.begin(target)
         try:
             async with asyncio.timeout(timeout):
                 await made.answer
@@ -121,7 +126,9 @@ class Connection(asyncio.Protocol):
 
     def wake(self) -> None:
         """Something may be to be sent: once, at the end of this turn of the loop."""
-        if not self._flushing and not self._held_up and self._may_speak and self._mux.wants_to_write:
+        if self._flushing or self._held_up:
+            return
+        if self._may_speak and self._mux.wants_to_write:
             self._flushing = True
             self._loop.call_soon(self._flush)
 

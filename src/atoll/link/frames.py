@@ -85,6 +85,10 @@ class Parser:
 
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """(kind, stream, payload) of what is there. Raises ProtocolError."""
+        if not self._left and not self._held and len(data) >= HEADER.size:
+            word, stream = HEADER.unpack_from(data)
+            if word == DATA << 24 | len(data) - HEADER.size and len(data) <= PAYLOAD_MOST:
+                return [(DATA, stream, data[HEADER.size :])]  # one whole frame of data, as small messages are
         found: list[tuple[int, int, bytes]] = []
         at = 0
         if self._held:

@@ -25,6 +25,10 @@ STREAMS_MOST = 16_384
 REPLIES_MOST = 4 << 20
 """Bytes of answers that wait for a peer who asks and doesn't read."""
 DATAGRAMS_MOST = 256 << 10
+MESSAGE_MOST = 16 << 10
+"""Bytes of a write that needs no turn of its own, while nobody waits for one."""
+MESSAGES_MOST = 64 << 10
+"""The same, of all that is to go out."""
 _LAST = 2**32 - 2
 
 
@@ -111,7 +115,7 @@ class Mux:
         self.channels: dict[int, Channel] = {}
         self._peers = 0
         """Of them, those that the peer opened."""
-        self._control: deque[bytes] = deque()
+        self._control: list[bytes] = []
         self._control_size = 0
         self._datagrams: deque[bytes] = deque()
         self._datagrams_size = 0
@@ -148,10 +152,23 @@ class Mux:
 
     def write(self, channel: Channel, data: bytes | memoryview) -> None:
         """Queue `data`, which must not change any more. Nothing once the stream is gone or was ended by us."""
-        if data and not channel.ending and self._alive(channel):
-            channel.backlog.append(data)
-            channel.queued += len(data)
-            self._schedule(channel)
+        size = len(data)
+        if not size or channel.ending or channel.id not in self.channels:
+            return
+        if (
+            size <= MESSAGE_MOST
+            and size <= channel.credit
+            and channel.open
+            and not channel.queued
+            and not self._ready
+            and self._control_size < MESSAGES_MOST
+        ):
+            channel.credit -= size
+            self._say(frames.HEADER.pack(frames.DATA << 24 | size, channel.id) + data)
+            return
+        channel.backlog.append(data)
+        channel.queued += size
+        self._schedule(channel)
 
     def end(self, channel: Channel) -> None:
         """After what was written, nothing more."""
@@ -206,15 +223,13 @@ class Mux:
 
     def take(self, limit: int) -> list[bytes | memoryview]:
         """What goes out next: all that is short and urgent, then turns of streams until `limit` bytes are reached."""
-        parts: list[bytes | memoryview] = []
+        parts: list[bytes | memoryview] = [*self._control]
         size = self._control_size
+        self._control.clear()
+        self._control_size = 0
         if self._pong is not None:
             parts.append(frames.frame(frames.PONG, 0, self._pong))
             self._pong = None
-        if self._control:
-            parts += self._control
-            self._control.clear()
-            self._control_size = 0
         if self._datagrams:
             parts += self._datagrams
             size += self._datagrams_size
@@ -276,7 +291,7 @@ class Mux:
                 self._about_one(kind, channel, payload)
 
     def _data(self, number: int, payload: bytes) -> None:
-        channel = self._known(number)
+        channel = self.channels.get(number) or self._known(number)
         if channel is None:
             return
         channel.granted -= len(payload)

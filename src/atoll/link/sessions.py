@@ -56,6 +56,15 @@ class LinkSession:
             raise self._lost.result() if self._lost.done() else Lost("Closed", f"{self._peer} is not connected")
         return await min(usable, key=lambda c: c.streams).open(target, timeout=timeout)
 
+    def begin(self, target: str) -> StreamTransport:
+        """A stream that has been asked for: what is written waits until the peer accepts; `answer` says whether it did.
+        Raises Refused, Lost.
+        """
+        usable = [c for c in self._connections.values() if c.usable] or list(self._connections.values())
+        if not usable or self._lost.done():
+            raise self._lost.result() if self._lost.done() else Lost("Closed", f"{self._peer} is not connected")
+        return min(usable, key=lambda c: c.streams).begin(target)
+
     def serve(self, handler: Handler, accepts: Callable[[str], bool]) -> None:
         def take(transport: StreamTransport) -> None:
             transport.accept()

@@ -24,7 +24,9 @@ class Half(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
-        self._far.write(data)
+        other = self.other
+        if other is not None and (far := other.transport) is not None:
+            far.write(data)
 
     def eof_received(self) -> bool:
         """The other direction goes on, unless it has ended before, or the far side (TLS) can't be closed by half."""
@@ -63,7 +65,6 @@ class Half(asyncio.Protocol):
 class _Nobody:
     """Where bytes go whose reader has left."""
 
-    def write(self, data: bytes) -> None: ...
     def can_write_eof(self) -> bool:
         return True
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -32,6 +33,8 @@ class StreamTransport(asyncio.Transport):
         self._wake = wake
         self._channel: Channel
         self._protocol: asyncio.BaseProtocol | None = None
+        self._feed: Callable[[bytes], None] = _ignore
+        """The protocol's way to take what comes."""
         self._held: deque[bytes] = deque()
         self._paused = False
         self._writer_held = False
@@ -80,7 +83,7 @@ class StreamTransport(asyncio.Transport):
         elif self._paused or self._held or self._protocol is None:
             self._held.append(data)
         else:
-            self._deliver(data)
+            self._deliver(data)  # whoever brought it looks afterwards whether there is something to send
 
     def ended(self) -> None:
         self._finished = True
@@ -113,6 +116,10 @@ class StreamTransport(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            self._feed = partial(_fill, protocol)
+        else:
+            self._feed = protocol.data_received if isinstance(protocol, asyncio.Protocol) else _ignore
         self._loop.call_soon(self._deliver_held)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -205,6 +212,7 @@ class StreamTransport(asyncio.Transport):
     def _deliver_held(self) -> None:
         while self._held and not self._paused and not self._closing:
             self._deliver(self._held.popleft())
+            self._wake()
         if self._held:
             return
         if self._finished:
@@ -214,18 +222,13 @@ class StreamTransport(asyncio.Transport):
 
     def _deliver(self, data: bytes) -> None:
         """A protocol that fails loses its own stream, not the connection and with it everybody's."""
-        protocol = self._protocol
         try:
-            if isinstance(protocol, asyncio.BufferedProtocol):
-                _fill(protocol, data)
-            elif isinstance(protocol, asyncio.Protocol):
-                protocol.data_received(data)
+            self._feed(data)
         except Exception:
             log.exception("a stream's protocol failed", target=self.target)
             self.reset("Failed", "the other end's protocol failed")
         if not self._gone:
             self._mux.consumed(self._channel, len(data))
-            self._wake()
 
     def _tell_end(self) -> None:
         if self._told_end or self._closing:
@@ -238,9 +241,13 @@ class StreamTransport(asyncio.Transport):
 
     def _lose(self, error: LinkError | None) -> None:
         """Once."""
-        protocol, self._protocol = self._protocol, None
+        protocol, self._protocol, self._feed = self._protocol, None, _ignore
         if protocol is not None:
             protocol.connection_lost(error)
+
+
+def _ignore(data: bytes) -> None:
+    """What nobody takes."""
 
 
 def _fill(protocol: asyncio.BufferedProtocol, data: bytes) -> None:

@@ -16,6 +16,9 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _FIN, _MASKED = 0x80, 0x80
 _CONTINUATION, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x2, 0x8, 0x9, 0xA
 _U16, _U64 = struct.Struct("!H"), struct.Struct("!Q")
+_SHORT, _SHORT_MASKED = struct.Struct("!BB"), struct.Struct("!BBI")
+"""Heads of messages of less than 126 bytes."""
+_LONG = 126
 
 
 class Closed(Exception):  # noqa: N818  an ordinary end
@@ -29,10 +32,12 @@ def accept_key(key: str) -> str:
 
 def head(length: int, *, masked: bool, opcode: int = _BINARY) -> bytes:
     """What precedes a whole message of `length` bytes."""
+    if length < _LONG:
+        if masked:
+            return _SHORT_MASKED.pack(_FIN | opcode, _MASKED | length, 0)
+        return _SHORT.pack(_FIN | opcode, length)
     mark, key = (_MASKED, b"\0\0\0\0") if masked else (0, b"")
     first = bytes((_FIN | opcode,))
-    if length < 126:
-        return first + bytes((mark | length,)) + key
     if length < 1 << 16:
         return first + bytes((mark | 126,)) + _U16.pack(length) + key
     return first + bytes((mark | 127,)) + _U64.pack(length) + key
@@ -49,6 +54,7 @@ class Unwrapper:
     def __init__(self, *, masked: bool) -> None:
         self._masked = masked
         """Whether the peer is the client."""
+        self._short = len(head(0, masked=masked))
         self._held = b""
         self._left = 0
         self._key = b""
@@ -58,6 +64,10 @@ class Unwrapper:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises Closed, ProtocolError."""
+        short = self._short
+        size = len(data) - short
+        if not self._left and not self._held and 0 <= size < _LONG and data[:short] == head(size, masked=self._masked):
+            return [data[short:]]  # one short message, as most are
         found: list[bytes] = []
         if self._held:
             data, self._held = self._held + data, b""
