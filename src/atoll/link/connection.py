@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 from atoll.link import websocket
+from atoll.link.expiry import Expiry
 from atoll.link.frames import ProtocolError
 from atoll.link.mux import Channel, Mux
 from atoll.link.session import Lost, Refused
-from atoll.link.streams import StreamTransport
+from atoll.link.streams import LINGER, StreamTransport
 from atoll.link.websocket import Unwrapper
 
 PING_EVERY = 5.0
@@ -47,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._take = offered
         self._mux = Mux(dialled=dialled, offered=self._offer, ponged=self._ponged)
         self._unwrapper = Unwrapper(masked=not dialled)
+        self._lingering = Expiry(LINGER, StreamTransport.lingered)
         self._flushing = False
         self._held_up = False
         self._may_speak = dialled
@@ -95,7 +97,7 @@ class Connection(asyncio.Protocol):
             raise self._cause or self.lost.result()
         if self._mux.draining:
             raise Refused("Draining", "the peer takes no new streams on this connection")
-        made = StreamTransport(self._mux, self.wake, self._peer)
+        made = StreamTransport(self._mux, self.wake, self._lingering, self._peer)
         try:
             made.attach(self._mux.open(target, made))
         except ProtocolError as error:
@@ -118,7 +120,7 @@ class Connection(asyncio.Protocol):
         return made
 
     def _offer(self, channel: Channel) -> None:
-        made = StreamTransport(self._mux, self.wake, self._peer)
+        made = StreamTransport(self._mux, self.wake, self._lingering, self._peer)
         made.attach(channel)
         self._take(made)
 
@@ -239,6 +241,7 @@ class Connection(asyncio.Protocol):
         if self._pulse is not None:
             self._pulse.cancel()
         self._mux.abandon(cause)
+        self._lingering.clear()
 
 
 def _tune(raw: socket.socket) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import cast
 
+from atoll.link.expiry import Expiry
 from atoll.link.sessions import LinkSession
-from atoll.link.splice import Half, splice
+from atoll.link.splice import Half, facing
 from atoll.link.streams import StreamTransport
 
 TCP = "tcp/"
@@ -36,20 +38,28 @@ class Destinations:
 
     def serve(self, session: LinkSession) -> None:
         """Connect streams that the peer opens to what is on the list; everything else is refused."""
-        session.take(lambda stream: session.spawn(self._connect(stream)), self._allowed.__contains__)
+        connecting = Expiry(CONNECT_TIMEOUT, asyncio.Task[None].cancel)
 
-    @staticmethod
-    async def _connect(stream: StreamTransport) -> None:
-        """Accept once the destination has: a client sees a refused connection as one, not as one that ends at once."""
-        host, port = address(stream.target)
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                reached, _ = await asyncio.get_running_loop().create_connection(Half, host, port)
-        except (OSError, TimeoutError) as error:
-            stream.refuse("Unreachable", f"{host}:{port} is out of the agent's reach: {error or 'no answer'}")
-            return
-        if stream.is_closing():  # given up by the peer meanwhile
-            reached.abort()
-            return
-        stream.accept()
-        splice(stream, reached)
+        def take(stream: StreamTransport) -> None:
+            task = session.spawn(_connect(stream))
+            connecting.add(task)
+            task.add_done_callback(connecting.discard)
+
+        session.take(take, self._allowed.__contains__)
+
+
+async def _connect(stream: StreamTransport) -> None:
+    """Accept once the destination has: a client sees a refused connection as one, not as one that ends at once."""
+    host, port = address(stream.target)
+    near = facing(stream)
+    far = cast("Half", near.other)  # there before the connection is: a server may speak, or leave, at once
+    try:
+        reached, _ = await asyncio.get_running_loop().create_connection(lambda: far, host, port)
+    except OSError as error:
+        stream.refuse("Unreachable", f"{host}:{port} is out of the agent's reach: {error}")
+        return
+    except asyncio.CancelledError:
+        stream.refuse("Unreachable", f"{host}:{port} is out of the agent's reach: no answer")
+        raise
+    if not stream.accept():
+        reached.abort()

@@ -141,9 +141,11 @@ class Mux:
         return channel
 
     def accept(self, channel: Channel) -> None:
+        """What was written to it before goes now."""
         if self._alive(channel):
             channel.open = True
             self._say(frames.frame(frames.OPENED, channel.id, frames.U32.pack(channel.window)))
+            self._schedule(channel)
 
     def refuse(self, channel: Channel, reason: str, message: str) -> None:
         if self._alive(channel):

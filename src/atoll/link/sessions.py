@@ -79,11 +79,12 @@ class LinkSession:
     async def wait_lost(self) -> Lost:
         return await asyncio.shield(self._lost)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` until it ends or the session does."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def spawn_last(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` to its end, whatever becomes of the session."""

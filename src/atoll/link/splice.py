@@ -17,8 +17,17 @@ class Half(asyncio.Protocol):
         self.other: Half | None = None
         self.ended = False
         """Nothing more comes in here."""
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[None] | None = None
+        self._lost = False
+
+    @property
+    def over(self) -> asyncio.Future[None]:
         """Done when this side is gone."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+            if self._lost:
+                self._over.set_result(None)
+        return self._over
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
@@ -45,10 +54,11 @@ class Half(asyncio.Protocol):
         self._far.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.over.done():
-            self.over.set_result(None)
+        self._lost = True
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
         far = self.other.transport if self.other is not None else None
-        self.transport = None
+        self.transport = self.other = None  # no ring of objects is left for the garbage collector
         if far is None:
             return
         if exc is None:
@@ -79,13 +89,20 @@ _NOBODY = _Nobody()
 
 def splice(first: asyncio.Transport, second: asyncio.Transport) -> tuple[Half, Half]:
     """Join them; both have been connected, and nothing of either has been read."""
-    a, b = Half(), Half()
-    a.other, b.other = b, a
-    a.connection_made(first)
+    a = facing(first)
+    b = cast("Half", a.other)
     b.connection_made(second)
-    first.set_protocol(a)
     second.set_protocol(b)
     return a, b
+
+
+def facing(transport: asyncio.Transport) -> Half:
+    """The side of `transport`, with its other side already there for a connection that is yet to be made."""
+    near, far = Half(), Half()
+    near.other, far.other = far, near
+    near.connection_made(transport)
+    transport.set_protocol(near)
+    return near
 
 
 def break_off(transport: asyncio.WriteTransport) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from atoll.link.expiry import Expiry
 from atoll.link.mux import Channel, Mux
 from atoll.link.session import LinkError, Lost, Reset
 
@@ -26,11 +27,12 @@ class StreamTransport(asyncio.Transport):
 
     _start_tls_compatible = True  # asyncio.loop.start_tls asks for it
 
-    def __init__(self, mux: Mux, wake: Callable[[], None], peer: str) -> None:
+    def __init__(self, mux: Mux, wake: Callable[[], None], lingering: "Expiry[StreamTransport]", peer: str) -> None:
         super().__init__({"peername": peer})
         self._loop = asyncio.get_running_loop()
         self._mux = mux
         self._wake = wake
+        self._lingering = lingering
         self._channel: Channel
         self._protocol: asyncio.BaseProtocol | None = None
         self._feed: Callable[[bytes], None] = _ignore
@@ -42,7 +44,6 @@ class StreamTransport(asyncio.Transport):
         self._finished = False
         self._told_end = False
         self._gone = False
-        self._linger: asyncio.TimerHandle | None = None
         self.answer: asyncio.Future[None] = self._loop.create_future()
         """Done when the peer has accepted; its exception is why not."""
         self.on_datagram: Callable[[bytes], None] = lambda _: None
@@ -59,15 +60,17 @@ class StreamTransport(asyncio.Transport):
     def target(self) -> str:
         return self._channel.target
 
-    def accept(self) -> None:
-        """Take a stream that the peer has opened."""
+    def accept(self) -> bool:
+        """Take a stream that the peer has opened; False when it has given it up."""
         self._mux.accept(self._channel)
         self._wake()
+        return not self._gone
 
     def refuse(self, reason: str, message: str = "") -> None:
         """Don't take it."""
         self._mux.refuse(self._channel, reason, message)
-        self._gone = True
+        self._leave()
+        self._loop.call_soon(self._lose, None)
         self._wake()
 
     # What the mux says.
@@ -100,10 +103,8 @@ class StreamTransport(asyncio.Transport):
         self.on_datagram(data)
 
     def gone(self, error: LinkError | None) -> None:
-        self._gone = True
+        self._leave()
         self.error = error
-        if self._linger is not None:
-            self._linger.cancel()
         if not self.answer.done() and error is not None:
             self.answer.set_exception(error)
             self.answer.exception()  # nobody has to ask
@@ -178,7 +179,7 @@ class StreamTransport(asyncio.Transport):
         self._held.clear()
         self._mux.end(self._channel)
         self._wake()
-        self._linger = self._loop.call_later(LINGER, self._give_up, "Closed")
+        self._lingering.add(self)
         self._loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
@@ -201,10 +202,18 @@ class StreamTransport(asyncio.Transport):
 
     # Between the two.
 
+    def lingered(self) -> None:
+        """The peer has had its time."""
+        self._give_up("Closed")
+
+    def _leave(self) -> None:
+        self._gone = True
+        self._lingering.discard(self)
+        self._channel.sink = _NOBODY
+
     def _give_up(self, reason: str, message: str = "") -> None:
-        self._closing = self._gone = True
-        if self._linger is not None:
-            self._linger.cancel()
+        self._closing = True
+        self._leave()
         self._held.clear()
         self._mux.reset(self._channel, reason, message)
         self._wake()
@@ -258,6 +267,20 @@ def _fill(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
         buffer[:count] = view[:count]
         protocol.buffer_updated(count)
         view = view[count:]
+
+
+class _Nobody:
+    """The sink of a stream that is gone: what held it is free at once, without the garbage collector."""
+
+    def opened(self) -> None: ...
+    def received(self, data: bytes) -> None: ...
+    def ended(self) -> None: ...
+    def taken(self) -> None: ...
+    def datagram(self, data: bytes) -> None: ...
+    def gone(self, error: LinkError | None) -> None: ...
+
+
+_NOBODY = _Nobody()
 
 
 class AsyncStream:
