@@ -128,19 +128,19 @@ class Connection(asyncio.Protocol):
 
     def wake(self) -> None:
         """Something may be to be sent: once, at the end of this turn of the loop."""
-        if self._flushing or self._held_up:
-            return
-        if self._may_speak and self._mux.wants_to_write:
+        if not self._flushing and not self._held_up and self._may_speak:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
-        while not self._held_up and self._mux.wants_to_write and not self._cause:
-            parts = self._mux.take(BATCH)
-            size = sum(map(len, parts))
-            if size:
-                self._write(b"".join([websocket.head(size, masked=self._dialled), *parts]))
+        mux = self._mux
+        while not (self._held_up or self._cause):
+            parts = mux.take(BATCH)
+            if size := sum(map(len, parts)):
+                self._write(b"".join((websocket.head(size, masked=self._dialled), *parts)))
+            if not mux.wants_to_write:
+                return
 
     def _write(self, data: bytes) -> None:
         self.sent += len(data)
@@ -173,7 +173,8 @@ class Connection(asyncio.Protocol):
             return
         if self._unwrapper.answers:
             self._write(self._unwrapper.answers.pop())
-        self.wake()
+        if self._mux.wants_to_write:
+            self.wake()
 
     def eof_received(self) -> bool:
         return False

@@ -83,12 +83,16 @@ class Parser:
         self._left = 0
         """Bytes that are missing of the DATA frame that has begun."""
 
+    def message(self, data: bytes) -> int:
+        """The stream whose one whole frame of DATA this is, as most short messages are; else 0, then `feed` it."""
+        size = len(data) - HEADER.size
+        if self._left or self._held or not 0 < size <= PAYLOAD_MOST:
+            return 0
+        word, stream = HEADER.unpack_from(data)
+        return int(stream) if word == DATA << 24 | size else 0
+
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """(kind, stream, payload) of what is there. Raises ProtocolError."""
-        if not self._left and not self._held and len(data) >= HEADER.size:
-            word, stream = HEADER.unpack_from(data)
-            if word == DATA << 24 | len(data) - HEADER.size and len(data) <= PAYLOAD_MOST:
-                return [(DATA, stream, data[HEADER.size :])]  # one whole frame of data, as small messages are
         found: list[tuple[int, int, bytes]] = []
         at = 0
         if self._held:

@@ -166,7 +166,8 @@ class Mux:
             and self._control_size < MESSAGES_MOST
         ):
             channel.credit -= size
-            self._say(frames.HEADER.pack(frames.DATA << 24 | size, channel.id) + data)
+            self._control.append(frames.HEADER.pack(frames.DATA << 24 | size, channel.id) + data)
+            self._control_size += frames.HEADER.size + size
             return
         channel.backlog.append(data)
         channel.queued += size
@@ -282,6 +283,9 @@ class Mux:
 
     def receive(self, data: bytes) -> None:
         """Take what came. Raises ProtocolError, after which the connection is to be closed."""
+        if stream := self._parser.message(data):
+            self._data(stream, data[frames.HEADER.size :])
+            return
         for kind, number, payload in self._parser.feed(data):
             if kind == frames.DATA:
                 self._data(number, payload)

@@ -85,8 +85,13 @@ class StreamTransport(asyncio.Transport):
             self._wake()
         elif self._paused or self._held or self._protocol is None:
             self._held.append(data)
-        else:
-            self._deliver(data)  # whoever brought it looks afterwards whether there is something to send
+        else:  # as _deliver; whoever brought it looks afterwards whether there is something to send
+            try:
+                self._feed(data)
+            except Exception as error:
+                self._failed(error)
+            if not self._gone:
+                self._mux.consumed(self._channel, len(data))
 
     def ended(self) -> None:
         self._finished = True
@@ -230,14 +235,17 @@ class StreamTransport(asyncio.Transport):
             self._lose(self.error)
 
     def _deliver(self, data: bytes) -> None:
-        """A protocol that fails loses its own stream, not the connection and with it everybody's."""
         try:
             self._feed(data)
-        except Exception:
-            log.exception("a stream's protocol failed", target=self.target)
-            self.reset("Failed", "the other end's protocol failed")
+        except Exception as error:
+            self._failed(error)
         if not self._gone:
             self._mux.consumed(self._channel, len(data))
+
+    def _failed(self, error: Exception) -> None:
+        """A protocol that fails loses its own stream, not the connection and with it everybody's."""
+        log.error("a stream's protocol failed", target=self.target, exc_info=error)
+        self.reset("Failed", "the other end's protocol failed")
 
     def _tell_end(self) -> None:
         if self._told_end or self._closing:

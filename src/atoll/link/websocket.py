@@ -19,6 +19,7 @@ _U16, _U64 = struct.Struct("!H"), struct.Struct("!Q")
 _SHORT, _SHORT_MASKED = struct.Struct("!BB"), struct.Struct("!BBI")
 """Heads of messages of less than 126 bytes."""
 _LONG = 126
+_WHOLE = bytes((_FIN | _BINARY,))
 
 
 class Closed(Exception):  # noqa: N818  an ordinary end
@@ -54,7 +55,7 @@ class Unwrapper:
     def __init__(self, *, masked: bool) -> None:
         self._masked = masked
         """Whether the peer is the client."""
-        self._short = len(head(0, masked=masked))
+        self._short, self._mark, self._no_key = (6, _MASKED, b"\0\0\0\0") if masked else (2, 0, b"")
         self._held = b""
         self._left = 0
         self._key = b""
@@ -64,10 +65,11 @@ class Unwrapper:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises Closed, ProtocolError."""
-        short = self._short
-        size = len(data) - short
-        if not self._left and not self._held and 0 <= size < _LONG and data[:short] == head(size, masked=self._masked):
-            return [data[short:]]  # one short message, as most are
+        if data[:1] == _WHOLE and not self._left and not self._held:
+            short = self._short
+            size = len(data) - short
+            if 0 <= size < _LONG and data[1] == self._mark | size and data[2:short] == self._no_key:
+                return [data[short:]]  # one short message, as most are
         found: list[bytes] = []
         if self._held:
             data, self._held = self._held + data, b""
