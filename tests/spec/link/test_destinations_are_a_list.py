@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from atoll.link import destinations
 from atoll.link.destinations import Destinations, tcp
 from atoll.link.session import Refused
 from atoll.link.sessions import LinkSession
-from tests.spec.link.ends import agent, hub
+from tests.spec.link.ends import agent, eventually, hub
 
 
 async def answering(port: int = 0) -> asyncio.Server:
@@ -52,6 +53,41 @@ async def test_the_hub_reaches_what_is_on_the_list_and_no_other_spelling_of_it(t
             assert refused.value.reason == "NotAllowed", target
     server.close()
     other.close()
+
+
+async def test_what_a_server_says_at_once_is_heard_though_it_leaves(tmp_path: Path) -> None:
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"welcome")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    target = tcp("127.0.0.1", port_of(server))
+    async with hub(tmp_path) as end, agent(end.config, Destinations([target]).serve), server:
+        session = await end.session()
+        for stream in await asyncio.gather(*(session.open(target) for _ in range(50))):
+            assert await stream.read() == b"welcome"
+            stream.close()
+        await eventually(lambda: session.connections[0].streams == 0)
+
+
+async def test_a_destination_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its queue of connections is full: the kernel leaves them unanswered."""
+    monkeypatch.setattr(destinations, "CONNECT_TIMEOUT", 0.1)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        where = deaf.getsockname()
+        target = tcp("127.0.0.1", where[1])
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(where)
+        async with hub(tmp_path) as end, agent(end.config, Destinations([target]).serve):
+            with pytest.raises(Refused, match="no answer") as refused:
+                await (await end.session()).open(target)
+            assert refused.value.reason == "Unreachable"
+        for filler in fillers:
+            filler.close()
 
 
 async def test_a_destination_that_refuses_is_told_before_anything_was_sent(tmp_path: Path) -> None:

@@ -41,16 +41,33 @@ def test_frames(sent: list[tuple[int, int, bytes]], cuts: list[int]) -> None:
     assert joined([f for piece in pieces(wire, cuts) for f in parser.feed(piece)]) == joined(sent)
 
 
+@given(st.lists(st.one_of(CONTROL, DATA), min_size=1, max_size=3), st.booleans())
+def test_what_is_taken_for_one_message_is_one(sent: list[tuple[int, int, bytes]], begun: bool) -> None:
+    """The short way tells only what the long one would."""
+    wire, parser, other = b"".join(frames.frame(*f) for f in sent), Parser(), Parser()
+    if begun:  # a frame whose last byte is yet to come
+        for each in (parser, other):
+            each.feed(frames.header(frames.DATA, 7, len(wire) + 1))
+    found = other.feed(wire)
+    stream = parser.message(wire)
+    assert bool(stream) == (not begun and len(sent) == 1 and sent[0][0] == frames.DATA)
+    if stream:
+        assert found == [(frames.DATA, stream, wire[frames.HEADER.size :])]
+
+
 @given(st.lists(st.binary(max_size=300), max_size=6), CUTS, st.booleans(), st.binary(min_size=4, max_size=4))
 def test_messages(sent: list[bytes], cuts: list[int], masked: bool, key: bytes) -> None:
-    """Also those of a client that masks."""
-    wire = b""
+    """Also those of a client that masks; cut anywhere, and each as a whole."""
+    wire, whole = b"", Unwrapper(masked=masked)
     for payload in sent:
+        plain = payload
         begin = head(len(payload), masked=masked)
         if masked:
             begin = begin[:-4] + key
             payload = bytes(b ^ key[i % 4] for i, b in enumerate(payload))
         wire += begin + payload
+        assert b"".join(whole.feed(begin + payload)) == plain
+        assert b"".join(whole.feed(head(len(plain), masked=masked) + plain)) == plain  # as ours are: masked by nothing
     unwrapper = Unwrapper(masked=masked)
     assert b"".join(p for piece in pieces(wire, cuts) for p in unwrapper.feed(piece)) == b"".join(sent)
 
