@@ -2,7 +2,11 @@
 
 Both are measured in turns in one run on loopback: a local port of the hub's side leads through TLS to a port on the
 agent's side (with chisel: a reverse remote). Both sides' TLS has the same certificate; chisel encrypts a second time
-inside, by SSH, which can't be switched off. chisel is built with Go into the user's cache.
+inside, by SSH, which can't be switched off. chisel is built with Go into the user's cache. Whoever sends and what is
+at the far end are the same for both.
+
+In turn with them two bare relays carry round trips: a TLS connection for each stream, nothing of the link's. What they
+take, Python's loop and TLS take by themselves.
 
 make bench NAME=link ARGS="--rounds 5"
 """
@@ -19,6 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from atoll.runtime.loop import Loop
 from atoll.testing.localfleet.certificates import Authority
 from atoll.testing.localfleet.ports import choose
 from bench.linkends import COUNT, ECHO, HOST, STALL
@@ -27,6 +32,7 @@ from bench.result import median, percentile, result
 BENCH = "link"
 CHISEL = "v1.11.7"
 MIB = 1 << 20
+START_TIMEOUT = 20.0
 
 
 def chisel() -> Path:
@@ -45,19 +51,42 @@ def chisel() -> Path:
 
 
 @asynccontextmanager
-async def processes(*commands: list[str]) -> AsyncIterator[list[asyncio.subprocess.Process]]:
-    """Start them one after the other, stop exactly these."""
+async def processes(*commands: tuple[list[str], int]) -> AsyncIterator[list[asyncio.subprocess.Process]]:
+    """Start them one after the other, each once the port of the one before answers; stop exactly these."""
     running = []
     try:
-        for command in commands:
+        for command, port in commands:
             quiet = asyncio.subprocess.DEVNULL
             running.append(await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet))
-            await asyncio.sleep(1.2)
+            async with asyncio.timeout(START_TIMEOUT):
+                while not await answers(port):
+                    await asyncio.sleep(0.05)
         yield running
     finally:
         for process in running:
             process.terminate()
             await process.wait()
+
+
+async def answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def leads_through(port: int) -> None:
+    """Wait until what is sent there comes back from the far end."""
+    async with asyncio.timeout(START_TIMEOUT):
+        while True:
+            try:
+                await round_trips(port, 1)
+            except (OSError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.05)
+            else:
+                return
 
 
 async def bulk(port: int, streams: int, total: int) -> float:
@@ -125,37 +154,47 @@ def measures(scale: int) -> dict[str, tuple[str, Measure]]:
     }
 
 
-async def compare(atoll: int, peer: int, rounds: int, scale: int) -> None:
-    """Each measure is taken of both, one right after the other: a ratio is the median of the rounds' ratios."""
+async def compare(atoll: int, peer: int, bare: int, rounds: int, scale: int) -> None:
+    """Each measure is taken of all, one right after the other: a ratio is the median of the rounds' ratios."""
     for metric, (unit, measure) in measures(scale).items():
-        pairs = []
+        found: dict[int, list[float]] = {peer: [], atoll: []}
+        if metric.startswith("round trip"):
+            found[bare] = []
         for turn in range(rounds):
-            first, second = (atoll, peer) if turn % 2 else (peer, atoll)
-            found = {first: await measure(first), second: await measure(second)}
-            pairs.append((found[atoll], found[peer]))
+            for port in found if turn % 2 else reversed(found):
+                found[port].append(await measure(port))
+        more = {"bare": round(median(found[bare]), 1)} if bare in found else {}
         result(
-            BENCH, metric, median(ours for ours, _ in pairs), unit,
-            ratio=round(median(ours / theirs for ours, theirs in pairs), 2),
-            against=f"chisel {CHISEL}: {median(theirs for _, theirs in pairs):.1f}", rounds=rounds,
+            BENCH, metric, median(found[atoll]), unit,
+            ratio=round(median(ours / theirs for ours, theirs in zip(found[atoll], found[peer], strict=True)), 2),
+            against=f"chisel {CHISEL}: {median(found[peer]):.1f}", rounds=rounds, **more,
         )  # fmt: skip
 
 
+@asynccontextmanager
+async def stuck(port: int) -> AsyncIterator[None]:
+    """Four streams whose far end doesn't read."""
+    streams = [await asyncio.open_connection(HOST, port) for _ in range(4)]
+    for _, writer in streams:
+        writer.write(STALL + bytes(16 * MIB))
+    await asyncio.sleep(0.5)
+    yield
+    for _, writer in streams:
+        writer.transport.abort()
+    await asyncio.sleep(0.2)
+
+
 async def stalled(port: int, rounds: int, scale: int) -> None:
-    """What streams that nobody reads take from the others."""
-    free, held = [], []
-    for _ in range(rounds):
-        free.append(await bulk(port, 4, 64 * MIB * scale))
-        stuck = [await asyncio.open_connection(HOST, port) for _ in range(4)]
-        for _, writer in stuck:
-            writer.write(STALL + bytes(16 * MIB))
-        await asyncio.sleep(0.5)
-        held.append(await bulk(port, 4, 64 * MIB * scale))
-        for _, writer in stuck:
-            writer.transport.abort()
-        await asyncio.sleep(0.2)
+    """What streams that nobody reads take from the others; with and without them come first in turns."""
+    pairs = []
+    for turn in range(rounds):
+        before = await bulk(port, 4, 64 * MIB * scale) if turn % 2 else 0.0
+        async with stuck(port):
+            held = await bulk(port, 4, 64 * MIB * scale)
+        pairs.append((held, before or await bulk(port, 4, 64 * MIB * scale)))
     result(
-        BENCH, "bulk beside 4 stalled readers", median(held), "MB/s",
-        ratio=round(median(held) / median(free), 3), against="without them", rounds=rounds,
+        BENCH, "bulk beside 4 stalled readers", median(held for held, _ in pairs), "MB/s",
+        ratio=round(median(held / free for held, free in pairs), 3), against="without them", rounds=rounds,
     )  # fmt: skip
 
 
@@ -192,21 +231,25 @@ async def soak(port: int, ends: list[asyncio.subprocess.Process], streams: int) 
 async def run(arguments: argparse.Namespace, folder: Path) -> None:
     pair = Authority(folder, "hub").issue("server", "hub", hosts=[HOST])
     ports: list[int] = []
-    for _ in range(5):
+    for _ in range(7):
         ports.append(choose(ports))
-    far, link, local, peer_link, peer_local = ports
+    far, link, local, peer_link, peer_local, bare_link, bare_local = ports
     python = [sys.executable, "-m", "bench.linkends"]
     program = str(chisel())
     async with processes(
-        [*python, "far", str(far)],
-        [*python, "hub", str(folder), str(link), str(local), str(far)],
-        [*python, "agent", str(folder), str(link), str(far)],
-        [program, "server", "--host", HOST, "-p", str(peer_link), "--reverse", "--tls-cert", str(pair.cert),
-         "--tls-key", str(pair.key)],
-        [program, "client", "--tls-ca", str(folder / "ca.crt"), f"https://{HOST}:{peer_link}",
-         f"R:{HOST}:{peer_local}:{HOST}:{far}"],
+        ([*python, "far", str(far)], far),
+        ([*python, "hub", str(folder), str(link), str(local), str(far)], link),
+        ([*python, "agent", str(folder), str(link), str(far)], local),
+        ([program, "server", "--host", HOST, "-p", str(peer_link), "--reverse", "--tls-cert", str(pair.cert),
+          "--tls-key", str(pair.key)], peer_link),
+        ([program, "client", "--tls-ca", str(folder / "ca.crt"), f"https://{HOST}:{peer_link}",
+          f"R:{HOST}:{peer_local}:{HOST}:{far}"], peer_local),
+        ([*python, "bare-agent", str(folder), str(bare_link), str(far)], bare_link),
+        ([*python, "bare-hub", str(folder), str(bare_local), str(bare_link)], bare_local),
     ) as running:  # fmt: skip
-        await compare(local, peer_local, arguments.rounds, arguments.scale)
+        for port in (local, peer_local, bare_local):
+            await leads_through(port)
+        await compare(local, peer_local, bare_local, arguments.rounds, arguments.scale)
         await stalled(local, arguments.rounds, arguments.scale)
         await soak(local, running[1:3], arguments.streams)
 
@@ -217,8 +260,8 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=2, help="how much is sent in each")
     parser.add_argument("--streams", type=int, default=10_000, help="of the soak")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atoll-bench-") as folder:
-        asyncio.run(run(arguments, Path(folder)))
+    with tempfile.TemporaryDirectory(prefix="atoll-bench-") as folder, asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(run(arguments, Path(folder)))
 
 
 if __name__ == "__main__":

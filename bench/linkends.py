@@ -1,6 +1,8 @@
-"""The processes of bench/link: an agent, a hub that forwards local ports through it, and what is at the far end.
+"""The processes of bench/link: an agent, a hub that forwards a local port through it, what is at the far end; and two
+bare relays, which do the same with a TLS connection for each stream.
 
-Usage: python -m bench.linkends far PORT | hub FOLDER LINK LOCAL FAR | agent FOLDER LINK FAR. Ports are of loopback.
+Usage: python -m bench.linkends far PORT | hub FOLDER LINK LOCAL FAR | agent FOLDER LINK FAR |
+bare-hub FOLDER LOCAL LINK | bare-agent FOLDER LINK FAR. Ports are of loopback.
 """
 
 import asyncio
@@ -70,15 +72,52 @@ async def far(port: int) -> None:
     await server.serve_forever()
 
 
-async def hub(folder: Path, link: int, local: int, target: int) -> None:
+class Bare(Half):
+    """A connection that waits until its other side is made."""
+
+    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self._port = port
+        self._context = context
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._early: list[bytes] = []
+        self._joining = asyncio.get_running_loop().create_task(self._join())
+
+    async def _join(self) -> None:
+        far = Half()
+        far.other = self
+        await asyncio.get_running_loop().create_connection(lambda: far, HOST, self._port, ssl=self._context)
+        self.other = far
+        for data in self._early:
+            super().data_received(data)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is None:
+            self._early.append(data)
+        else:
+            super().data_received(data)
+
+
+async def bare(listens: int, port: int, *, server: ssl.SSLContext | None, client: ssl.SSLContext | None) -> None:
+    made = await asyncio.get_running_loop().create_server(lambda: Bare(port, client), HOST, listens, ssl=server)
+    await made.serve_forever()
+
+
+def serving(folder: Path) -> ssl.SSLContext:
     pair = Authority(folder, "hub").issue("server", "hub", hosts=[HOST])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pair.cert, pair.key)
+    return context
+
+
+async def hub(folder: Path, link: int, local: int, target: int) -> None:
     listener = Listener("hub", lambda *_: None)
     server = web.Server(lambda request: listener.upgrade(request, "member"), access_log=None)
     runner = web.ServerRunner(server)
     await runner.setup()
-    await web.TCPSite(runner, HOST, link, ssl_context=context).start()
+    await web.TCPSite(runner, HOST, link, ssl_context=serving(folder)).start()
     front = await asyncio.get_running_loop().create_server(
         lambda: Front(listener, tcp(HOST, target)), HOST, local, backlog=4096
     )
@@ -104,6 +143,11 @@ def main(role: str, *arguments: str) -> None:
                 runner.run(hub(Path(arguments[0]), *map(int, arguments[1:])))
             case "agent":
                 runner.run(agent(Path(arguments[0]), *map(int, arguments[1:])))
+            case "bare-hub":
+                context = ssl.create_default_context(cafile=str(Path(arguments[0], "ca.crt")))
+                runner.run(bare(*map(int, arguments[1:]), server=None, client=context))
+            case "bare-agent":
+                runner.run(bare(*map(int, arguments[1:]), server=serving(Path(arguments[0])), client=None))
 
 
 if __name__ == "__main__":
