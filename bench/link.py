@@ -185,13 +185,14 @@ async def stuck(port: int) -> AsyncIterator[None]:
 
 
 async def stalled(port: int, rounds: int, scale: int) -> None:
-    """What streams that nobody reads take from the others; with and without them come first in turns."""
+    """What streams that nobody reads take from the others. It is little: many short turns, each order as often."""
     pairs = []
+    rounds *= 4
     for turn in range(rounds):
-        before = await bulk(port, 4, 64 * MIB * scale) if turn % 2 else 0.0
+        before = await bulk(port, 4, 32 * MIB * scale) if turn % 2 else 0.0
         async with stuck(port):
-            held = await bulk(port, 4, 64 * MIB * scale)
-        pairs.append((held, before or await bulk(port, 4, 64 * MIB * scale)))
+            held = await bulk(port, 4, 32 * MIB * scale)
+        pairs.append((held, before or await bulk(port, 4, 32 * MIB * scale)))
     result(
         BENCH, "bulk beside 4 stalled readers", median(held for held, _ in pairs), "MB/s",
         ratio=round(median(held / free for held, free in pairs), 3), against="without them", rounds=rounds,

@@ -156,7 +156,12 @@ class MuxMachine(RuleBasedStateMachine):
         if unread and end.peer is not None:
             end.peer.paused = True
         for _ in range(pieces):
-            self.muxes[end.side].write(end.channel, pattern(end.side, end.channel.id, end.written, size))
+            data = pattern(end.side, end.channel.id, end.written, size)
+            frame = b"" if self.lost else self.muxes[end.side].message(end.channel, data)
+            if frame:  # what may go at once, alone
+                self.wires[end.side] += frame
+            else:
+                self.muxes[end.side].write(end.channel, data)
             end.written += size
         if last:
             end.wrote_end = True

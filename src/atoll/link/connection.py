@@ -21,6 +21,8 @@ PULSE = 2.5
 BATCH = 128 << 10
 """Bytes of one message: what is short and urgent waits for no more than this, and what the kernel holds."""
 KERNEL_HOLDS = 128 << 10
+MOMENT, APART_MOST = 0.001, 8
+"""Seconds, and messages that are sent each by itself in such a time: a TLS record and a system call each."""
 _CLOCK = struct.Struct("!d")
 
 
@@ -50,6 +52,8 @@ class Connection(asyncio.Protocol):
         self._unwrapper = Unwrapper(masked=not dialled)
         self._lingering = Expiry(LINGER, StreamTransport.lingered)
         self._flushing = False
+        """Whatever comes now is sent at the end of this turn of the loop, or in the flush that is under way."""
+        self._tick, self._in_tick = 0.0, 0
         self._held_up = False
         self._may_speak = dialled
         """The dialler speaks first: until then its HTTP library may still read, and would keep what we say."""
@@ -97,7 +101,7 @@ class Connection(asyncio.Protocol):
             raise self._cause or self.lost.result()
         if self._mux.draining:
             raise Refused("Draining", "the peer takes no new streams on this connection")
-        made = StreamTransport(self._mux, self.wake, self._lingering, self._peer)
+        made = StreamTransport(self._mux, self, self._lingering, self._peer)
         try:
             made.attach(self._mux.open(target, made))
         except ProtocolError as error:
@@ -120,7 +124,7 @@ class Connection(asyncio.Protocol):
         return made
 
     def _offer(self, channel: Channel) -> None:
-        made = StreamTransport(self._mux, self.wake, self._lingering, self._peer)
+        made = StreamTransport(self._mux, self, self._lingering, self._peer)
         made.attach(channel)
         self._take(made)
 
@@ -132,15 +136,28 @@ class Connection(asyncio.Protocol):
             self._flushing = True
             self._loop.call_soon(self._flush)
 
+    def say(self, channel: Channel, data: bytes) -> bool:
+        """Send a short message now, if nothing else is to be sent. Where many come in a moment, they go together."""
+        if self._flushing or self._held_up or not self._may_speak or self._cause:
+            return False
+        now = self._loop.time()
+        if now - self._tick >= MOMENT:
+            self._tick, self._in_tick = now, 0
+        self._in_tick += 1
+        if self._in_tick > APART_MOST or not (frame := self._mux.message(channel, data)):
+            return False
+        self._write(websocket.head(len(frame), masked=self._dialled) + frame)
+        return True
+
     def _flush(self) -> None:
-        self._flushing = False
         mux = self._mux
         while not (self._held_up or self._cause):
             parts = mux.take(BATCH)
             if size := sum(map(len, parts)):
                 self._write(b"".join((websocket.head(size, masked=self._dialled), *parts)))
             if not mux.wants_to_write:
-                return
+                break
+        self._flushing = False
 
     def _write(self, data: bytes) -> None:
         self.sent += len(data)

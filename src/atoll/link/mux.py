@@ -173,6 +173,25 @@ class Mux:
         channel.queued += size
         self._schedule(channel)
 
+    def message(self, channel: Channel, data: bytes) -> bytes:
+        """The frame of `data`, to be sent at once, if it may go and nothing else is to go; else b"", then `write`."""
+        size = len(data)
+        if (
+            size > channel.credit
+            or not 0 < size <= MESSAGE_MOST
+            or channel.queued
+            or channel.ending
+            or not channel.open
+            or channel.id not in self.channels
+            or self._control
+            or self._ready
+            or self._datagrams
+            or self._pong is not None
+        ):
+            return b""
+        channel.credit -= size
+        return frames.HEADER.pack(frames.DATA << 24 | size, channel.id) + data
+
     def end(self, channel: Channel) -> None:
         """After what was written, nothing more."""
         if not channel.ending and self._alive(channel):

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -19,6 +20,17 @@ LINGER = 10.0
 """Seconds that the peer may take to finish, once we closed."""
 
 
+class Way(Protocol):
+    """The connection, as a stream sees it."""
+
+    def wake(self) -> None:
+        """Something may be to be sent."""
+
+    def say(self, channel: Channel, data: bytes) -> bool:
+        """Send a short message at once; False when it has to be written."""
+        ...
+
+
 class StreamTransport(asyncio.Transport):
     """One end of one stream; also its sink in the mux. Nothing is read before a protocol is set.
 
@@ -27,11 +39,11 @@ class StreamTransport(asyncio.Transport):
 
     _start_tls_compatible = True  # asyncio.loop.start_tls asks for it
 
-    def __init__(self, mux: Mux, wake: Callable[[], None], lingering: "Expiry[StreamTransport]", peer: str) -> None:
+    def __init__(self, mux: Mux, way: Way, lingering: "Expiry[StreamTransport]", peer: str) -> None:
         super().__init__({"peername": peer})
         self._loop = asyncio.get_running_loop()
         self._mux = mux
-        self._wake = wake
+        self._wake, self._say = way.wake, way.say
         self._lingering = lingering
         self._channel: Channel
         self._protocol: asyncio.BaseProtocol | None = None
@@ -146,7 +158,11 @@ class StreamTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._gone or self._closing:
             return
-        self._mux.write(self._channel, data if type(data) is bytes else bytes(data))
+        if type(data) is not bytes:
+            data = bytes(data)
+        if self._say(self._channel, data):
+            return
+        self._mux.write(self._channel, data)
         self._wake()
         if self._channel.queued > HIGH and not self._writer_held and self._protocol is not None:
             self._writer_held = True
