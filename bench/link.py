@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from atoll.runtime.loop import Loop
+from atoll.runtime.loop import serving_loop
 from atoll.testing.localfleet.certificates import Authority
 from atoll.testing.localfleet.ports import choose
 from bench.linkends import COUNT, ECHO, HOST, STALL
@@ -173,11 +173,14 @@ async def compare(atoll: int, peer: int, bare: int, rounds: int, scale: int) -> 
 
 @asynccontextmanager
 async def stuck(port: int) -> AsyncIterator[None]:
-    """Four streams whose far end doesn't read."""
+    """Four streams whose far end doesn't read, once all buffers on the way are full and nothing moves any more."""
     streams = [await asyncio.open_connection(HOST, port) for _ in range(4)]
     for _, writer in streams:
         writer.write(STALL + bytes(16 * MIB))
-    await asyncio.sleep(0.5)
+    before, left = -1, 0
+    while before != left:
+        await asyncio.sleep(0.25)
+        before, left = left, sum(writer.transport.get_write_buffer_size() for _, writer in streams)
     yield
     for _, writer in streams:
         writer.transport.abort()
@@ -261,7 +264,10 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=2, help="how much is sent in each")
     parser.add_argument("--streams", type=int, default=10_000, help="of the soak")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="atoll-bench-") as folder, asyncio.Runner(loop_factory=Loop) as runner:
+    with (
+        tempfile.TemporaryDirectory(prefix="atoll-bench-") as folder,
+        asyncio.Runner(loop_factory=serving_loop) as runner,
+    ):
         runner.run(run(arguments, Path(folder)))
 
 

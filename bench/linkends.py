@@ -21,7 +21,7 @@ from atoll.link.listening import Listener
 from atoll.link.session import LinkError
 from atoll.link.sessions import LinkSession
 from atoll.link.splice import Half, break_off, splice
-from atoll.runtime.loop import Loop
+from atoll.runtime.loop import serving_loop
 from atoll.testing.localfleet.certificates import Authority
 
 HOST = "127.0.0.1"
@@ -135,7 +135,7 @@ async def agent(folder: Path, link: int, target: int) -> None:
 
 def main(role: str, *arguments: str) -> None:
     gc.freeze()
-    with asyncio.Runner(loop_factory=Loop) as runner:
+    with asyncio.Runner(loop_factory=serving_loop) as runner:
         match role:
             case "far":
                 runner.run(far(int(arguments[0])))

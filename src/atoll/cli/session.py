@@ -160,9 +160,9 @@ def perform(
 
 
 def _serving_loop() -> asyncio.AbstractEventLoop:
-    from atoll.runtime.loop import Loop
+    from atoll.runtime.loop import serving_loop
 
-    return Loop()
+    return serving_loop()
 
 
 def report(error: Exception, *, failed: ExitCode = ExitCode.ERROR, verbose: int = 0) -> int:
