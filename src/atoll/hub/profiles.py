@@ -1,5 +1,6 @@
 """SIG Multicluster's ClusterProfile for each cluster (KEP-4322), so that other tools find the fleet."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE
@@ -21,11 +22,13 @@ class Profiles:
         self._client = client
         self._published: dict[str, tuple[Json, Json]] | None = None
         """By cluster: what it is and its status. None until what is there was read."""
+        self._reading = asyncio.Lock()
 
     async def publish(self, facts: ClusterFacts, reach: Reach) -> None:
         try:
-            if self._published is None:
-                self._published = await self._read()
+            async with self._reading:  # once: whoever comes second would take what has changed since for the present
+                if self._published is None:
+                    self._published = await self._read()
             await self._publish(self._published, facts, reach)
         except (KindNotServed, NotFound):
             return
@@ -41,6 +44,9 @@ class Profiles:
         body, status = profile(facts), profile_status(facts, reach)
         if before is not None:
             _keep_times(status, before[1])
+        if before == (body, status):
+            return
+        published.pop(facts.name, None)  # a write whose answer is lost may have been carried out
         if before is None or before[0] != body:
             await self._apply(facts.name, body)
         if before is None or before[1] != status:

@@ -72,7 +72,9 @@ class Surroundings:
         )
 
     def carried_out(self, dossier: Dossier, intent: Intent, planned: Plan) -> Iterable[Key]:
-        """Remember where it is now. Returns the neighbours to whom that may matter."""
+        """Remember where it is now. Returns to whom that may matter: neighbours, and itself, where it waits for others
+        to be ready and it was known before how it does on a cluster that is new in the plan.
+        """
         now, before = time.time(), dossier.standing_on
         for name, share in planned.shares.items():
             had = before.get(name)
@@ -99,9 +101,9 @@ class Surroundings:
         (self.short.add if planned.short else self.short.discard)(dossier.key)
         if before.keys() == dossier.standing_on.keys():
             return ()
-        return [
-            key for key in self._attached[dossier.key.namespace] if key != dossier.key and self._minds(key, dossier)
-        ]
+        seen = planned.waiting and any(name in dossier.observations for name in dossier.standing_on.keys() - before)
+        others = sorted(self._attached[dossier.key.namespace] - {dossier.key})
+        return [*(key for key in others if self._minds(key, dossier)), *((dossier.key,) if seen else ())]
 
     def counted(self, cluster: str, capacity: Capacity) -> list[Key]:
         """Take the new count. Returns the applications of which Pods wait for a node there, as they didn't before."""

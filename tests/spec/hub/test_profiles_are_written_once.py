@@ -1,5 +1,6 @@
 """A ClusterProfile is written when it says something else than before, and by a hub that starts only then, too."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -11,9 +12,10 @@ from atoll.api.objects import Json
 from atoll.fleet.link import Reach
 from atoll.hub.profiles import Profiles
 from atoll.kube.client import Client
+from atoll.kube.errors import Unreachable
 from atoll.kube.resources import CLUSTERPROFILES, CRDS, NAMESPACES
 from atoll.plan.model import ClusterFacts
-from atoll.testing.fakeapi import FakeApi
+from atoll.testing.fakeapi import FakeApi, Reset, Rule, SlowBody
 
 FACTS = ClusterFacts(name="eu-1", uid="uid-of-eu", region="eu-west-1", version="v1.36.1")
 HERE = Reach(reachable=True, reason="Reachable", since=1000.0, uid="uid-of-eu", version="v1.36.1")
@@ -78,5 +80,34 @@ async def test_a_hub_without_the_kind_publishes_nothing_until_it_comes(api: Fake
         await profiles.publish(FACTS, HERE)
         for crd in crds():
             await client.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
+        await profiles.publish(FACTS, HERE)
+    assert (await condition(api))["status"] == "True"
+
+
+async def test_a_write_whose_answer_was_lost_is_not_taken_for_one_that_never_was(api: FakeApi) -> None:
+    async with Client(api.config) as client:
+        profiles = Profiles(client)
+        await profiles.publish(FACTS, HERE)
+        api.faults.rules.append(Rule(Reset(after=True), verb="apply"))
+        with pytest.raises(Unreachable):
+            await profiles.publish(FACTS, AWAY)
+        api.faults.heal()
+        assert (await condition(api))["status"] == "False"
+        await profiles.publish(FACTS, HERE)
+        assert (await condition(api))["status"] == "True"
+
+
+async def test_a_profile_that_went_while_another_cluster_looked_for_the_first_time_is_written_again(
+    api: FakeApi,
+) -> None:
+    other = msgspec.structs.replace(FACTS, name="us-1")
+    await patches(api, HERE)
+    async with Client(api.config) as client:
+        profiles = Profiles(client)
+        api.faults.rules.append(Rule(SlowBody(10, 0.005), verb="list", plural=CLUSTERPROFILES.plural))
+        first = asyncio.create_task(profiles.publish(other, HERE))
+        await profiles.publish(FACTS, HERE)
+        await profiles.drop(FACTS.name)
+        await first
         await profiles.publish(FACTS, HERE)
     assert (await condition(api))["status"] == "True"

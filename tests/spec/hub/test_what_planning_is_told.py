@@ -4,6 +4,7 @@ import time
 from typing import Any, cast
 
 import msgspec
+import pytest
 
 from atoll.api.application import Application
 from atoll.api.intent import Intent, Revision
@@ -145,3 +146,19 @@ def test_who_a_worse_cluster_concerns() -> None:
         hub.carry_out(hub.dossier(name), hub.intent(name, total=4 if name == "one" else 0))
     assert hub.around.concerned("a") == [Key("demo", "one"), Key("demo", "two")]
     assert hub.around.concerned("elsewhere") == []
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_who_waits_for_a_cluster_that_was_seen_before_looks_again(seen: bool) -> None:
+    hub = Hub()
+    dossier = hub.dossier("shop", status={"sequence": 1, "placement": [{"cluster": "a", "replicas": 4}]})
+    dossier.observations["a"] = Observation(dossier.key, "shop", "a", "Healthy", 4, 4)
+    if seen:
+        dossier.observations["b"] = Observation(dossier.key, "shop", "b", "Healthy", 2, 2)
+    intent = msgspec.structs.replace(hub.intent("shop"), replicas=Replicas(total=4))
+    planned = plan(intent, hub.around.snapshot(dossier, intent))
+    assert planned.waiting
+    assert planned.shares["a"].common == 4
+    assert list(hub.around.carried_out(dossier, intent, planned)) == ([dossier.key] if seen else [])
+    if seen:
+        assert plan(intent, hub.around.snapshot(dossier, intent)).shares["a"].common == 2
