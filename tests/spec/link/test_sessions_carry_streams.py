@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from atoll.link.connection import APART_MOST, MOMENT
 from atoll.link.dialling import DialError, dial, new_instance
 from atoll.link.session import LinkError, Lost, Refused, Reset, Stream
 from atoll.link.sessions import LinkSession
@@ -52,6 +53,34 @@ async def test_megabytes_arrive_as_they_were_sent_on_many_streams_at_once(end: H
         assert answers == [data(n) + b"over" for n in range(12)]
         used = [c.received > 1_000_000 for c in session.connections]
         assert used == [True, True, True]  # side by side
+
+
+async def test_a_short_message_goes_at_once_and_many_of_one_moment_go_together(
+    end: HubEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with agent(end.config) as session:
+        streams = [await session.open("echo/1") for _ in range(60)]
+        transports = [stream._transport for stream in streams]
+        (connection,) = session.connections
+        writes: list[bytes] = []
+        send = connection._write
+
+        def write(data: bytes) -> None:
+            if b"at once" in data or b"together" in data:  # not a ping
+                writes.append(data)
+            send(data)
+
+        monkeypatch.setattr(connection, "_write", write)
+        await asyncio.sleep(2 * MOMENT)
+        transports[0].write(b"at once")
+        assert len(writes) == 1
+        for transport in transports[1:]:
+            transport.write(b"together")
+        assert len(writes) == APART_MOST
+        assert await streams[0].read(1 << 16) == b"at once"
+        for stream in streams[1:]:
+            assert await stream.read(1 << 16) == b"together"
+        assert len(writes) == APART_MOST + 1
 
 
 async def test_what_nobody_serves_is_refused(end: HubEnd) -> None:
