@@ -85,10 +85,10 @@ class Relay:
             far = Half()
             async with asyncio.timeout(DIAL_TIMEOUT):
                 await asyncio.get_running_loop().create_connection(lambda: far, host.strip("[]"), int(port))
-            if near.transport is None:
+            if near.transport is None or far.transport is None:
                 if far.transport is not None:
                     far.transport.abort()
-                raise ConnectionError("it left")
+                raise ConnectionError("one of both left")
             near.join(far)
             await asyncio.wait([near.over, far.over], return_when=asyncio.FIRST_COMPLETED)
         except (OSError, TimeoutError, KubeError) as error:
