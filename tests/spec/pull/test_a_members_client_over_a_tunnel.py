@@ -1,5 +1,6 @@
-"""The hub's token for a member behind a tunnel: the agent issues it, and another one in time."""
+"""What the hub's client of a member behind a tunnel lives on: a token that the agent renews, a link that may go."""
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from atoll.fleet import credentials
 from atoll.fleet.credentials import Token
 from atoll.fleet.link import Link
 from atoll.kube.client import Client
-from atoll.kube.errors import NotFound
+from atoll.kube.errors import NotFound, Unreachable
+from atoll.kube.resources import CONFIGMAPS
+from atoll.link.session import Lost
 from atoll.testing.fakeapi import FakeApi
+from atoll.testing.fakeapi.faults import Delay, Rule
 from tests.delivering import eventually
 
 from .conftest import configmap
@@ -63,3 +67,23 @@ async def test_an_account_that_somebody_took_away_is_made_anew(
         await linked.deploy("app", configmap("one", v="1"))
         await linked.ready("app")
     assert set(placed.values()) == {2}
+
+
+async def test_a_link_that_goes_in_the_middle_of_a_request_is_a_connection_that_broke(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuing(monkeypatch)
+    async with opened(apis, tmp_path, "tunnel") as linked:
+        hub = linked.side.hub
+        assert hub is not None
+        await linked.reachable("a", "True")
+        link = hub._fleet.link("a")
+        assert link is not None
+        assert link.member is not None
+        apis["a"].faults.rules.append(Rule(Delay(60.0), 1.0, verb="list", plural="configmaps"))
+        before = apis["a"].requests["list"]
+        asking = asyncio.create_task(link.member.client.list(CONFIGMAPS))
+        await eventually(lambda: apis["a"].requests["list"] > before)
+        hub.ends.listener.close("a", Lost("Closed", "the wire was cut"))
+        with pytest.raises(Unreachable):
+            await asking
