@@ -82,6 +82,7 @@ class Departure:
             except KubeError as error:
                 self._recorder.tell(live, "Warning", "LeaveWaits", str(error))
                 return Wait(AWAY)
+            self._fleet.leave(live.name)  # before anybody writes there again
             live = await self._note(live, DONE)
         return await self._release(live)
 
