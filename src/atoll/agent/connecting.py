@@ -91,6 +91,8 @@ class Connector:
             self._doors[address] = Door(address, True, time.time())
             log.info("connected", hub=address)
             session.spawn(self._work(session))
+            for index in range(self._connections):
+                session.spawn(self._keep(address, session, index))
             lost = await session.wait_lost()
         finally:
             if self._sessions.pop(address, None) is not None:
@@ -98,6 +100,19 @@ class Connector:
                 self._lost = asyncio.Event()
             session.close(Lost("Closed", "the agent closed the connection"))
         return lost.reason, str(lost)
+
+    async def _keep(self, address: str, session: LinkSession, index: int) -> None:
+        """One of several connections, lost by itself, is made anew. With the last of them the session ends."""
+        back = self._back()
+        while True:
+            await session.wait_without(index)
+            await asyncio.sleep(back.next())
+            try:
+                await dial(self.state.config(address), session, instance=self._instance, index=index)
+            except DialError as error:
+                log.info("fewer connections than wanted", hub=address, reason=error.reason, why=str(error))
+            else:
+                back.good()
 
     async def _work(self, session: LinkSession) -> None:
         try:
@@ -143,9 +158,8 @@ class Connector:
         """A new certificate for the same key, then new connections with it before the old ones go."""
         address = next(iter(self._sessions), self.state.addresses[0])
         welcome = await renew(self.state.config(address), make_request(self.state.key.encode()))
-        self.state = msgspec.structs.replace(
-            self.state, certificate=welcome.certificate, addresses=welcome.addresses or self.state.addresses
-        )
+        addresses = self.state.told(welcome.addresses)
+        self.state = msgspec.structs.replace(self.state, certificate=welcome.certificate, addresses=addresses)
         await self._folder.save(self.state)
         log.info("certificate renewed")
         for place, session in list(self._sessions.items()):

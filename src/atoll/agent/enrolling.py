@@ -74,12 +74,14 @@ async def _enrol(folder: Folder, command: Command) -> State:
         cluster=command.cluster,
         mode=welcome.mode,
         hub=welcome.hub,
-        addresses=welcome.addresses or (command.address,),
+        addresses=(command.address,),
         ca=ca.decode(),
         key=key.decode(),
         certificate=welcome.certificate,
         token=_id(command.token),
+        entered=command.address,
     )
+    state = msgspec.structs.replace(state, addresses=state.told(welcome.addresses))
     await folder.enrolled(state)
     log.info("enrolled", cluster=state.cluster, hub=state.hub, mode=state.mode)
     return state

@@ -25,9 +25,15 @@ class State(msgspec.Struct, frozen=True):
     certificate: str
     token: str = ""
     """Which join token let it in: its id, not its secret."""
+    entered: str = ""
+    """The address by which it came in: it leads to the hub even if the hub doesn't know of it."""
 
     def __repr__(self) -> str:
         return f"State(cluster={self.cluster!r}, mode={self.mode!r}, hub={self.hub!r})"
+
+    def told(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """All of the hub's, when it says that it has these."""
+        return tuple(dict.fromkeys(filter(None, (self.entered, *addresses)))) or self.addresses
 
     def config(self, address: str) -> Config:
         """How the hub is dialled at `address`."""

@@ -10,7 +10,7 @@ from atoll.fleet import credentials
 from atoll.fleet.join import place
 from atoll.fleet.rights import Rights
 from atoll.kube.client import Client
-from atoll.kube.errors import Forbidden, KubeError
+from atoll.kube.errors import Forbidden, KubeError, NotFound
 from atoll.kube.resources import NAMESPACES
 from atoll.link.destinations import Destinations, tcp
 from atoll.link.report import TARGET, Report, encode
@@ -63,7 +63,11 @@ class Tunnel:
             except Forbidden:
                 log.info("the hub's account is left as it is: this agent may not change it")
             self._placed = True
-        token = await credentials.issue(self._member, hub)
+        try:
+            token = await credentials.issue(self._member, hub)
+        except NotFound:  # somebody took the account away, perhaps a hub in the middle of letting the cluster go
+            self._placed = False
+            raise
         config = self._member.config
         return Report(
             server=config.server,

@@ -92,10 +92,12 @@ async def run_agent(
     from atoll.agent.state import Folder
     from atoll.fleet.rights import Rights
     from atoll.link.dialling import DialError
+    from atoll.runtime import failpoints
     from atoll.telemetry import set_up_logging
 
     try:
         set_up_logging(log_level, json=log_format == "json" if log_format else None)
+        failpoints.arm(os.environ)
         granted = Rights.parse(rights)
     except ValueError as error:
         raise UsageError(str(error)) from error

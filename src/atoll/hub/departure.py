@@ -5,7 +5,7 @@ import time
 from atoll.api.cluster import Cluster
 from atoll.api.delivery import Removal
 from atoll.deliver.deliverer import Deliverer
-from atoll.fleet.fleet import Fleet
+from atoll.fleet.fleet import Connection, Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, manner
 from atoll.fleet.link import CREDENTIALS_UNUSABLE
 from atoll.hub.dossier import Dossiers
@@ -24,7 +24,8 @@ from atoll.runtime.decisions import Decision, Done, Wait
 LOOK_AGAIN = 0.5
 AWAY = 5.0
 ANNOTATION_CLEANING = "atoll.dev/cleaning"
-"""On a Cluster: its Applications are gone, and the hub has begun to remove its own account from the member."""
+"""On a Cluster: its Applications are gone, and the hub has begun to remove its own account from the member, or did."""
+BEGUN, DONE = "true", "done"
 
 
 class Departure:
@@ -62,7 +63,7 @@ class Departure:
         never_reached = not live.read(Cluster).status.uid
         if how != "force" and not never_reached:
             link, here = self._fleet.link(live.name), self._fleet.reach(live.name).reachable
-            if not here and self._cleaned(live):
+            if live.annotations.get(ANNOTATION_CLEANING) == DONE or (not here and self._cleaned(live)):
                 return await self._release(live)
             if not here or link is None:
                 self._recorder.tell(
@@ -75,12 +76,14 @@ class Departure:
                 return Wait(AWAY)
             if self._withdraw(live.name, orphan=how == "orphan"):
                 return Wait(LOOK_AGAIN)
-            live = await self._begin_cleaning(live)
+            live = await self._note(live, BEGUN)
             try:
-                await link.clean()
+                await self._clean(link)
             except KubeError as error:
                 self._recorder.tell(live, "Warning", "LeaveWaits", str(error))
                 return Wait(AWAY)
+            self._fleet.leave(live.name)  # before anybody writes there again
+            live = await self._note(live, DONE)
         return await self._release(live)
 
     def _cleaned(self, live: Object) -> bool:
@@ -88,10 +91,15 @@ class Departure:
         lost = self._fleet.reach(live.name).reason in {"Unauthorized", "Forbidden", CREDENTIALS_UNUSABLE}
         return lost and ANNOTATION_CLEANING in live.annotations
 
-    async def _begin_cleaning(self, live: Object) -> Object:
-        if ANNOTATION_CLEANING in live.annotations:
+    @failpoints.around("hub.clean")
+    async def _clean(self, link: Connection) -> None:
+        await link.clean()
+
+    async def _note(self, live: Object, how_far: str) -> Object:
+        """For whoever goes on with this: what the member was reached by may be gone."""
+        if live.annotations.get(ANNOTATION_CLEANING) == how_far:
             return live
-        note = {"annotations": {ANNOTATION_CLEANING: "true"}, "resourceVersion": live.resource_version}
+        note = {"annotations": {ANNOTATION_CLEANING: how_far}, "resourceVersion": live.resource_version}
         return await self._client.patch(CLUSTERS, live.name, "", {"metadata": note}, type="merge")
 
     def _withdraw(self, cluster: str, *, orphan: bool) -> bool:

@@ -12,8 +12,11 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
-class LinkError(Exception):
-    """A stream or session that is of no use (any more). `reason` is one CamelCase word, the text says what to do."""
+class LinkError(ConnectionError):
+    """A stream or session that is of no use (any more). `reason` is one CamelCase word, the text says what to do.
+
+    A ConnectionError, since whatever speaks over a stream as over a socket meets it where a socket would have one.
+    """
 
     def __init__(self, reason: str, message: str = "") -> None:
         super().__init__(message or reason)

@@ -79,6 +79,12 @@ class LinkSession:
     async def wait_lost(self) -> Lost:
         return await asyncio.shield(self._lost)
 
+    async def wait_without(self, index: int) -> None:
+        """Until there is no connection with this number."""
+        while (connection := self._connections.get(index)) is not None:
+            await asyncio.shield(connection.lost)
+            await asyncio.sleep(0)  # the session hears of it, too
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` until it ends or the session does."""
         task = asyncio.get_running_loop().create_task(work)

@@ -80,8 +80,10 @@ class BadWire:
             return
         self._open |= {writer.transport, far_writer.transport}
         try:
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-        except OSError:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, far_writer))
+                both.create_task(self._pump(far_reader, writer))
+        except* OSError:
             pass
         finally:
             self._tasks.discard(task)
@@ -109,8 +111,8 @@ class BadWire:
                 writer.write(data)
                 await writer.drain()
 
-        delivering = loop.create_task(deliver())
-        try:
+        async with asyncio.TaskGroup() as one:
+            one.create_task(deliver())
             while True:
                 data = await reader.read(CHUNK)
                 if self._random.random() < self.loss:
@@ -118,6 +120,3 @@ class BadWire:
                 await under_way.put((loop.time() + self._random.uniform(*self.latency), data))
                 if not data:
                     break
-            await delivering
-        finally:
-            delivering.cancel()

@@ -33,13 +33,13 @@ async def install(client: Client) -> None:
         await client.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
 
 
-async def register(client: Client, name: str, **labels: str) -> None:
-    """A Cluster in pull mode."""
+async def register(client: Client, name: str, *, mode: str = "pull", **labels: str) -> None:
+    """A Cluster that only its agent reaches."""
     body: Json = {
         "apiVersion": "atoll.dev/v1alpha1",
         "kind": "Cluster",
         "metadata": {"name": name, "labels": labels},
-        "spec": {"connection": {"pull": {}}},
+        "spec": {"connection": {mode: {}}},
     }
     await client.apply(CLUSTERS, body, name=name, manager="test", force=True)
 

@@ -1,117 +1,53 @@
-"""Hubs that are killed, stopped and started again, with failpoints, and what is asked of them afterwards."""
+"""Hubs that are killed, stopped and started again, and what is asked of them afterwards."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from atoll.api.names import SYSTEM_NAMESPACE
+from atoll.agent.pulling.store import MARK
 from atoll.fleet.identity import HubIdentity
-from atoll.fleet.rights import account_name
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, NAMESPACES, SERVICEACCOUNTS
-from atoll.runtime.failpoints import HITS, VARIABLE
 from atoll.testing.auditlog import Request, requests
 from atoll.testing.oracle import Dump, dump, touched, wanted_of, wrong
 from tests.delivering import eventually
-from tests.fleet.conftest import Fleet
+from tests.fleet.faults.forked import Forked, Zygote
+from tests.fleet.faults.members import FaultyAgent, Members
 from tests.fleet.hub.world import HubProcess, World
 
 Json = dict[str, Any]
 
 
-class Zygote:
-    """Forks hubs; see `zygote.py`."""
+class FaultyHub(Forked, HubProcess):
+    """A hub of ours: started in a moment, killed at failpoints. It listens for agents where there are any."""
 
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fleet.faults.zygote"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
-        )  # fmt: skip
-
-    def fork(self, argv: list[str], environment: dict[str, str], log: Path) -> int:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"argv": argv, "env": environment, "log": str(log)}) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def close(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-
-class FaultyHub(HubProcess):
-    """A hub of ours: started in a moment, killed at failpoints."""
-
-    def __init__(self, zygote: Zygote, fleet: Fleet, folder: Path, name: str = "hub") -> None:
-        super().__init__(fleet.kubeconfig, folder / f"{name}.log")
-        self.zygote = zygote
-        self.name = name
-        self.hits_file = folder / f"{name}.hits"
-        self.pid = 0
-
-    @property
-    def alive(self) -> bool:
-        try:
-            os.kill(self.pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return self.pid != 0
+    def __init__(
+        self, zygote: Zygote, members: Members, folder: Path, name: str = "hub", *, second: bool = False
+    ) -> None:
+        HubProcess.__init__(self, members.fleet.kubeconfig, folder / f"{name}.log")
+        Forked.__init__(self, zygote, folder, name)
+        self.listen = []
+        if members.ports:
+            hosts = [f"--agents-host=127.0.0.1:{port}" for port in members.ports]
+            self.listen = ["--agents-address", f"127.0.0.1:{members.ports[second]}", *hosts]
 
     def start(self, *flags: str, failpoints: str = "", wait: bool = True, elect: bool = False) -> None:
-        assert not self.alive
-        self.hits_file.unlink(missing_ok=True)
         argv = ["--kubeconfig", str(self.kubeconfig), "--context", "hub", "hub", "--identity", self.name]
         argv += ["--metrics-address", f"127.0.0.1:{self.port}", "--webhook-address", "", "--log-format", "json"]
-        argv += [*([] if elect else ["--no-leader-elect"]), *flags]
-        environment = {VARIABLE: failpoints, HITS: str(self.hits_file) if failpoints else ""}
-        self.pid = self.zygote.fork(argv, environment, self.log)
+        self.fork([*argv, *self.listen, *([] if elect else ["--no-leader-elect"]), *flags], failpoints)
         if wait:
             self.until(lambda: self.get("/readyz")[0] == 200, "ready", may_die=bool(failpoints))
-
-    def until(self, check: Callable[[], bool], what: str, seconds: float = 60, *, may_die: bool = False) -> None:
-        end = time.monotonic() + seconds
-        while not check():
-            if not self.alive:
-                assert may_die, self.log.read_text()[-3000:]
-                return
-            assert time.monotonic() < end, f"not {what}: {self.log.read_text()[-3000:]}"
-            time.sleep(0.02)
-
-    def hits(self, name: str) -> int:
-        """How often a failpoint of the process started last was reached."""
-        return self.hits_file.read_text().splitlines().count(name) if self.hits_file.exists() else 0
-
-    def signal(self, number: signal.Signals) -> None:
-        if self.alive:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.until(lambda: not self.alive, "dead", 10, may_die=True)
-
-    def stop(self) -> None:
-        """As a user would: what it holds, such as its Lease, it gives back."""
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
-        self.until(lambda: not self.alive, "stopped", 20, may_die=True)
 
 
 class Trial(World):
     """A world under test: a hub that may die, and an oracle that is asked in the end."""
 
     def __init__(
-        self, hub: FaultyHub, fleet: Fleet, clients: dict[str, Client], namespace: str, me: HubIdentity
+        self, hub: FaultyHub, reached: Members, clients: dict[str, Client], namespace: str, me: HubIdentity
     ) -> None:
-        super().__init__(hub, fleet, clients, namespace)
+        super().__init__(hub, reached.fleet, clients, namespace)
         self.machine = hub
+        self.reached = reached
         self.identity = me
         self.bystander = f"{namespace}-bystander"
         self.before: dict[str, Dump] = {}
@@ -167,9 +103,28 @@ class Trial(World):
             raise AssertionError("\n".join([*said, self.machine.log.read_text()[-4000:]])) from None
 
     def asked(self, member: str, since: str, until: str = "9") -> list[Request]:
-        """What the hub asked of a member, by the member's own account; see `atoll.testing.auditlog`."""
-        user = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{account_name(self.identity.id)}"
-        return list(requests(self.fleet.local.folder / member / "audit.log", user, since, until))
+        """What was asked of a member on the hub's behalf, by the member's account; see `atoll.testing.auditlog`.
+
+        Where an agent keeps what it was told doesn't count.
+        """
+        user = self.reached.asker(self.identity.id)
+        found = requests(self.fleet.local.folder / member / "audit.log", user, since, until)
+        return [one for one in found if not of_its_own(one)]
+
+    def meets(self, point: str, member: str) -> FaultyHub | FaultyAgent:
+        """Who comes to this failpoint for `member`: in pull mode it is its agent that writes there."""
+        if self.reached.mode == "pull" and point.startswith("deliver."):
+            return self.reached.agents[member]
+        return self.machine
+
+    def writers(self) -> tuple[FaultyHub | FaultyAgent, ...]:
+        """Who writes to members."""
+        return tuple(self.reached.agents.values()) if self.reached.mode == "pull" else (self.machine,)
 
     async def applications(self) -> list[Json]:
         return [live.body() for live in (await self.hub.list(APPLICATIONS, self.namespace)).items]
+
+
+def of_its_own(request: Request) -> bool:
+    """An agent's, for its memory."""
+    return request.resource == "secrets" and request.name.startswith(MARK)

@@ -1,4 +1,6 @@
-"""kill -9 before and after each kind of write, while an Application is made, changed, thinned out and deleted."""
+"""kill -9 before and after each kind of write, while an Application is made, changed, thinned out and deleted: of the
+hub, and in pull mode of the agent, where that writes.
+"""
 
 from collections.abc import Awaitable
 
@@ -24,20 +26,28 @@ LIVES = [
 
 
 async def killed_at(trial: Trial, point: str, change: Awaitable[object], *, last: bool = False) -> None:
-    """The hub that waits for `point` meets it; then another one comes, and all is right.
+    """The hub, or the agent, that waits for `point` meets it; then another one comes, and all is right.
 
     `last`: as soon as the Application has gone, since it goes last.
     """
-    if trial.machine.alive:
-        trial.machine.kill()
+    victim = trial.meets(point, trial.members[0])
+    victim.kill()
     flags = ["--no-admission-policy"] if "finalizer" in point else []
-    trial.machine.start(*flags, failpoints=f"{point}=kill", elect=True)  # under its own name it leads again at once
+    if victim is trial.machine:
+        trial.machine.start(*flags, failpoints=f"{point}=kill", elect=True)  # under its own name it leads again at once
+    else:
+        victim.start(failpoints=f"{point}=kill")
+    if not trial.machine.alive:
+        trial.machine.start(elect=True)
     if flags:
         await trial.eventually(lambda: not_held_from_birth(trial))
     await change
-    trial.machine.until(lambda: False, f"killed at {point}", 20, may_die=True)
-    assert trial.machine.hits(point) == 1
-    trial.machine.start(elect=True)
+    victim.until(lambda: False, f"killed at {point}", 20, may_die=True)
+    assert victim.hits(point) == 1
+    if victim is trial.machine:
+        trial.machine.start(elect=True)
+    else:
+        victim.start()
     if last:
         await trial.eventually(trial.no_applications, 30)
         assert not await trial.wrongs()

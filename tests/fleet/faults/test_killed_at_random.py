@@ -1,4 +1,5 @@
-"""kill -9 at seeded moments, while Applications are made, changed, thinned out, moved and deleted all together.
+"""kill -9 at seeded moments, while Applications are made, changed, thinned out, moved and deleted all together: of the
+hub, and where members have agents, of one of these as often.
 
 12 moments in CI; ATOLL_MOMENTS=100 for more, ATOLL_SEED for others.
 """
@@ -93,24 +94,28 @@ async def test_killed_at_random(trial: Trial, life: int) -> None:
 
 
 async def one_moment(trial: Trial, users: Users, chance: random.Random) -> None:
-    """The hub dies at some write, or at some time; things go on without it; another comes."""
-    if trial.machine.alive:
-        trial.machine.kill()
+    """One of the processes dies at some write, or at some time; things go on without it; another comes."""
+    agents = list(trial.reached.agents.values())
+    victim = chance.choice(agents) if agents and chance.random() < 0.5 else trial.machine
+    for process in (trial.machine, victim):
+        process.kill()
     at_a_write = chance.random() < 0.6
     number = chance.randint(1, 40)
     lost = chance.choice(LOST)
-    trial.machine.start(failpoints="; ".join(filter(None, (f"*=kill@{number}" if at_a_write else "", lost))))
+    victim.start(failpoints="; ".join(filter(None, (f"*=kill@{number}" if at_a_write else "", lost))))
+    if victim is not trial.machine:
+        trial.machine.start()
     for _ in range(chance.randint(1, 4)):
         await users.act()
         await asyncio.sleep(chance.choice((0.0, 0.01, 0.05, 0.3)))
     await asyncio.sleep(chance.choice((0.0, 0.02, 0.1, 0.4)))
-    users.said.append(f"killed at write {number}" if at_a_write and not trial.machine.alive else "killed")
-    trial.machine.kill()
+    users.said.append(f"{victim.name}: " + (f"killed at write {number}" if not victim.alive else "killed"))
+    victim.kill()
     if chance.random() < 0.5:
         await users.meddle()
     if chance.random() < 0.3:
         await users.act()
-    trial.machine.start()
+    victim.start()
     await trial.eventually(users.deletions_done, 30)
     for name in sorted(users.apps):
         await trial.ready(name)

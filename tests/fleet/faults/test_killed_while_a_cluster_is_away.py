@@ -9,15 +9,15 @@ from atoll.api.names import SYSTEM_NAMESPACE, tombstones
 from atoll.fleet.leave import leave
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS, SECRETS
-from tests.fleet.conftest import Fleet
 from tests.fleet.faults.conftest import SHAPE
 from tests.fleet.faults.hubs import FaultyHub, Trial
-from tests.fleet.hub.world import configmap, prepare
+from tests.fleet.faults.members import FaultyAgent
+from tests.fleet.hub.world import configmap
 
 
-def killed(machine: FaultyHub, point: str) -> None:
-    machine.until(lambda: False, f"killed at {point}", 20, may_die=True)
-    assert machine.hits(point) == 1
+def killed(victim: FaultyHub | FaultyAgent, point: str) -> None:
+    victim.until(lambda: False, f"killed at {point}", 20, may_die=True)
+    assert victim.hits(point) == 1
 
 
 async def stones(trial: Trial, member: str) -> dict[str, Any]:
@@ -62,19 +62,20 @@ async def test_killed_at_tombstones(trial: Trial) -> None:
     await trial.all_right()
 
 
-@pytest.mark.parametrize("point", ["deliver.unmark.after", "hub.leave.before"])
-async def test_killed_while_a_cluster_leaves(trial: Trial, fleet: Fleet, point: str) -> None:
+@pytest.mark.parametrize("point", ["deliver.unmark.after", "hub.clean.after", "hub.leave.before"])
+async def test_killed_while_a_cluster_leaves(trial: Trial, point: str) -> None:
     machine, (first, second) = trial.machine, trial.members
+    victim = trial.meets(point, second)
     machine.start()
     await trial.deploy("app", [configmap("one", v="1")], [first])
     await trial.deploy("both", [configmap("two", v="1")])
     await trial.ready("both")
-    machine.kill()
+    victim.kill()
     try:
-        machine.start(failpoints=f"{point}=kill")
+        victim.start(failpoints=f"{point}=kill")
         leaving = asyncio.create_task(leave(trial.hub, second, timeout=60))
-        await asyncio.to_thread(killed, machine, point)
-        machine.start()
+        await asyncio.to_thread(killed, victim, point)
+        victim.start()
         await leaving
         with pytest.raises(NotFound):
             await trial.hub.get(SECRETS, second, SYSTEM_NAMESPACE)
@@ -82,6 +83,6 @@ async def test_killed_while_a_cluster_leaves(trial: Trial, fleet: Fleet, point: 
         assert kept is not None and not any("atoll" in key for key in kept["metadata"].get("labels", ()))
         await trial.all_right()
     finally:
-        await prepare(fleet)
+        await trial.reached.join()
         await trial.clients[second].delete(CONFIGMAPS, "two", trial.namespace)
         await trial.eventually(lambda: trial.hub.get(CLUSTERS, second))

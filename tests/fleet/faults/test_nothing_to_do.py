@@ -44,14 +44,17 @@ async def test_a_restart_writes_nothing_to_members_and_no_application(trial: Tri
     trial.machine.start()
     await settled(trial)
     before = {app["metadata"]["name"]: app["metadata"]["resourceVersion"] for app in await trial.applications()}
-    trial.machine.kill()
+    processes = {trial.machine, *trial.writers()}
+    for process in processes:
+        process.kill()
     since = moment()
-    trial.machine.start()
+    for process in processes:
+        process.start()
 
     async def compared() -> bool:
-        text = trial.machine.get("/metrics")[1]
-        lines = [line for line in text.splitlines() if line.startswith("atoll_applies_total{")]
-        return sum(float(line.rpartition(" ")[2]) for line in lines) >= APPLICATIONS * OBJECTS * len(trial.members)
+        lines = [line for writer in trial.writers() for line in writer.get("/metrics")[1].splitlines()]
+        counts = [float(line.rpartition(" ")[2]) for line in lines if line.startswith("atoll_applies_total{")]
+        return sum(counts) >= APPLICATIONS * OBJECTS * len(trial.members)
 
     await trial.eventually(compared, 30)
     await asyncio.sleep(CALM)

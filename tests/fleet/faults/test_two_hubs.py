@@ -14,9 +14,10 @@ import pytest
 from atoll.api.names import LEASE_HUB, SYSTEM_NAMESPACE
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CONFIGMAPS, LEASES
-from tests.fleet.conftest import Fleet
 from tests.fleet.faults.conftest import SHAPE
-from tests.fleet.faults.hubs import FaultyHub, Trial, Zygote
+from tests.fleet.faults.forked import Zygote
+from tests.fleet.faults.hubs import FaultyHub, Trial
+from tests.fleet.faults.members import Members
 from tests.fleet.hub.test_a_lost_cluster_fails_over import SLACK, keeps_enough_until, replicas, runs, without
 from tests.fleet.hub.world import configmap, deployment
 from tests.machines.effort import EFFORT
@@ -27,8 +28,8 @@ GIVEN_UP = 40.0
 
 
 @pytest.fixture
-def other(zygote: Zygote, fleet: Fleet, tmp_path: Path) -> Iterator[FaultyHub]:
-    hub = FaultyHub(zygote, fleet, tmp_path, "other")
+def other(zygote: Zygote, reached: Members, tmp_path: Path) -> Iterator[FaultyHub]:
+    hub = FaultyHub(zygote, reached, tmp_path, "other", second=True)
     try:
         yield hub
     finally:

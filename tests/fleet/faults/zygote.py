@@ -1,4 +1,4 @@
-"""Starts hubs by forking: Python's modules are loaded once, so that a hub that is killed is back at once.
+"""Starts hubs and agents by forking: Python's modules are loaded once, so that one that is killed is back at once.
 
 A line of JSON in, `{"argv": […], "env": {…}, "log": path}`; the new process's number out. It ends with its input.
 """
@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+import atoll.agent.main
+import atoll.cli.agent
 import atoll.cli.hub
 import atoll.hub.main
 from atoll.cli.main import run
@@ -41,5 +43,5 @@ def become(argv: list[str], environment: dict[str, str], log: Path) -> None:
 
 
 if __name__ == "__main__":
-    assert atoll.hub.main and atoll.cli.hub  # what a hub needs is loaded before the first fork
+    assert atoll.hub.main and atoll.cli.hub and atoll.agent.main and atoll.cli.agent  # loaded before the first fork
     main()

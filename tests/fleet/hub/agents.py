@@ -26,25 +26,19 @@ class AgentProcess:
         self.through = through
         """host:port by which the hub is dialled, when it isn't the hub's own."""
         self.log = folder / f"{name}.log"
+        self.kubeconfig = fleet.kubeconfig
+        """The context that has the cluster's name in it says how the member is reached."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def register(self, *options: str) -> list[str]:
         """The printed command's arguments."""
         where = ["--hub-address", self.through] if self.through else []
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "atoll", "--kubeconfig", str(self.fleet.kubeconfig), "--context", "hub",
-                "cluster", "register", self.name, "--mode", "tunnel" if MODE == "direct" else MODE, *where, *options,
-            ],
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return shlex.split(done.stdout)[1:]
+        return registered(self.fleet, self.name, "tunnel" if MODE == "direct" else MODE, *where, *options)
 
     def start(self, command: list[str] | None = None) -> None:
         """Run `command`, by default one that is registered now."""
         command = self.register() if command is None else command
-        place = ["--kubeconfig", str(self.fleet.kubeconfig), "--context", self.name, "--state-dir", str(self.folder)]
+        place = ["--kubeconfig", str(self.kubeconfig), "--context", self.name, "--state-dir", str(self.folder)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "atoll", *command, *place, "--log-format", "json"], stdout=log, stderr=log
@@ -71,13 +65,26 @@ class AgentProcess:
         self.process.wait()
 
 
+def registered(fleet: Fleet, name: str, mode: str, *options: str) -> list[str]:
+    """The arguments of the command that `cluster register` prints."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "atoll", "--kubeconfig", str(fleet.kubeconfig), "--context", "hub",
+            "cluster", "register", name, "--mode", mode, *options,
+        ],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return shlex.split(done.stdout)[1:]
+
+
 def start_all(fleet: Fleet, folder: Path) -> list[AgentProcess]:
     """An agent for each member; returns when all members are Ready."""
     agents = [AgentProcess(fleet, name, folder) for name in fleet.members]
     try:
         for agent in agents:
             agent.start()
-        asyncio.run(_all_ready(fleet))
+        asyncio.run(all_ready(fleet))
     except BaseException:
         for agent in agents:
             agent.stop()
@@ -85,7 +92,8 @@ def start_all(fleet: Fleet, folder: Path) -> list[AgentProcess]:
     return agents
 
 
-async def _all_ready(fleet: Fleet) -> None:
+async def all_ready(fleet: Fleet) -> None:
+    """Wait until all members are in the fleet, and Ready."""
     async with fleet.client("hub") as hub:
 
         async def check() -> bool:

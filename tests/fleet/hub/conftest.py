@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.delivering import eventually
 from tests.fleet.conftest import Fleet
 from tests.fleet.hub.agents import MODE, start_all
 from tests.fleet.hub.world import HubProcess, World, prepare
@@ -20,11 +21,12 @@ def hub(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubP
     folder = tmp_path_factory.mktemp("hub")
     process = HubProcess(fleet.kubeconfig, folder / "hub.log")
     process.start()
-    agents = start_all(fleet, folder) if MODE != "direct" else []
     try:
+        if MODE != "direct":
+            process.agents = {agent.name: agent for agent in start_all(fleet, folder)}
         yield process
     finally:
-        for agent in agents:
+        for agent in process.agents.values():
             agent.stop()
         process.stop()
 
@@ -35,8 +37,14 @@ async def world(hub: HubProcess, fleet: Fleet, namespace: str) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         clients = {name: await stack.enter_async_context(fleet.client(name)) for name in fleet.contexts}
         world = World(hub, fleet, clients, namespace)
+        await eventually(lambda: all_reached(hub, fleet), 30)  # one that was started anew finds its agents in seconds
         await world.open()
         try:
             yield world
         finally:
             await world.close()
+
+
+def all_reached(hub: HubProcess, fleet: Fleet) -> bool:
+    told = hub.get("/metrics")[1].splitlines()
+    return all(f'atoll_cluster_up{{cluster="{member}"}} 1.0' in told for member in fleet.members)

@@ -8,14 +8,26 @@ from contextlib import asynccontextmanager
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.fleet.connect import read_secret
+from atoll.kube.config import load_kubeconfig
 from atoll.kube.resources import CLUSTERS, SECRETS
 from atoll.testing.faultproxy import Answer, FaultProxy, Stall, to
+from tests.fleet.hub.agents import AgentProcess
 from tests.fleet.hub.world import CONFIGMAPS, World, condition_of, configmap
 
 
 @asynccontextmanager
 async def proxied(world: World, member: str) -> AsyncIterator[FaultProxy]:
-    """The hub reaches the member through a proxy in between."""
+    """The hub, or the agent where there is one, reaches the member through a proxy in between."""
+    agent = world.process.agents.get(member)
+    async with agent_through(agent) if agent is not None else hub_through(world, member) as proxy:
+        await world.eventually(lambda: proxy.asked("GET", "/namespaces/kube-system$"), 20)
+        await reachable(world, member)
+        yield proxy
+    await reachable(world, member)
+
+
+@asynccontextmanager
+async def hub_through(world: World, member: str) -> AsyncIterator[FaultProxy]:
     secret = await world.hub.get(SECRETS, member, SYSTEM_NAMESPACE)
     config, _ = read_secret(secret)
 
@@ -26,13 +38,26 @@ async def proxied(world: World, member: str) -> AsyncIterator[FaultProxy]:
     async with FaultProxy(config) as proxy:
         await use(proxy.config.to_kubeconfig(member))
         try:
-            await world.eventually(lambda: proxy.asked("GET", "/namespaces/kube-system$"), 20)
-            await reachable(world, member)
             yield proxy
         finally:
             await use(config.to_kubeconfig(member))
             await world.eventually(lambda: not proxy.under_way, 20)  # nobody comes this way any more
-            await reachable(world, member)
+
+
+@asynccontextmanager
+async def agent_through(agent: AgentProcess) -> AsyncIterator[FaultProxy]:
+    own = agent.kubeconfig
+    async with FaultProxy(load_kubeconfig(own, agent.name)) as proxy:
+        agent.stop()
+        agent.kubeconfig = agent.folder / "proxied"
+        agent.kubeconfig.write_bytes(proxy.config.to_kubeconfig(agent.name))
+        agent.again()
+        try:
+            yield proxy
+        finally:
+            agent.stop()
+            agent.kubeconfig = own
+            agent.again()
 
 
 async def reachable(world: World, member: str) -> None:

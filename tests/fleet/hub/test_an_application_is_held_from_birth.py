@@ -6,7 +6,7 @@ from atoll.api.names import FINALIZER
 from atoll.hub.birth import NAME
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, MUTATINGPOLICIES
-from tests.fleet.hub.world import HubProcess, World, configmap
+from tests.fleet.hub.world import World, configmap
 
 
 def application(world: World, name: str, **metadata: object) -> dict[str, object]:
@@ -44,7 +44,7 @@ async def test_a_hub_that_ends_or_does_not_want_it_leaves_no_policy(world: World
         await world.delete("waiting")  # nobody is there who could let it go: it goes by itself
         assert await world.no_applications()
 
-        other = HubProcess(process.kubeconfig, tmp_path / "hub.log")
+        other = process.successor(tmp_path / "hub.log")
         other.start("--no-admission-policy")
         try:
             assert not await finalizers(world)
@@ -65,7 +65,7 @@ async def test_a_hub_that_was_killed_takes_away_what_it_left_when_it_is_told_to(
     process.kill()
     try:
         await world.hub.get(MUTATINGPOLICIES, NAME)
-        other = HubProcess(process.kubeconfig, tmp_path / "hub.log")
+        other = process.successor(tmp_path / "hub.log")
         other.start("--no-admission-policy")
         try:
             assert not await _policy(world)

@@ -20,6 +20,7 @@ from atoll.kube.objects import Resource
 from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES
 from tests.delivering import eventually
 from tests.fleet.conftest import Fleet
+from tests.fleet.hub.agents import AgentProcess
 
 Json = dict[str, Any]
 
@@ -41,6 +42,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and text of what a process of this machine answers; 0 when it doesn't."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
 CHECKED = "127.0.0.2"
 """The one address of this machine that checks of rollouts may ask."""
 
@@ -56,6 +68,14 @@ class HubProcess:
         self.port = free_port()
         self.agents_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.agents: dict[str, AgentProcess] = {}
+        """Those of the members, where they have any."""
+
+    def successor(self, log: Path) -> "HubProcess":
+        """Another one, for when this one has ended: agents find it where they found this one."""
+        other = HubProcess(self.kubeconfig, log, context=self.context, **self.environment)
+        other.agents_port = self.agents_port
+        return other
 
     def start(self, *flags: str) -> None:
         """Start it and return when it is ready."""
@@ -79,13 +99,7 @@ class HubProcess:
             time.sleep(0.05)
 
     def get(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
+        return get(self.port, path)
 
     def kill(self) -> None:
         assert self.process is not None

@@ -1,6 +1,7 @@
 """An agent stays connected over a wire that is cut, stalls, is slow: nothing is lost or doubled, and nothing leaks."""
 
 import asyncio
+import contextlib
 import gc
 import hashlib
 from collections.abc import AsyncIterator
@@ -13,20 +14,31 @@ from atoll.agent.connecting import Connector
 from atoll.agent.state import Folder, State
 from atoll.link.certificates import AgentIdentity, Authority, make_authority, make_key, make_request
 from atoll.link.dialling import Back
-from atoll.link.session import LinkError
+from atoll.link.session import LinkError, Lost, Stream
 from atoll.link.sessions import LinkSession
+from atoll.runtime.supervise import cancel_and_wait
 from atoll.testing.badwire import BadWire
+from tests.memory import grows_by_less_than
+from tests.networks import TROUBLES, trouble
 from tests.spec.link.ends import HubEnd, echoing, eventually, hub
 from tests.spec.link.test_sessions_carry_streams import talk
 
+FLAPS = 60
+STREAMS, EACH = 8, 32 << 20
+"""Streams that are written to as fast as they take it, and bytes for each: 256 MiB that must not pile up anywhere."""
+HELD_MOST = 40 << 20
+"""Bytes that both ends and the wire between them may hold of it, in this one process."""
+
 
 def at_once() -> Back:
-    """No waiting between dials, but a little."""
-    return Back(lambda least, _: least)
+    """No waiting between dials."""
+    return Back(lambda *_: 0.0)
 
 
 @asynccontextmanager
-async def connected(end: HubEnd, wire: BadWire, folder: Path, *others: BadWire) -> AsyncIterator[Connector]:
+async def connected(
+    end: HubEnd, wire: BadWire, folder: Path, *others: BadWire, connections: int = 1
+) -> AsyncIterator[Connector]:
     """An agent's connector, that dials through `wire`, and the others."""
     ca = Authority(make_authority("agents"))
     key = make_key()
@@ -44,7 +56,9 @@ async def connected(end: HubEnd, wire: BadWire, folder: Path, *others: BadWire) 
     async def attend(session: LinkSession) -> None:
         await session.wait_lost()
 
-    connector = Connector(Folder(folder / "agent"), state, serve=echoing, attend=attend, back=at_once)
+    connector = Connector(
+        Folder(folder / "agent"), state, serve=echoing, attend=attend, connections=connections, back=at_once
+    )
     running = asyncio.create_task(connector.run())
     try:
         yield connector
@@ -67,11 +81,12 @@ def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-async def test_two_hundred_flaps_leave_no_task_no_socket_and_no_session(end: HubEnd, tmp_path: Path) -> None:
+async def test_flaps_leave_no_task_no_socket_and_no_session(end: HubEnd, tmp_path: Path) -> None:
+    """With a stream on each. Two hundred of them, with all that works above: `spec/pull/test_bad_networks`."""
     async with BadWire("127.0.0.1", port_of(end)) as wire, connected(end, wire, tmp_path):
         await end.session()
         tasks, files = 0, 0
-        for flap in range(200):
+        for flap in range(FLAPS):
             session = await end.session()
             stream = await session.open("echo/1")
             await stream.write(b"on its way")
@@ -87,7 +102,7 @@ async def test_two_hundred_flaps_leave_no_task_no_socket_and_no_session(end: Hub
         gc.collect()
         assert len(asyncio.all_tasks()) <= tasks + 2
         assert open_files() <= files + 2
-        assert wire.connections >= 200
+        assert wire.connections >= FLAPS
 
 
 async def test_what_a_stream_carried_is_whole_or_the_stream_breaks(end: HubEnd, tmp_path: Path) -> None:
@@ -141,6 +156,21 @@ async def test_a_slow_and_jittery_way_loses_nothing(end: HubEnd, tmp_path: Path)
         assert session.alive
 
 
+async def test_of_connections_side_by_side_one_that_is_lost_is_made_anew(end: HubEnd, tmp_path: Path) -> None:
+    async with BadWire("127.0.0.1", port_of(end)) as wire, connected(end, wire, tmp_path, connections=3):
+        session = await end.session()
+        await eventually(lambda: len(session.connections) == 3)
+        for _ in range(2):
+            first = session.connections[0]
+            first.close(Lost("Closed", "this one alone"))
+            await eventually(lambda: len(session.connections) == 3 and first not in session.connections)  # noqa: B023
+        assert session.alive
+        assert await talk(session, b"all the while ") == b"all the while over"
+        wire.cut()
+        await asyncio.wait_for(session.wait_lost(), 5)
+        assert await talk(await end.session(), b"again ") == b"again over"
+
+
 async def test_of_addresses_that_lead_to_one_hub_process_one_is_used_and_another_steps_in(
     end: HubEnd, tmp_path: Path
 ) -> None:
@@ -171,3 +201,38 @@ def test_a_thousand_agents_do_not_dial_in_one_moment() -> None:
     assert 2 < max(last) <= 4  # a hub that was away for long is found again within 5 s
     assert max(sum(1 for t in last if start <= t < start + 0.4) for start in last) < 60  # 200 over 4 s
     assert min(Back().long() for _ in range(100)) >= 15
+
+
+@pytest.mark.parametrize("kind", TROUBLES)
+async def test_memory_is_bounded_whatever_the_wire_does(end: HubEnd, tmp_path: Path, kind: str) -> None:
+    async with BadWire("127.0.0.1", port_of(end)) as wire, connected(end, wire, tmp_path), asyncio.TaskGroup() as scope:
+        await end.session()
+        writers = [scope.create_task(echoes(end)) for _ in range(STREAMS)]
+        with grows_by_less_than(HELD_MOST):
+            async with trouble(wire, kind):
+                await asyncio.sleep(1.0)
+        for writer in writers:
+            writer.cancel()
+
+
+async def echoes(end: HubEnd) -> None:
+    """Write without a pause, while what comes back is read; from the beginning when the stream breaks."""
+    data = bytes(1 << 20)
+    while True:
+        with contextlib.suppress(LinkError, TimeoutError):
+            stream = await (await end.session()).open("echo/1")
+            reading = asyncio.create_task(drained(stream))
+            try:
+                for _ in range(EACH // len(data)):
+                    await stream.write(data)
+                await stream.close_write()
+                await asyncio.wait([reading])
+            finally:
+                await cancel_and_wait(reading)
+        await asyncio.sleep(0.01)
+
+
+async def drained(stream: Stream) -> None:
+    with contextlib.suppress(LinkError):
+        while await stream.read(1 << 16):
+            pass

@@ -1,0 +1,89 @@
+"""What the hub's client of a member behind a tunnel lives on: a token that the agent renews, a link that may go."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from atoll.agent import tunnel
+from atoll.fleet import credentials
+from atoll.fleet.credentials import Token
+from atoll.fleet.link import Link
+from atoll.kube.client import Client
+from atoll.kube.errors import NotFound, Unreachable
+from atoll.kube.resources import CONFIGMAPS
+from atoll.link.session import Lost
+from atoll.testing.fakeapi import FakeApi
+from atoll.testing.fakeapi.faults import Delay, Rule
+from tests.delivering import eventually
+
+from .conftest import configmap
+from .linked import issuing, opened
+
+
+async def test_at_half_the_life_of_a_token_the_connection_that_is_there_goes_on_with_another(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "AGAIN", 0.05)
+    issued = issuing(monkeypatch, life=0.4)
+    async with opened(apis, tmp_path, "tunnel") as linked:
+        await linked.deploy("app", configmap("one", v="1"))
+        await linked.ready("app")
+        hub = linked.side.hub
+        assert hub is not None
+        link = hub._fleet.link("a")
+        assert isinstance(link, Link)
+        member, seen = link.member, set()
+
+        def renewed() -> bool:
+            assert link.member is member
+            seen.add(link.target.config.token)
+            return len(seen) >= 3
+
+        await eventually(renewed)
+        assert seen <= set(issued)
+        assert hub._fleet.link("a") is link
+
+
+async def test_an_account_that_somebody_took_away_is_made_anew(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnel, "AGAIN", 0.05)
+    issuing(monkeypatch)
+    issue, placed = credentials.issue, Counter[str]()
+
+    async def from_account(member: Client, hub: str) -> Token:
+        if placed[member.config.server] < 2:
+            raise NotFound(404, "NotFound", "there is no such account any more")
+        return await issue(member, hub)
+
+    async def place(member: Client, *_: object) -> None:
+        placed[member.config.server] += 1
+
+    monkeypatch.setattr(credentials, "issue", from_account)
+    monkeypatch.setattr(tunnel, "place", place)
+    async with opened(apis, tmp_path, "tunnel") as linked:
+        await linked.deploy("app", configmap("one", v="1"))
+        await linked.ready("app")
+    assert set(placed.values()) == {2}
+
+
+async def test_a_link_that_goes_in_the_middle_of_a_request_is_a_connection_that_broke(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuing(monkeypatch)
+    async with opened(apis, tmp_path, "tunnel") as linked:
+        hub = linked.side.hub
+        assert hub is not None
+        await linked.reachable("a", "True")
+        link = hub._fleet.link("a")
+        assert link is not None
+        assert link.member is not None
+        apis["a"].faults.rules.append(Rule(Delay(60.0), 1.0, verb="list", plural="configmaps"))
+        before = apis["a"].requests["list"]
+        asking = asyncio.create_task(link.member.client.list(CONFIGMAPS))
+        await eventually(lambda: apis["a"].requests["list"] > before)
+        hub.ends.listener.close("a", Lost("Closed", "the wire was cut"))
+        with pytest.raises(Unreachable):
+            await asking
