@@ -9,7 +9,7 @@ from contextvars import Context, copy_context
 from random import Random
 from typing import Any
 
-from atoll.api.names import HUB_CONFIGMAP, LABEL_APP, LABEL_HUB, LABEL_REACH, SYSTEM_NAMESPACE
+from atoll.api.names import FINALIZER, HUB_CONFIGMAP, LABEL_APP, LABEL_HUB, LABEL_REACH, SYSTEM_NAMESPACE
 from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.kube.config import Config
 from atoll.kube.objects import Resource
@@ -258,7 +258,8 @@ class World:
         self.hub.cluster.store.restore(snapshot)
         self.hub.cut()
         self.restored = True
-        known = {body["metadata"]["uid"] for body in self.applications()}
+        held = (b["metadata"] for b in self.applications() if FINALIZER in b["metadata"].get("finalizers", ()))
+        known = {metadata["uid"] for metadata in held}  # another may go before a hub has seen that it is there
         self.lost |= self.history.uids - known
         self.watchman.cut = Cut(self.loop.time(), snapshot.revision, self._epoch())
         self.history.note()
