@@ -31,10 +31,15 @@ def kubectl(ctx: typer.Context, cluster: Annotated[str, typer.Argument(metavar="
     codes: list[int] = []
 
     async def work() -> None:
-        codes.append(await _run(session, cluster, list(ctx.args)))
+        codes.append(await _run(session, cluster, theirs(ctx.args)))
 
     failed = perform(work())
     raise typer.Exit(failed or codes[0])
+
+
+def theirs(arguments: list[str]) -> list[str]:
+    """What is kubectl's; a `--` before it, out of habit, is nobody's."""
+    return arguments[1:] if arguments[:1] == ["--"] else list(arguments)
 
 
 async def _run(session: Session, cluster: str, arguments: list[str]) -> int:

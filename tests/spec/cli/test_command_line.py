@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from atoll.cli.exits import CommandError, ExitCode, UsageError
+from atoll.cli.kubectl import theirs
 from atoll.cli.main import main, program_name
 from atoll.cli.options import key_values, split_list, taint
 from atoll.cli.reference import main as write_reference
@@ -192,6 +193,11 @@ def test_lists_and_pairs_may_be_repeated_or_hold_commas() -> None:
     assert key_values(["a=1,b=", "c=x=y"], "--labels") == {"a": "1", "b": "", "c": "x=y"}
     with pytest.raises(UsageError, match="--labels: 'a' is not KEY=VALUE"):
         key_values(["a"], "--labels")
+
+
+def test_what_is_kubectls_may_follow_two_dashes() -> None:
+    assert theirs(["--", "exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
+    assert theirs(["exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
 
 
 def test_taints_are_written_as_for_kubectl() -> None:
