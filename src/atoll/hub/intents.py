@@ -8,6 +8,7 @@ from atoll.api.application import Application
 from atoll.api.intent import Revision
 from atoll.api.names import LABEL_REACH
 from atoll.api.objects import GroupKind, Json, identify, split_api_version
+from atoll.api.status import ApplicationStatus
 from atoll.api.validate import Issue, validate
 from atoll.hub.front import Reading
 from atoll.hub.scopes import Scopes
@@ -46,7 +47,7 @@ class Intents:
         """Translate `live`; without an intent, an issue is an error. Raises KubeError when what it selects can't be
         read now.
         """
-        body = self._with_defaults(live.body(), live.namespace)
+        body = self._with_defaults(believed(live.body()), live.namespace)
         await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
         reach = self._reaches(live.namespace)
         issues = self._validate(body, reach=reach)
@@ -124,13 +125,22 @@ def _reading(app: Application | None, issues: tuple[Issue, ...]) -> Reading:
     return Reading(app.status if app is not None else None, issues, app=app)
 
 
+def believed(body: Json) -> Json:
+    """`body`, without a status that isn't of its form: it is ours, and the API server lets pass whatever is written."""
+    try:
+        msgspec.convert(body.get("status", {}), ApplicationStatus)
+    except msgspec.ValidationError:
+        return {name: part for name, part in body.items() if name != "status"}
+    return body
+
+
 def without_manifests(app: Application) -> Application:
     return msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, manifests=()))
 
 
 def lenient(live: Object) -> Application | None:
     """The Application with its status, its spec emptied when it can't be read."""
-    body = live.body()
+    body = believed(live.body())
     for candidate in (body, body | {"spec": {}}):
         try:
             return msgspec.convert(candidate, Application)
