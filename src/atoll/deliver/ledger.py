@@ -66,7 +66,7 @@ class Record:
         self.uid = ""
         self.accepted: dict[str, Any] | None = None
         """Where the member keeps another value than what we sent: path → its value. Not drift while it stays."""
-        self.released: set[str] | None = None
+        self.released: frozenset[str] = frozenset()
         """Retained fields that are known not to be ours."""
         self.autoscaled_until = 0.0
         self.due = 0.0

@@ -123,7 +123,7 @@ class Replacer(Writer):
 
 
 def _sent(record: Record, body: Json, written: Object, removed: str = "") -> None:
-    record.accepted, record.released = accepted(body, written), None
+    record.accepted, record.released = accepted(body, written), frozenset()
     record.whole = Sent(version_of(written), fingerprint(beyond(body, written.body())), removed)
 
 

@@ -118,7 +118,7 @@ class Writer:
         delivery: Delivery,
     ) -> Object:
         created = await self._apply(item, resource, item.sent(delivery.revision), only_create=True)
-        record.accepted, record.released = accepted(item.body, created), None
+        record.accepted, record.released = accepted(item.body, created), frozenset()
         return created
 
     def _deleted_by_others(self, item: Item, record: Record) -> None:
@@ -152,14 +152,14 @@ class Writer:
             if not found:
                 return live, False
             repair = await self._oppose(item, resource, live, record, found)
-        if pointers and not (record.released or set()) >= pointers:
+        if pointers and not record.released >= pointers:
             live = await self._let_go(item, resource, live, pointers)
         try:
             written = await self._apply(item, resource, item.sent(delivery.revision, body), live=live)
         except Invalid as error:
             await self._recreate(item, resource, live, error, delivery)
             return None, True
-        record.accepted, record.released = accepted(body, written), set(pointers)
+        record.accepted, record.released = accepted(body, written), pointers
         if repair is not None:
             repair()
         return written, True

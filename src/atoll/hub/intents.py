@@ -19,6 +19,7 @@ from atoll.kube.errors import Forbidden, KindNotServed
 from atoll.kube.objects import Object
 
 UNREVISED = Revision(0, "", 0)
+NO_STATUS = ApplicationStatus()
 MAY_NOT_SEE = "binding ClusterRole atoll-select in this namespace gives the hub that right"
 
 
@@ -66,7 +67,7 @@ class Intents:
         if any(i.severity == "error" for i in issues):
             return _reading(app, issues)
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
-        return Reading(app.status, issues, intent, without_manifests(app))
+        return Reading(app.status, issues, intent, with_neither(app))
 
     def orphans(self, live: Object) -> bool:
         """Whether its objects stay when it goes."""
@@ -134,8 +135,9 @@ def believed(body: Json) -> Json:
     return body
 
 
-def without_manifests(app: Application) -> Application:
-    return msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, manifests=()))
+def with_neither(app: Application) -> Application:
+    """`app` without its manifests and its status, which a reading holds apart: neither is kept twice."""
+    return msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, manifests=()), status=NO_STATUS)
 
 
 def lenient(live: Object) -> Application | None:
