@@ -59,7 +59,7 @@ class Options(msgspec.Struct, frozen=True):
     """Networks that checks of rollouts may ask although they are special, such as loopback."""
 
 
-GARBAGE = 20_000, 20, 50
+GARBAGE = 5_000, 20, 20
 """Thresholds of the garbage collector. What a hub remembers is much, lives long and rarely forms cycles: by Python's
 own (700, 10, 10) it was looked through so often that it took a fifteenth of a wave of updates.
 """
