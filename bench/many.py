@@ -26,7 +26,8 @@ from atoll.testing.binaries import Binaries
 from atoll.testing.localfleet import FleetShape, LocalFleet
 from atoll.testing.progress import Lines
 from bench.memory import CALM, proportional, until_reached
-from bench.propagation import PATIENCE, Bench, Ends, Shape, application, cpu_seconds, object_names, prepare, ready
+from bench.processes import cpu_seconds
+from bench.propagation import PATIENCE, Bench, Ends, Shape, application, object_names, prepare, ready
 from bench.result import median, percentile, result
 
 BENCH = "many"

@@ -31,6 +31,7 @@ from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, CRDS, NAMESPACES
 from atoll.testing.binaries import Binaries
 from atoll.testing.localfleet import FleetShape, LocalFleet
 from atoll.testing.progress import Lines
+from bench.processes import Meters, cpu_seconds
 from bench.result import median, percentile, result
 
 AT_A_TIME = 48
@@ -100,6 +101,14 @@ class Bench:
         self.shape = shape
         self.hub = hub
         self.members = members
+        self.spent: dict[str, list[dict[str, float]]] = defaultdict(list)
+        """By phase and side: what each process spent in it, a run after the other."""
+
+    @contextlib.asynccontextmanager
+    async def metered(self, phase: str, **others: int) -> AsyncIterator[None]:
+        meters = Meters(self.fleet, {"clients": os.getpid(), **others})
+        yield
+        self.spent[phase].append(meters.since())
 
     def names(self, run: str) -> list[tuple[str, str]]:
         return [
@@ -191,21 +200,19 @@ class Bench:
 async def raw(bench: Bench, namespace: str, ends: Ends) -> dict[str, float]:
     """Seconds of the plain client for creating, updating and deleting all."""
     run, times = f"raw-{secrets.token_hex(3)}", {}
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as both:
-        both.create_task(bench.create(namespace, run, "one"))
-        both.create_task(bench.raw_apply(namespace, run, "one"))
-    times["create"] = await ends.all_marked("one", bench.names(run)) - began
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as both:
-        both.create_task(bench.update(namespace, run, "two"))
-        both.create_task(bench.raw_apply(namespace, run, "two"))
-    times["update"] = await ends.all_marked("two", bench.names(run)) - began
-    began = time.monotonic()
-    async with asyncio.TaskGroup() as both:
-        both.create_task(bench.delete(namespace, run))
-        both.create_task(bench.raw_delete(namespace, run))
-    times["delete"] = await ends.all_gone(bench.names(run)) - began
+    for phase, mark, on_hub in (("create", "one", bench.create), ("update", "two", bench.update)):
+        async with bench.metered(f"{phase}, raw"):
+            began = time.monotonic()
+            async with asyncio.TaskGroup() as both:
+                both.create_task(on_hub(namespace, run, mark))
+                both.create_task(bench.raw_apply(namespace, run, mark))
+            times[phase] = await ends.all_marked(mark, bench.names(run)) - began
+    async with bench.metered("delete, raw"):
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(bench.delete(namespace, run))
+            both.create_task(bench.raw_delete(namespace, run))
+        times["delete"] = await ends.all_gone(bench.names(run)) - began
     return times
 
 
@@ -214,22 +221,25 @@ async def atoll(bench: Bench, namespace: str, ends: Ends, costs: dict[str, list[
     run, times = f"atoll-{secrets.token_hex(3)}", {}
     async with bench.hub_process() as pid:
         cpu, writes = cpu_seconds(pid), await hub_writes(bench.hub)
-        began = time.monotonic()
-        await bench.create(namespace, run, "one")
-        times["create"] = await ends.all_marked("one", bench.names(run)) - began
+        async with bench.metered("create", hub=pid):
+            began = time.monotonic()
+            await bench.create(namespace, run, "one")
+            times["create"] = await ends.all_marked("one", bench.names(run)) - began
         await until_settled(bench, namespace)
         costs["hub writes per application"].append(
             (await hub_writes(bench.hub) - writes) / bench.shape.applications - 1  # the user's own create
         )
         costs["hub CPU per object and cluster"].append((cpu_seconds(pid) - cpu) * 1000 / bench.shape.total)
         costs["hub memory"].append(resident(pid))
-        began = time.monotonic()
-        await bench.update(namespace, run, "two")
-        times["update"] = await ends.all_marked("two", bench.names(run)) - began
+        async with bench.metered("update", hub=pid):
+            began = time.monotonic()
+            await bench.update(namespace, run, "two")
+            times["update"] = await ends.all_marked("two", bench.names(run)) - began
         await until_settled(bench, namespace)
-        began = time.monotonic()
-        await bench.delete(namespace, run)
-        times["delete"] = await ends.all_gone(bench.names(run)) - began
+        async with bench.metered("delete", hub=pid):
+            began = time.monotonic()
+            await bench.delete(namespace, run)
+            times["delete"] = await ends.all_gone(bench.names(run)) - began
         await until_none(bench, namespace)
     return times
 
@@ -347,11 +357,6 @@ async def hub_writes(hub: Client) -> float:
     return total
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def resident(pid: int) -> float:
     """MiB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -406,11 +411,16 @@ async def measure(arguments: argparse.Namespace, fleet: LocalFleet) -> None:
                 "objects/s",
                 ratio=round(rate / limit, 3),
                 against="raw limit",
+                runs=[round(shape.total / one) for one in seconds_],
+                raw_runs=[round(shape.total / one) for one in times["raw"][phase]],
                 **shown,
             )
         for metric, values in costs.items():
             unit = {"hub memory": "MiB", "hub CPU per object and cluster": "ms"}.get(metric, "writes")
             result(BENCH, metric, median(values), unit, **shown)
+        for phase, runs in bench.spent.items():
+            groups = {name: round(median([run[name] for run in runs]) * 1000 / shape.total, 2) for name in runs[0]}
+            result(BENCH, f"CPU, {phase}", sum(groups.values()), "ms an object and cluster", **groups)
         if arguments.singles:
             latencies, trips = await one_at_a_time(bench, namespace, ends, arguments.singles)
             for share, name in ((0.5, "p50"), (0.99, "p99")):

@@ -30,7 +30,8 @@ from atoll.testing.auditlog import Request, counted, moment, requests
 from atoll.testing.binaries import Binaries
 from atoll.testing.localfleet import FleetShape, LocalFleet
 from atoll.testing.progress import Lines
-from bench.propagation import PATIENCE, Bench, Shape, cpu_seconds, prepare, until_none, until_ready, until_settled
+from bench.processes import cpu_seconds
+from bench.propagation import PATIENCE, Bench, Shape, prepare, until_none, until_ready, until_settled
 from bench.result import result
 
 BENCH = "standstill"

@@ -13,6 +13,8 @@ from atoll.runtime.informer import Change
 from atoll.runtime.watchset import WatchSet
 
 NOTHING = Compiled((), (), frozenset(), {}, frozenset(), {})
+NO_FIELDS: frozenset[str] = frozenset()
+"""One for all objects: each that Python makes takes 216 bytes."""
 PATIENCE = 5.0
 """Seconds in which the watch brings what we wrote."""
 
@@ -61,12 +63,12 @@ class Record:
         self.outcome: ObjectOutcome | None = None
         """None: Applied."""
         self.digest = ""
-        self.retained: frozenset[str] = frozenset()
+        self.retained = NO_FIELDS
         self.version = ""
         self.uid = ""
         self.accepted: dict[str, Any] | None = None
         """Where the member keeps another value than what we sent: path → its value. Not drift while it stays."""
-        self.released: set[str] | None = None
+        self.released = NO_FIELDS
         """Retained fields that are known not to be ours."""
         self.autoscaled_until = 0.0
         self.due = 0.0

@@ -14,7 +14,7 @@ from atoll.deliver.beyond import beyond, fingerprint
 from atoll.deliver.compare import Difference
 from atoll.deliver.keeping import kept
 from atoll.deliver.latepatches import LatePatchError, patched
-from atoll.deliver.ledger import Ledger, Record, Sent, version_of
+from atoll.deliver.ledger import NO_FIELDS, Ledger, Record, Sent, version_of
 from atoll.deliver.marks import Whose
 from atoll.deliver.ownership import added, entries, replaced
 from atoll.deliver.refusals import LATER, Refusal, RefusedError
@@ -123,7 +123,7 @@ class Replacer(Writer):
 
 
 def _sent(record: Record, body: Json, written: Object, removed: str = "") -> None:
-    record.accepted, record.released = accepted(body, written), None
+    record.accepted, record.released = accepted(body, written), NO_FIELDS
     record.whole = Sent(version_of(written), fingerprint(beyond(body, written.body())), removed)
 
 

@@ -10,7 +10,7 @@ from atoll.api.objects import Json
 from atoll.deliver.autoscalers import Autoscalers
 from atoll.deliver.compare import Difference, differences
 from atoll.deliver.gate import Gate
-from atoll.deliver.ledger import Fight, Ledger, Record, older
+from atoll.deliver.ledger import NO_FIELDS, Fight, Ledger, Record, older
 from atoll.deliver.marks import Whose, judge
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.ownership import adopted, entries, last_writer, managers
@@ -118,7 +118,7 @@ class Writer:
         delivery: Delivery,
     ) -> Object:
         created = await self._apply(item, resource, item.sent(delivery.revision), only_create=True)
-        record.accepted, record.released = accepted(item.body, created), None
+        record.accepted, record.released = accepted(item.body, created), NO_FIELDS
         return created
 
     def _deleted_by_others(self, item: Item, record: Record) -> None:
@@ -152,14 +152,14 @@ class Writer:
             if not found:
                 return live, False
             repair = await self._oppose(item, resource, live, record, found)
-        if pointers and not (record.released or set()) >= pointers:
+        if pointers and not record.released >= pointers:
             live = await self._let_go(item, resource, live, pointers)
         try:
             written = await self._apply(item, resource, item.sent(delivery.revision, body), live=live)
         except Invalid as error:
             await self._recreate(item, resource, live, error, delivery)
             return None, True
-        record.accepted, record.released = accepted(body, written), set(pointers)
+        record.accepted, record.released = accepted(body, written), pointers
         if repair is not None:
             repair()
         return written, True

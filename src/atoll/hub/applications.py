@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from atoll.api.names import FINALIZER
 from atoll.api.objects import Key
 from atoll.hub.dossier import Dossier, Dossiers
@@ -32,7 +34,9 @@ class ApplicationFront(Front):
         self._reporter = reporter
 
     async def read(self, live: Object) -> Reading:
-        return await self._intents.read(live)
+        reading = await self._intents.read(live)
+        written = self._reporter.written(live.uid)
+        return msgspec.structs.replace(reading, status=written) if written == reading.status else reading
 
     def recall(self, dossier: Dossier) -> None:
         dossier.app = lenient(dossier.live)

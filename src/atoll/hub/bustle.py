@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 WINDOW = 0.1
-MANY = 10
-"""Writes to members within a window that make a bustle: a hundred a second and more."""
+MANY = 5
+"""Writes to members within a window that make a bustle: fifty a second and more, which a busy machine manages, too."""
 PATIENCE = 5.0
 """Seconds after which news is told all the same."""
 

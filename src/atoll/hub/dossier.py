@@ -95,9 +95,23 @@ class Dossier:
         return rollout is not None and rollout.phase not in {"Complete", "RolledBack"}
 
     @property
+    def out(self) -> bool:
+        """Every cluster was handed the newest: of a change, nothing but its end is left to be noticed."""
+        deliveries = self.plan.deliveries.values() if self.plan is not None else ()
+        return all(delivery.revision.sequence == self.sequence for delivery in deliveries)
+
+    @property
+    def awaited(self) -> frozenset[str]:
+        """The clusters that are still to let go of it."""
+        return frozenset(self.leaving.keys() - self.gone)
+
+    @property
     def ended(self) -> bool:
-        """It is being deleted, and no longer waits for us: there is nobody to tell."""
-        return self.live.deleting and (self.released or self.front.finalizer not in self.live.finalizers)
+        """It is being deleted, and no longer waits for us: there is nobody to tell. One that lingers waits for nothing
+        but its turn: to tell of it would only make the write of its end a conflict.
+        """
+        left = self.released or (self.lingered and not self.awaited)
+        return self.live.deleting and (left or self.front.finalizer not in self.live.finalizers)
 
     @property
     def placed(self) -> frozenset[str]:

@@ -253,7 +253,7 @@ class Hub:
             agents=self.pulled,
             settle_debts=self._settle_debts,
         )
-        self._waking.wire(self._deliverer, self._collector, self._departure, self._wrote)
+        self._waking.wire(self._deliverer, self._collector, self._departure, self._wrote, lambda: ending.bustling)
         self._native = ApplicationFront(
             self._applications,
             self._dossiers,

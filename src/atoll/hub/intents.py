@@ -8,6 +8,7 @@ from atoll.api.application import Application
 from atoll.api.intent import Revision
 from atoll.api.names import LABEL_REACH
 from atoll.api.objects import GroupKind, Json, identify, split_api_version
+from atoll.api.status import ApplicationStatus
 from atoll.api.validate import Issue, validate
 from atoll.hub.front import Reading
 from atoll.hub.scopes import Scopes
@@ -18,6 +19,7 @@ from atoll.kube.errors import Forbidden, KindNotServed
 from atoll.kube.objects import Object
 
 UNREVISED = Revision(0, "", 0)
+NO_STATUS = ApplicationStatus()
 MAY_NOT_SEE = "binding ClusterRole atoll-select in this namespace gives the hub that right"
 
 
@@ -46,7 +48,7 @@ class Intents:
         """Translate `live`; without an intent, an issue is an error. Raises KubeError when what it selects can't be
         read now.
         """
-        body = self._with_defaults(live.body(), live.namespace)
+        body = self._with_defaults(believed(live.body()), live.namespace)
         await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
         reach = self._reaches(live.namespace)
         issues = self._validate(body, reach=reach)
@@ -65,7 +67,7 @@ class Intents:
         if any(i.severity == "error" for i in issues):
             return _reading(app, issues)
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
-        return Reading(app.status, issues, intent, without_manifests(app))
+        return Reading(app.status, issues, intent, with_neither(app))
 
     def orphans(self, live: Object) -> bool:
         """Whether its objects stay when it goes."""
@@ -124,13 +126,23 @@ def _reading(app: Application | None, issues: tuple[Issue, ...]) -> Reading:
     return Reading(app.status if app is not None else None, issues, app=app)
 
 
-def without_manifests(app: Application) -> Application:
-    return msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, manifests=()))
+def believed(body: Json) -> Json:
+    """`body`, without a status that isn't of its form: it is ours, and the API server lets pass whatever is written."""
+    try:
+        msgspec.convert(body.get("status", {}), ApplicationStatus)
+    except msgspec.ValidationError:
+        return {name: part for name, part in body.items() if name != "status"}
+    return body
+
+
+def with_neither(app: Application) -> Application:
+    """`app` without its manifests and its status, which a reading holds apart: neither is kept twice."""
+    return msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, manifests=()), status=NO_STATUS)
 
 
 def lenient(live: Object) -> Application | None:
     """The Application with its status, its spec emptied when it can't be read."""
-    body = live.body()
+    body = believed(live.body())
     for candidate in (body, body | {"spec": {}}):
         try:
             return msgspec.convert(candidate, Application)

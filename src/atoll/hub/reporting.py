@@ -147,6 +147,10 @@ class Reporter:
         self._recorder.transitions(answer, before, status)
         return Done()
 
+    def written(self, uid: str) -> ApplicationStatus | None:
+        """What this process wrote of an application last; None when it hasn't."""
+        return self._written.get(uid)
+
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
         self._at.pop(uid, None)

@@ -109,14 +109,11 @@ class Rollouts:
         """
         if not dossier.revisions.unsaved:
             return
-        if planned.rollout is None or planned.rollout.phase == "Complete" or self._all_newest(dossier, planned):
+        if planned.rollout is None or planned.rollout.phase == "Complete" or dossier.out:
             self._idle[dossier.key] = dossier
             self._wake.set()
         else:
             await self._keep(dossier)
-
-    def _all_newest(self, dossier: Dossier, planned: Plan) -> bool:
-        return all(d.revision.sequence == dossier.sequence for d in planned.deliveries.values())
 
     @failpoints.around("hub.revision")
     async def _keep(self, dossier: Dossier) -> None:

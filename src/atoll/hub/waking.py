@@ -20,6 +20,8 @@ from atoll.telemetry import metrics
 
 TOGETHER = 0.05
 """Seconds in which what several clusters tell of a change is heard together."""
+AT_LEISURE = 1.0
+"""The same, where nothing of the change waits for it, and many objects are being delivered."""
 RECOUNT = 1.0
 """Seconds after which objects of no application are counted anew."""
 
@@ -48,8 +50,16 @@ class Waking:
         self._cluster = cluster
         self._kinds = kinds
 
-    def wire(self, deliverer: Deliverer, collector: Collector, departure: Departure, wrote: Callable[[], None]) -> None:
-        """Who tells, and who is told. `wrote()`: something was written to a member."""
+    def wire(
+        self,
+        deliverer: Deliverer,
+        collector: Collector,
+        departure: Departure,
+        wrote: Callable[[], None],
+        bustling: Callable[[], bool],
+    ) -> None:
+        """Who tells, and who is told. `wrote()`: something was written to a member; `bustling()`: much is."""
+        self._bustling = bustling
         self._deliverer = deliverer
         self._collector = collector
         self._departure = departure
@@ -72,11 +82,13 @@ class Waking:
             dossier.outcomes.pop(outcome.cluster, None)
             dossier.leaving.pop(outcome.cluster, None)
             dossier.gone.add(outcome.cluster)
-            self._applications.add(outcome.key)
+            if not (dossier.live.deleting and dossier.awaited):  # an end is looked at when it is gone everywhere
+                self._applications.add(outcome.key)
         else:
             dossier.gone.discard(outcome.cluster)
             dossier.outcomes[outcome.cluster] = outcome
-        self._goes_on(dossier)
+        if not (dossier.out and outcome.state == "Applying" and not outcome.objects):  # more is to come of it
+            self._goes_on(dossier)
         dossier.front.touch(outcome.key)
 
     def observed(self, observation: Observation) -> None:
@@ -91,7 +103,8 @@ class Waking:
     def _goes_on(self, dossier: Dossier) -> None:
         """A cluster has something to tell: a change that waits for it may go on."""
         if dossier.rolling:
-            self._applications.add_after(dossier.key, TOGETHER)
+            unhurried = dossier.out and self._bustling()
+            self._applications.add_after(dossier.key, AT_LEISURE if unhurried else TOGETHER)
 
     def _fleet_gone(self, outcome: Outcome) -> None:
         self._departure.gone(outcome.cluster, outcome.uid)

@@ -70,7 +70,8 @@ class OwnerRef(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class Object(msgspec.Struct, frozen=True, gc=False):
-    """A live object. `raw` is all of it as JSON, without managedFields unless they were asked for.
+    """A live object. `raw` is all of it as JSON, without managedFields unless they were asked for: kept in two parts,
+    since what comes after the metadata is often the same on every cluster.
 
     `created` is RFC 3339; `deleting` says that metadata.deletionTimestamp is set. `labels` and `annotations` may be
     other objects', too: nobody changes them.
@@ -90,7 +91,12 @@ class Object(msgspec.Struct, frozen=True, gc=False):
     owners: tuple[OwnerRef, ...]
     created: str
     deleting: bool
-    raw: bytes
+    head: bytes
+    rest: bytes
+
+    @property
+    def raw(self) -> bytes:
+        return self.head + self.rest
 
     def __repr__(self) -> str:
         """Short, and without `raw`: a Secret may find its way into a log."""
@@ -144,13 +150,14 @@ class _Metadata(msgspec.Struct, rename="camel", gc=False):
 class _Wire(msgspec.Struct, rename="camel", gc=False):
     kind: str = ""
     api_version: str = ""
-    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _decode_wire = msgspec.json.Decoder(_Wire).decode
+_decode_metadata = msgspec.json.Decoder(_Metadata).decode
 _decode_texts = msgspec.json.Decoder(dict[str, str] | None).decode
 _LONG = 2048
-"""Bytes of labels or annotations that are too many to be remembered."""
+"""Bytes of labels, annotations or content that are too many to be remembered."""
 _NONE: dict[str, str] = {}
 
 
@@ -164,6 +171,19 @@ def _texts(raw: msgspec.Raw) -> dict[str, str]:
 @lru_cache(maxsize=8192)
 def _shared_texts(raw: bytes) -> dict[str, str]:
     return _decode_texts(raw) or _NONE
+
+
+@lru_cache(maxsize=8192)
+def _shared(content: bytes) -> bytes:
+    return content
+
+
+def _parts(raw: bytes, rest: int) -> tuple[bytes, bytes]:
+    """`raw` without its last `rest` bytes, and those. Statuses aren't shared: they differ, and change all the time."""
+    if not 0 < rest <= _LONG:
+        return raw, b""
+    content = raw[-rest:]
+    return (raw, b"") if b'"status":' in content else (raw[:-rest], _shared(content))
 
 
 _moment = lru_cache(maxsize=256)(str)
@@ -180,7 +200,9 @@ def decode_object(
     """
     wire = _decode_wire(buffer)
     raw = bytes(buffer).strip()
-    meta = wire.metadata
+    metadata = bytes(wire.metadata)
+    meta = _decode_metadata(metadata)
+    rest = len(raw) - raw.find(metadata) - len(metadata)
     if not managed_fields and memoryview(meta.managed_fields):
         raw = _without_managed_fields(raw, bytes(meta.managed_fields))
     if resource is not None and wire.kind in {"", resource.kind}:  # its strings are shared by all objects
@@ -205,7 +227,7 @@ def decode_object(
         meta.owner_references or (),
         _moment(meta.creation_timestamp or ""),
         meta.deletion_timestamp is not None,
-        raw,
+        *_parts(raw, rest),
     )
 
 

@@ -6,6 +6,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlencode
@@ -192,7 +193,7 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise Unreachable("Closed", f"the client of {self.config.server} is not open; use it in `async with`")
-        query = f"?{urlencode(request.params)}" if request.params else ""
+        query = _query(tuple(request.params.items())) if request.params else ""
         headers = dict(request.headers)
         if credential.authorization:
             headers["Authorization"] = credential.authorization
@@ -239,6 +240,12 @@ class Transport:
             context = context_for(self.config, credential.certificate, credential.key)
             self._contexts = (credential, context)
         return self._contexts[1]
+
+
+@lru_cache(maxsize=1024)
+def _query(params: tuple[tuple[str, str], ...]) -> str:
+    """Most requests have one of a few."""
+    return f"?{urlencode(params)}"
 
 
 def _seconds(retry_after: str | None) -> float | None:

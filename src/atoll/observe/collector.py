@@ -46,8 +46,11 @@ class Collector:
         """
         expectation = Expectation(key, uid, ids, compile_rules(rules), carry, statuses)
         mine = self._expected.setdefault(cluster, {})
-        before, mine[uid] = mine.get(uid), expectation
-        if before != expectation and (site := self._sites.get(cluster)):
+        before = mine.get(uid)
+        if before == expectation:  # nothing is kept twice
+            return
+        mine[uid] = expectation
+        if site := self._sites.get(cluster):
             site.expect(before, expectation)
 
     def forget(self, cluster: str, uid: str) -> None:

@@ -66,17 +66,32 @@ def escalate(about: ObjectId, health: ObjectHealth, problems: Iterable[Problem],
     return health
 
 
-class Tally:
-    """The same verdict as `reduce`, kept object by object: a change costs the same among 10 objects and among 5,000."""
+class _Unwell:
+    """Of one application on one cluster, what isn't simply healthy. Where all is, there is none."""
 
-    __slots__ = ("_desired", "_findings", "_healths", "_missing", "_ready", "_scaled", "_troubled")
+    __slots__ = ("healths", "missing", "troubled")
+
+    def __init__(self) -> None:
+        self.healths = [0] * len(ORDER)
+        """How many objects there are of each, in the order of ORDER; those that are Healthy aren't counted."""
+        self.troubled: dict[ObjectId, Finding] = {}
+        self.missing: dict[ObjectId, None] = {}
+
+
+ALL_WELL = _Unwell()
+
+
+class Tally:
+    """The same verdict as `reduce`, kept object by object: a change costs the same among 10 objects and among 5,000.
+
+    There are as many as applications times clusters, and most have only what is healthy.
+    """
+
+    __slots__ = ("_desired", "_findings", "_ready", "_scaled", "_unwell")
 
     def __init__(self) -> None:
         self._findings: dict[ObjectId, Finding] = {}
-        self._healths = [0] * len(ORDER)
-        """How many objects there are of each, in the order of ORDER."""
-        self._troubled: dict[ObjectId, Finding] = {}
-        self._missing: dict[ObjectId, None] = {}
+        self._unwell: _Unwell | None = None
         self._scaled = self._ready = self._desired = 0
 
     def put(self, about: ObjectId, finding: Finding) -> bool:
@@ -85,20 +100,14 @@ class Tally:
             return False
         self.drop(about)
         self._findings[about] = finding
-        self._count(finding, 1)
-        if finding.health.health == "Missing":
-            self._missing[about] = None
-        elif finding.problems:
-            self._troubled[about] = finding
+        self._count(about, finding, 1)
         return True
 
     def drop(self, about: ObjectId) -> bool:
         finding = self._findings.pop(about, None)
         if finding is None:
             return False
-        self._count(finding, -1)
-        self._troubled.pop(about, None)
-        self._missing.pop(about, None)
+        self._count(about, finding, -1)
         return True
 
     def get(self, about: ObjectId) -> Finding | None:
@@ -107,29 +116,43 @@ class Tally:
     def ids(self) -> frozenset[ObjectId]:
         return frozenset(self._findings)
 
-    def _count(self, finding: Finding, sign: int) -> None:
+    def _count(self, about: ObjectId, finding: Finding, sign: int) -> None:
         health = finding.health
-        self._healths[SEVERITY[health.health]] += sign
         if health.desired is not None:
             self._scaled += sign
             self._ready += sign * (health.ready or 0)
             self._desired += sign * health.desired
+        if health.health == "Healthy" and not finding.problems:
+            return
+        unwell = self._unwell = self._unwell or _Unwell()
+        if health.health != "Healthy":
+            unwell.healths[SEVERITY[health.health]] += sign
+        if sign < 0:
+            unwell.troubled.pop(about, None)
+            unwell.missing.pop(about, None)
+            if not (any(unwell.healths) or unwell.troubled):
+                self._unwell = None
+        elif health.health == "Missing":
+            unwell.missing[about] = None
+        elif finding.problems:
+            unwell.troubled[about] = finding
 
     def verdict(self) -> Verdict:
-        scaled = self._scaled > 0
+        scaled, unwell = self._scaled > 0, self._unwell or ALL_WELL
         return Verdict(
-            health=worst(health for health, count in zip(ORDER, self._healths, strict=True) if count),
+            health=worst(health for health, count in zip(ORDER, unwell.healths, strict=True) if count),
             ready=self._ready if scaled else None,
             desired=self._desired if scaled else None,
-            problems=(*most_important(self._troubled), *self._absence())[:MOST],
+            problems=(*most_important(unwell.troubled), *_absence(unwell.missing))[:MOST],
         )
 
-    def _absence(self) -> tuple[Problem, ...]:
-        """One problem for all that is missing: thousands may be, while an application is on its way."""
-        first = next(iter(self._missing), None)
-        if first is None:
-            return ()
-        return (Problem(first, "Missing", "it is not in the cluster", len(self._missing)),)
+
+def _absence(missing: dict[ObjectId, None]) -> tuple[Problem, ...]:
+    """One problem for all that is missing: thousands may be, while an application is on its way."""
+    first = next(iter(missing), None)
+    if first is None:
+        return ()
+    return (Problem(first, "Missing", "it is not in the cluster", len(missing)),)
 
 
 def most_important(troubled: dict[ObjectId, Finding]) -> tuple[Problem, ...]:

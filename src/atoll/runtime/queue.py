@@ -73,7 +73,8 @@ class FairQueue(Generic[K]):
         self._due: dict[K, float] = {}
         self._schedule: list[tuple[float, int, K]] = []
         self._order = itertools.count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0
         self._takers: deque[asyncio.Future[None]] = deque()
         self._shut = False
         self._idle = asyncio.Event()
@@ -239,12 +240,12 @@ class FairQueue(Generic[K]):
             heapq.heappop(self._schedule)
         when = self._schedule[0][0] if self._schedule else None
         if self._timer is not None:
-            if self._timer.when() == when:
+            if self._rings_at == when:
                 return
             self._timer.cancel()
             self._timer = None
         if when is not None:
-            self._timer = asyncio.get_running_loop().call_at(when, self._ring)
+            self._timer, self._rings_at = asyncio.get_running_loop().call_at(when, self._ring), when
 
     def _ring(self) -> None:
         self._timer = None

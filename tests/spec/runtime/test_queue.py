@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from atoll.runtime.loop import Loop
 from atoll.runtime.queue import FairQueue, QueueShutDown
 
 
@@ -161,3 +162,16 @@ async def test_ten_thousand_delays_replaced_leave_little_behind() -> None:
         queue.add_after(number % 10, 100 - number / 1000)
     assert queue.statistics().later == 10
     assert len(queue._schedule) < 100
+
+
+def test_moments_that_are_over_are_kept_on_the_loop_of_programs_that_serve() -> None:
+    """Its handles of such moments don't tell them."""
+
+    async def taken() -> list[str]:
+        queue: FairQueue[str] = FairQueue("q")
+        queue.add_after("first", 1e-9)
+        queue.add_after("second", 1e-3)
+        return [await queue.get(), await queue.get()]
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        assert runner.run(taken()) == ["first", "second"]

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from operator import getitem
 from typing import Any, cast
 
@@ -55,8 +55,23 @@ def _walk(part: Schema, value: Any, path: str) -> Iterator[Issue]:
 
 
 def _holds(rule: str, value: Any) -> bool:
+    outline = _outline(value)
     try:
-        return Expression.compile(rule, "self").matches(self=_outline(value))
+        text = msgspec.json.encode(outline)
+    except (TypeError, ValueError, OverflowError):  # nothing that JSON can say, such as an integer of 20 digits
+        return _evaluate(rule, outline)
+    return _verdict(rule, text)
+
+
+@lru_cache(maxsize=4096)
+def _verdict(rule: str, outline: bytes) -> bool:
+    """Remembered, since Applications are read again and again, and most differ only deeper than rules look."""
+    return _evaluate(rule, msgspec.json.decode(outline))
+
+
+def _evaluate(rule: str, outline: Any) -> bool:
+    try:
+        return Expression.compile(rule, "self").matches(self=outline)
     except ExpressionError:  # a field that the rule reads is missing or of another type, which `parse` has said
         return False
 
