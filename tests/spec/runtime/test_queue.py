@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from atoll.runtime.loop import serving_loop
 from atoll.runtime.queue import FairQueue, QueueShutDown
 
 
@@ -161,3 +162,20 @@ async def test_ten_thousand_delays_replaced_leave_little_behind() -> None:
         queue.add_after(number % 10, 100 - number / 1000)
     assert queue.statistics().later == 10
     assert len(queue._schedule) < 100
+
+
+def test_delays_are_kept_by_the_loop_of_programs_that_serve() -> None:
+    """Its handle of what is due already is none of a timer."""
+
+    async def taken() -> list[str]:
+        queue: FairQueue[str] = FairQueue("q")
+        for key, delay in (("soon", 0.0003), ("late", 0.05), ("sooner", 0.0002)):
+            queue.add_after(key, delay)
+        return [await queue.get() for _ in range(3)]
+
+    loop = serving_loop()
+    try:
+        found = loop.run_until_complete(asyncio.wait_for(taken(), 5.0))
+    finally:
+        loop.close()
+    assert found == ["sooner", "soon", "late"]
