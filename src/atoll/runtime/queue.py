@@ -73,8 +73,8 @@ class FairQueue(Generic[K]):
         self._due: dict[K, float] = {}
         self._schedule: list[tuple[float, int, K]] = []
         self._order = itertools.count()
-        self._timer: asyncio.Handle | None = None
-        self._rings_at = 0.0
+        self._timer: tuple[float, asyncio.Handle] | None = None
+        """When it rings; not every loop's handles can say."""
         self._takers: deque[asyncio.Future[None]] = deque()
         self._shut = False
         self._idle = asyncio.Event()
@@ -171,7 +171,7 @@ class FairQueue(Generic[K]):
         self._due.clear()
         self._schedule.clear()
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer[1].cancel()
             self._timer = None
         if not self._dirty:
             self._wake_all()
@@ -240,12 +240,12 @@ class FairQueue(Generic[K]):
             heapq.heappop(self._schedule)
         when = self._schedule[0][0] if self._schedule else None
         if self._timer is not None:
-            if self._rings_at == when:
+            if self._timer[0] == when:
                 return
-            self._timer.cancel()
+            self._timer[1].cancel()
             self._timer = None
         if when is not None:
-            self._timer, self._rings_at = asyncio.get_running_loop().call_at(when, self._ring), when
+            self._timer = when, asyncio.get_running_loop().call_at(when, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

@@ -58,6 +58,19 @@ async def test_the_printed_command_brings_a_cluster_in_within_seconds_and_works_
     assert (await client.get(CLUSTERS, "member1")).body()["status"]["mode"] == "tunnel"
     assert "used" in atoll(fleet, "token", "list")
 
+    told = atoll(fleet, "cluster", "describe", "member1")
+    facts = {
+        "Connected: yes",
+        "Version: ",
+        "Last heard: 20",
+        "Round trip: ",
+        "Received: ",
+        "Sent: ",
+        "Certificate: until",
+    }
+    said = [" ".join(line.split()) for line in told.splitlines()]
+    assert not [fact for fact in facts if not any(line.startswith(fact) for line in said)], told
+
     token = command[command.index("--token") + 1]
     secrets = (await client.list(SECRETS, SYSTEM_NAMESPACE)).items
     assert all(token.partition(".")[2].encode() not in s.raw for s in secrets)  # only a hash is at rest
@@ -117,7 +130,7 @@ async def test_each_wrong_command_is_told_what_is_wrong(
     stored = await client.get(SECRETS, f"join-{token.partition('.')[0]}", SYSTEM_NAMESPACE)
     record = tokens.read(stored)
     assert record.state == "waiting"  # none of these has spent it
-    await tokens.revoke(client, record.id)
+    assert "revoked" in atoll(fleet, "token", "revoke", record.id)
     agent.start(command)
     assert "TokenUnknown" in await asyncio.to_thread(agent.ended)
     agent.start(agent.register("--ttl", "10ms"))

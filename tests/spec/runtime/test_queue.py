@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from atoll.runtime.loop import Loop
+from atoll.runtime.loop import serving_loop
 from atoll.runtime.queue import FairQueue, QueueShutDown
 
 
@@ -164,14 +164,18 @@ async def test_ten_thousand_delays_replaced_leave_little_behind() -> None:
     assert len(queue._schedule) < 100
 
 
-def test_moments_that_are_over_are_kept_on_the_loop_of_programs_that_serve() -> None:
-    """Its handles of such moments don't tell them."""
+def test_delays_are_kept_by_the_loop_of_programs_that_serve() -> None:
+    """Its handle of what is due already is none of a timer."""
 
     async def taken() -> list[str]:
         queue: FairQueue[str] = FairQueue("q")
-        queue.add_after("first", 1e-9)
-        queue.add_after("second", 1e-3)
-        return [await queue.get(), await queue.get()]
+        for key, delay in (("soon", 0.0003), ("late", 0.05), ("sooner", 0.0002)):
+            queue.add_after(key, delay)
+        return [await queue.get() for _ in range(3)]
 
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        assert runner.run(taken()) == ["first", "second"]
+    loop = serving_loop()
+    try:
+        found = loop.run_until_complete(asyncio.wait_for(taken(), 5.0))
+    finally:
+        loop.close()
+    assert found == ["sooner", "soon", "late"]
