@@ -125,6 +125,8 @@ class ClusterController:
         )
         self._replan(facts.name, self._snapshots.set(facts))  # 3 what planning may know
         wait = await self._renew(cluster, credential)  # 4 credentials at half their life
+        if cluster.spec.connection.tunnel is not None and (patience := self._tunnels.patience(facts.name)):
+            wait = min(wait, patience)
         wait = min(wait, await self._tell(live, cluster, status))  # 5 status, on transitions
         await self._profiles.publish(facts, self._fleet.reach(facts.name))  # 6 SIG Multicluster's form of it
         return Wait(wait) if wait < float("inf") else Done()
@@ -154,14 +156,16 @@ class ClusterController:
         return credential
 
     def _reach_by_agent(self, cluster: Cluster) -> None:
-        """A lost agent that soon returns changes nothing: heartbeats say when it was too long."""
+        """A lost agent that soon returns changes nothing: heartbeats say when it was too long. One that this process,
+        which may have just started, hasn't waited for isn't away.
+        """
         name = cluster.metadata.name
         if self._tunnels.connected(name):
             try:
                 self._fleet.join(self._tunnels.target(name, cluster.status.uid))
             except ConfigError as error:
                 self._fleet.refuse(name, CREDENTIALS_UNUSABLE, str(error))
-        elif self._fleet.member(name) is None:
+        elif self._fleet.member(name) is None and not self._tunnels.patience(name):
             told = away(name)
             self._fleet.refuse(name, told.reason, told.message)
 

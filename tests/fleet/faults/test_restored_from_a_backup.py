@@ -21,8 +21,11 @@ from atoll.testing.oracle import dump, touched
 from tests.fleet.conftest import Fleet
 from tests.fleet.faults.conftest import SHAPE
 from tests.fleet.faults.hubs import Trial
+from tests.fleet.hub.agents import MODE
 from tests.fleet.hub.world import configmap
 
+CONFIRMED_BY = "atoll cluster resume" if MODE == "pull" else "new epoch"
+"""What the status says: agents may be told one by one, and a new epoch is for all."""
 SERVER, MANAGER, RESTORED = "hub/kube-apiserver", "hub/kube-controller-manager", "etcd-restored"
 
 
@@ -105,7 +108,7 @@ async def test_restored_from_a_backup(trial: Trial, local: LocalFleet, tmp_path:
             for member in trial.members:
                 await trial.eventually(partial(unclaimed, trial, member), 30)
                 row = await trial.row_becomes("old", member, 30, state="Conflict")
-                assert "NewerRevision" in str(row["problems"]) and "new epoch" in str(row["problems"])
+                assert "NewerRevision" in str(row["problems"]) and CONFIRMED_BY in str(row["problems"])
             assert "NewerRevision" in str(await trial.row_becomes("spread", second, 30, state="Removing"))
             await trial.ready("still")
             await asyncio.sleep(2)

@@ -18,11 +18,14 @@ from tests.fleet.faults.conftest import SHAPE
 from tests.fleet.faults.forked import Zygote
 from tests.fleet.faults.hubs import FaultyHub, Trial
 from tests.fleet.faults.members import Members
+from tests.fleet.hub.agents import MODE
 from tests.fleet.hub.test_a_lost_cluster_fails_over import SLACK, keeps_enough_until, replicas, runs, without
 from tests.fleet.hub.world import configmap, deployment
 from tests.machines.effort import EFFORT
 
-MOMENTS = ["deliver.apply.before", "hub.status.before"][: min(EFFORT, 2)]
+MOMENTS = ["deliver.apply.before", "hub.status.before"]
+MOMENTS = [moment for moment in MOMENTS if MODE != "pull" or moment.startswith("hub.")][: min(EFFORT, 2)]
+"""In pull mode it is agents that write to members."""
 GIVEN_UP = 40.0
 """Seconds in which a Lease of 15 is taken over, and its new holder is ready."""
 

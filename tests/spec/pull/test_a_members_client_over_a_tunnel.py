@@ -10,15 +10,18 @@ from atoll.agent import tunnel
 from atoll.fleet import credentials
 from atoll.fleet.credentials import Token
 from atoll.fleet.link import Link
+from atoll.hub.agents import tunnels
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound, Unreachable
-from atoll.kube.resources import CONFIGMAPS
+from atoll.kube.resources import APPLICATIONS, CONFIGMAPS
+from atoll.link import dialling
 from atoll.link.session import Lost
+from atoll.runtime.supervise import cancel_and_wait
 from atoll.testing.fakeapi import FakeApi
 from atoll.testing.fakeapi.faults import Delay, Rule
 from tests.delivering import eventually
 
-from .conftest import configmap
+from .conftest import NAMESPACE, configmap
 from .linked import issuing, opened
 
 
@@ -87,3 +90,24 @@ async def test_a_link_that_goes_in_the_middle_of_a_request_is_a_connection_that_
         hub.ends.listener.close("a", Lost("Closed", "the wire was cut"))
         with pytest.raises(Unreachable):
             await asking
+
+
+async def test_a_hub_that_starts_anew_waits_for_its_agents_before_it_calls_them_away(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnels, "PATIENCE", 2.0)
+    monkeypatch.setattr(dialling, "FIRST_MOST", 0.1)
+    monkeypatch.setattr(dialling, "LATER_MOST", 0.2)
+    issuing(monkeypatch)
+    async with opened(apis, tmp_path, "tunnel") as linked:
+        await linked.deploy("app", configmap("one", v="1"))
+        await linked.ready("app")
+        before = (await linked.hub.get(APPLICATIONS, "app", NAMESPACE)).resource_version
+        await linked.stop_hub()
+        await cancel_and_wait(linked.working.pop("b"))
+        await linked.start_hub()
+        hub = linked.side.hub
+        assert hub is not None
+        await eventually(lambda: hub._fleet.member("a"))
+        assert (await linked.reachable("b", "False"))["reason"] == "AgentAway"
+        assert (await linked.hub.get(APPLICATIONS, "app", NAMESPACE)).resource_version == before

@@ -6,6 +6,7 @@ the way but neither read nor change what goes along it.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +28,8 @@ from atoll.link.sessions import LinkSession
 log = structlog.get_logger(__name__)
 
 OPEN_TIMEOUT = 9.0
+PATIENCE = 12.0
+"""Seconds that an agent has, from when it is first looked for, before it is away: as long as one in pull mode."""
 
 
 class Tunnels:
@@ -37,6 +40,8 @@ class Tunnels:
         self._changed = changed
         self._reports: dict[str, Report] = {}
         self._dials: dict[str, Dial] = {}
+        self._awaited: dict[str, float] = {}
+        """Since when, on the monotonic clock."""
 
     def serve(self, session: LinkSession) -> None:
         """Take the reports of the agent at the other end."""
@@ -59,6 +64,13 @@ class Tunnels:
 
     def connected(self, cluster: str) -> bool:
         return self._listener.session(cluster) is not None and cluster in self._reports
+
+    def patience(self, cluster: str) -> float:
+        """Seconds in which the agent of `cluster` may come before it is away; 0 once it came, or was waited for."""
+        if self.connected(cluster):
+            self._awaited[cluster] = float("-inf")
+        now = time.monotonic()
+        return max(0.0, self._awaited.setdefault(cluster, now) + PATIENCE - now)
 
     def target(self, cluster: str, uid: str) -> Target:
         """How `cluster` is reached now; `uid` is its identity, "" before its first contact. Raises ConfigError."""
@@ -103,6 +115,7 @@ class Tunnels:
         """The Cluster is gone, or another agent speaks for it: end the connection."""
         self._reports.pop(cluster, None)
         self._dials.pop(cluster, None)
+        self._awaited.pop(cluster, None)
         self._listener.close(cluster, cause)
 
 
