@@ -132,7 +132,7 @@ async def test_a_hub_that_loses_sight_of_an_agent_says_so_within_15_seconds(pull
     assert "last heard at" in (await pulled.row_becomes("app", state="Unreachable"))["message"]
 
 
-async def test_a_line_that_is_dead_without_saying_so_is_given_up_by_both(pulled: Pulled) -> None:
+async def test_a_line_that_is_dead_without_saying_so_is_given_up_by_both(hasty: None, pulled: Pulled) -> None:
     await pulled.deploy("app", configmap("one", v="1"))
     await pulled.ready("app")
     agent = pulled.agents["a"]
@@ -141,7 +141,7 @@ async def test_a_line_that_is_dead_without_saying_so_is_given_up_by_both(pulled:
     began = time.monotonic()
     wire.stall()
     await eventually(lambda: agent.wire is not wire and agent.wire is not None, 20.0)
-    assert time.monotonic() - began < 17.0
+    assert time.monotonic() - began < 7.0
     await pulled.reachable("a", "True")
     await pulled.deploy("app", configmap("one", v="2"))
     await pulled.ready("app")
