@@ -58,6 +58,19 @@ async def test_the_printed_command_brings_a_cluster_in_within_seconds_and_works_
     assert (await client.get(CLUSTERS, "member1")).body()["status"]["mode"] == "tunnel"
     assert "used" in atoll(fleet, "token", "list")
 
+    told = atoll(fleet, "cluster", "describe", "member1")
+    facts = {
+        "Connected: yes",
+        "Version: ",
+        "Last heard: 20",
+        "Round trip: ",
+        "Received: ",
+        "Sent: ",
+        "Certificate: until",
+    }
+    said = [" ".join(line.split()) for line in told.splitlines()]
+    assert not [fact for fact in facts if not any(line.startswith(fact) for line in said)], told
+
     token = command[command.index("--token") + 1]
     secrets = (await client.list(SECRETS, SYSTEM_NAMESPACE)).items
     assert all(token.partition(".")[2].encode() not in s.raw for s in secrets)  # only a hash is at rest

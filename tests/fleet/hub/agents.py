@@ -75,6 +75,7 @@ def registered(fleet: Fleet, name: str, mode: str, *options: str) -> list[str]:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "run this in the member, until 20" in done.stderr
     return shlex.split(done.stdout)[1:]
 
 
