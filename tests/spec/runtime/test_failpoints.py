@@ -113,6 +113,6 @@ def test_the_hub_knows_each_kind_of_write() -> None:
     assert kinds == {
         *("deliver.applyset", "deliver.namespace", "deliver.apply", "deliver.delete", "deliver.unmark"),
         *("deliver.create", "deliver.replace"),
-        *("hub.finalizer", "hub.status", "hub.tombstone", "hub.release", "hub.leave"),
+        *("hub.finalizer", "hub.status", "hub.tombstone", "hub.release", "hub.clean", "hub.leave"),
         *("hub.revision", "hub.rollback", "hub.versionrecord"),
     }
