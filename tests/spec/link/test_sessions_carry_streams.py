@@ -74,6 +74,7 @@ async def test_a_short_message_goes_at_once_and_many_of_one_moment_go_together(
         await asyncio.sleep(2 * MOMENT)
         transports[0].write(b"at once")
         assert len(writes) == 1
+        monkeypatch.setattr("atoll.link.connection.MOMENT", 60.0)  # it isn't over, however busy the machine is
         for transport in transports[1:]:
             transport.write(b"together")
         assert len(writes) == APART_MOST
