@@ -269,7 +269,7 @@ def _is_news(write: Write, *, restarted: bool) -> bool:
     if write.new is not None and write.new.get("type") == REVISION_TYPE:
         return False
     if write.kind == APPLICATIONS.group_kind and write.old and write.new:
-        held = restarted and _is_held(write.old) and _is_held(write.new)
+        held = _is_held(write.old) and _is_held(write.new) and (restarted or _is_known_now(write.old, write.new))
         return not held and (not restarted or _substance(write.old) != _substance(write.new))
     if write.kind == CLUSTERS.group_kind and write.old and write.new:
         before, after = ((body.get("status") or {}).get("conditions") for body in (write.old, write.new))
@@ -281,6 +281,14 @@ def _is_held(body: Json) -> bool:
     """What it still has is known to the process alone that delivered it."""
     conditions = (body.get("status") or {}).get("conditions", ())
     return any(c["type"] == "Stalled" and c["reason"] == "Held" for c in conditions)
+
+
+def _is_known_now(old: Json, new: Json) -> bool:
+    """How it does on a cluster is told late, where that refused to answer for long."""
+    before, after = (
+        {row["name"]: row.get("health") for row in body["status"].get("clusters", ())} for body in (old, new)
+    )
+    return any(health and not before.get(name) for name, health in after.items())
 
 
 def _substance(body: Json) -> Json:
