@@ -1,13 +1,16 @@
 """SIG Multicluster's ClusterProfile for each cluster (KEP-4322), so that other tools find the fleet."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from atoll.api.names import FIELD_MANAGER, SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.fleet.link import Reach
 from atoll.kube.client import Client
-from atoll.kube.errors import KindNotServed, NotFound
+from atoll.kube.errors import AlreadyExists, KindNotServed, NotFound
+from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERPROFILES
 from atoll.plan.model import ClusterFacts
 
@@ -15,16 +18,29 @@ MANAGER_LABEL = "x-k8s.io/cluster-manager"
 MANAGER = "atoll"
 
 
+class _There(NamedTuple):
+    """What a profile says, as far as it is ours to say; which one that is, and in which version."""
+
+    body: Json
+    status: Json
+    uid: str
+    version: str
+
+
 class Profiles:
-    """Writes profiles where they differ from what is there. A hub without the CRD publishes none."""
+    """Writes profiles where they differ from what is there. A hub without the CRD publishes none.
+
+    Each write says what it was computed from: one that a former leader had under way may come late.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._published: dict[str, tuple[Json, Json]] | None = None
-        """By cluster: what it is and its status. None until what is there was read."""
+        self._published: dict[str, _There] | None = None
+        """By cluster. None until what is there was read."""
         self._reading = asyncio.Lock()
 
     async def publish(self, facts: ClusterFacts, reach: Reach) -> None:
+        """Raises Conflict when somebody else wrote meanwhile: the next time it is right."""
         try:
             async with self._reading:  # once: whoever comes second would take what has changed since for the present
                 if self._published is None:
@@ -33,44 +49,51 @@ class Profiles:
         except (KindNotServed, NotFound):
             return
 
-    async def _read(self) -> dict[str, tuple[Json, Json]]:
+    async def _read(self) -> dict[str, _There]:
         listing = await self._client.list(CLUSTERPROFILES, SYSTEM_NAMESPACE, labels=f"{MANAGER_LABEL}={MANAGER}")
-        return {live.name: _said(live.body()) for live in listing.items}
+        return {live.name: _there(live) for live in listing.items}
 
-    async def _publish(self, published: dict[str, tuple[Json, Json]], facts: ClusterFacts, reach: Reach) -> None:
-        before = published.get(facts.name)
-        if reach.reachable is None and before is not None:
-            return  # a hub that has just started hasn't tried yet: what is there stands
+    async def _publish(self, published: dict[str, _There], facts: ClusterFacts, reach: Reach) -> None:
         body, status = profile(facts), profile_status(facts, reach)
-        if before is not None:
-            _keep_times(status, before[1])
-        if before == (body, status):
-            return
-        published.pop(facts.name, None)  # a write whose answer is lost may have been carried out
-        if before is None or before[0] != body:
-            await self._apply(facts.name, body)
-        if before is None or before[1] != status:
-            await self._apply(facts.name, body | {"status": status}, "status")
-        published[facts.name] = body, status
+        before = published.pop(facts.name, None)  # a write whose answer is lost may have been carried out
+        if before is None:
+            before = await self._made(body)
+        if reach.reachable is None and before.status != _EMPTY:
+            status = before.status  # a hub that has just started hasn't tried yet: what is there stands
+        _keep_times(status, before.status)
+        version = before.version
+        if before.body != body:
+            version = (await self._apply(body, version=version)).resource_version
+        if before.status != status:
+            version = (await self._apply(body | {"status": status}, "status", version=version)).resource_version
+        published[facts.name] = _There(body, status, before.uid, version)
 
-    async def _apply(self, name: str, body: Json, subresource: str = "") -> None:
-        await self._client.apply(
+    async def _made(self, body: Json) -> _There:
+        """A profile that is made now, or is there already."""
+        try:
+            return _there(await self._apply(body, new=True))
+        except AlreadyExists:
+            return _there(await self._client.get(CLUSTERPROFILES, body["metadata"]["name"], SYSTEM_NAMESPACE))
+
+    async def _apply(self, body: Json, subresource: str = "", *, version: str = "", new: bool = False) -> Object:
+        return await self._client.apply(
             CLUSTERPROFILES,
             body,
-            name=name,
+            name=body["metadata"]["name"],
             namespace=SYSTEM_NAMESPACE,
             manager=FIELD_MANAGER,
             force=True,
             subresource=subresource,
+            only_create=new,
+            resource_version=version,
         )
 
     async def drop(self, name: str) -> None:
-        if self._published is not None:
-            self._published.pop(name, None)
-        try:
-            await self._client.delete(CLUSTERPROFILES, name, SYSTEM_NAMESPACE)
-        except (KindNotServed, NotFound):
-            return
+        async with self._reading:  # not in the middle of a first look, which would find it still
+            known = self._published.pop(name, None) if self._published is not None else None
+            with contextlib.suppress(KindNotServed, NotFound):
+                uid = known.uid if known is not None else ""
+                await self._client.delete(CLUSTERPROFILES, name, SYSTEM_NAMESPACE, uid=uid)
 
 
 def profile(facts: ClusterFacts) -> Json:
@@ -107,12 +130,15 @@ def profile_status(facts: ClusterFacts, reach: Reach) -> Json:
     }
 
 
-def _said(there: Json) -> tuple[Json, Json]:
+def _there(live: Object) -> _There:
     """What a profile says of what we say, in our form."""
-    metadata, status = there["metadata"], there.get("status") or {}
-    mine = {key: metadata[key] for key in ("name", "namespace")} | {"labels": {MANAGER_LABEL: MANAGER}}
-    body = {key: there.get(key) for key in ("apiVersion", "kind", "spec")} | {"metadata": mine}
-    return body, {key: status.get(key) or empty for key, empty in _EMPTY.items()}
+    body = live.body()
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key == MANAGER_LABEL}
+    mine = {key: metadata[key] for key in ("name", "namespace")} | {"labels": labels}
+    said = {key: body.get(key) for key in ("apiVersion", "kind", "spec")} | {"metadata": mine}
+    told = {key: status.get(key) or empty for key, empty in _EMPTY.items()}
+    return _There(said, told, live.uid, live.resource_version)
 
 
 def _keep_times(status: Json, before: Json) -> None:

@@ -10,9 +10,9 @@ from atoll.api.crds import crds
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.fleet.link import Reach
-from atoll.hub.profiles import Profiles
+from atoll.hub.profiles import MANAGER, MANAGER_LABEL, Profiles
 from atoll.kube.client import Client
-from atoll.kube.errors import Unreachable
+from atoll.kube.errors import Conflict, Unreachable
 from atoll.kube.resources import CLUSTERPROFILES, CRDS, NAMESPACES
 from atoll.plan.model import ClusterFacts
 from atoll.testing.fakeapi import FakeApi, Reset, Rule, SlowBody
@@ -107,6 +107,49 @@ async def test_a_profile_that_went_while_another_cluster_looked_for_the_first_ti
         api.faults.rules.append(Rule(SlowBody(10, 0.005), verb="list", plural=CLUSTERPROFILES.plural))
         first = asyncio.create_task(profiles.publish(other, HERE))
         await profiles.publish(FACTS, HERE)
+        await profiles.drop(FACTS.name)
+        await first
+        await profiles.publish(FACTS, HERE)
+    assert (await condition(api))["status"] == "True"
+
+
+async def test_a_former_leader_writes_over_nothing_and_who_is_told_so_looks_again(api: FakeApi) -> None:
+    elsewhere = msgspec.structs.replace(AWAY, reason="Refused")
+    async with Client(api.config) as client:
+        former, leader = Profiles(client), Profiles(client)
+        await former.publish(FACTS, HERE)
+        await leader.publish(FACTS, AWAY)
+        with pytest.raises(Conflict):
+            await former.publish(FACTS, elsewhere)
+        assert (await condition(api))["reason"] == "Timeout"
+        await former.publish(FACTS, elsewhere)
+        assert (await condition(api))["reason"] == "Refused"
+        with pytest.raises(Conflict):
+            await leader.publish(FACTS, HERE)
+        await leader.publish(FACTS, HERE)
+        assert (await condition(api))["status"] == "True"
+
+
+async def test_a_profile_of_that_name_that_somebody_else_made_is_taken_over(api: FakeApi) -> None:
+    async with Client(api.config) as client:
+        spec = {"displayName": "theirs", "clusterManager": {"name": "other"}}
+        metadata = {"name": FACTS.name, "namespace": SYSTEM_NAMESPACE}
+        await client.create(CLUSTERPROFILES, {"metadata": metadata, "spec": spec})
+        await Profiles(client).publish(FACTS, HERE)
+        live = (await client.get(CLUSTERPROFILES, FACTS.name, SYSTEM_NAMESPACE)).body()
+    assert live["metadata"]["labels"] == {MANAGER_LABEL: MANAGER}
+    assert live["spec"] == {"displayName": FACTS.name, "clusterManager": {"name": MANAGER}}
+    assert (await condition(api))["status"] == "True"
+
+
+async def test_a_profile_that_goes_while_others_look_for_the_first_time_is_made_anew(api: FakeApi) -> None:
+    other = msgspec.structs.replace(FACTS, name="us-1")
+    await patches(api, HERE)
+    async with Client(api.config) as client:
+        profiles = Profiles(client)
+        api.faults.rules.append(Rule(SlowBody(10, 0.005), verb="list", plural=CLUSTERPROFILES.plural))
+        first = asyncio.create_task(profiles.publish(other, HERE))
+        await asyncio.sleep(0.02)
         await profiles.drop(FACTS.name)
         await first
         await profiles.publish(FACTS, HERE)
