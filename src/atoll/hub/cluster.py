@@ -267,6 +267,7 @@ class ClusterController:
         self._kinds.pop(name, None)
         self._opened.pop(name, None)
         metrics.cluster_left(name)
+        await self._tombstones.gone(name)
         return Done()
 
 

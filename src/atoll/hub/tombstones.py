@@ -5,6 +5,7 @@ finalizer goes, and an entry leaves it when nothing of that application is left 
 """
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 
@@ -92,12 +93,16 @@ class Tombstones:
 
     async def drop(self, cluster: str) -> None:
         """The cluster left the fleet: what it owed is no longer ours."""
-        self._by_cluster.pop(cluster, None)
-        self._paid.pop(cluster, None)
-        try:
-            await self._client.delete(CONFIGMAPS, tombstones(cluster), SYSTEM_NAMESPACE)
-        except NotFound:
-            return
+        async with self._locks[cluster]:  # after what is being laid
+            self._by_cluster.pop(cluster, None)
+            self._paid.pop(cluster, None)
+            with contextlib.suppress(NotFound):
+                await self._client.delete(CONFIGMAPS, tombstones(cluster), SYSTEM_NAMESPACE)
+
+    async def gone(self, cluster: str) -> None:
+        """There is no such cluster any more: what was laid for it while it left is dropped, too."""
+        if self._by_cluster.get(cluster) or self._locks[cluster].locked():
+            await self.drop(cluster)
 
     @failpoints.around("hub.tombstone")
     async def _write(self, cluster: str, uid: str, stone: str | None) -> None:

@@ -12,7 +12,7 @@ from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.kube.errors import Unavailable
 from atoll.kube.resources import NAMESPACES
-from atoll.testing.fakeapi import FakeApi, Refuse, Rule
+from atoll.testing.fakeapi import Delay, FakeApi, Refuse, Rule
 
 
 def removal(uid: str, cluster: str = "eu-1", *, orphan: bool = False) -> Removal:
@@ -90,3 +90,17 @@ async def test_what_was_paid_is_not_asked_for_again_while_its_stone_is_still_the
         fresh = Tombstones(client)
         await fresh.load()
         assert owed(fresh) == {"2"}
+
+
+async def test_what_is_being_laid_for_a_cluster_while_it_leaves_goes_with_it() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        stones = Tombstones(client)
+        api.faults.rules.append(Rule(Delay(0.05), verb="patch", plural="configmaps"))
+        laying = asyncio.create_task(stones.lay(removal("1"), "uid-of-eu"))
+        await asyncio.sleep(0.01)
+        await stones.gone("eu-1")
+        await laying
+        after = Tombstones(client)
+        await after.load()
+        assert owed(stones) == owed(after) == set()
