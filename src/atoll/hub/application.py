@@ -159,9 +159,10 @@ class ApplicationController:
                 )
                 self._deliverer.submit(delivery)
         if intent.suspend:  # nothing is written to any member: who leaves, does so when it goes on
-            for cluster in tuple(dossier.leaving):
-                del dossier.leaving[cluster]
+            for cluster in sorted({*dossier.leaving, *(dossier.submitted.keys() - staying(planned))}):
+                dossier.drop(cluster)
                 dossier.outcomes.pop(cluster, None)
+                self._collector.forget(cluster, dossier.uid)
                 self._deliverer.forget(cluster, dossier.uid)
             return
         for cluster in self._leavers(dossier, planned):
