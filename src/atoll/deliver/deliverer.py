@@ -68,6 +68,11 @@ class Deliverer:
         if targets.pop(uid, None) is not None and (worker := self._workers.get(cluster)):
             worker.retarget(uid)
 
+    def close(self, cluster: str, uid: str) -> None:
+        """The application is no more: as `forget`, but what is being removed still goes on until it is gone."""
+        if not isinstance(self._targets.get(cluster, {}).get(uid), Removal):
+            self.forget(cluster, uid)
+
     def forget_cluster(self, cluster: str) -> None:
         """The cluster is no longer managed: should it come back, nothing is wanted there until somebody says so."""
         self._targets.get(cluster, {}).clear()

@@ -108,7 +108,7 @@ class ApplicationController:
         self._surroundings.forget(key)
         if dossier is not None:
             for cluster in self._fleet.names():
-                self._deliverer.forget(cluster, dossier.uid)
+                self._deliverer.close(cluster, dossier.uid)
                 self._collector.forget(cluster, dossier.uid)
             self._rollouts.forget(dossier.uid)
             dossier.front.forget(dossier)
