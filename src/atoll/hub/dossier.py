@@ -101,16 +101,16 @@ class Dossier:
         return all(delivery.revision.sequence == self.sequence for delivery in deliveries)
 
     @property
-    def awaited(self) -> frozenset[str]:
-        """The clusters that are still to let go of it."""
-        return frozenset(self.leaving.keys() - self.gone)
+    def awaits_clusters(self) -> bool:
+        """Some are still to let go of it."""
+        return any(cluster not in self.gone for cluster in self.leaving)
 
     @property
     def ended(self) -> bool:
         """It is being deleted, and no longer waits for us: there is nobody to tell. One that lingers waits for nothing
         but its turn: to tell of it would only make the write of its end a conflict.
         """
-        left = self.released or (self.lingered and not self.awaited)
+        left = self.released or (self.lingered and not self.awaits_clusters)
         return self.live.deleting and (left or self.front.finalizer not in self.live.finalizers)
 
     @property

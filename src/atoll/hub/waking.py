@@ -82,12 +82,12 @@ class Waking:
             dossier.outcomes.pop(outcome.cluster, None)
             dossier.leaving.pop(outcome.cluster, None)
             dossier.gone.add(outcome.cluster)
-            if not (dossier.live.deleting and dossier.awaited):  # an end is looked at when it is gone everywhere
+            if not (dossier.live.deleting and dossier.awaits_clusters):  # an end: when it is gone everywhere
                 self._applications.add(outcome.key)
         else:
             dossier.gone.discard(outcome.cluster)
             dossier.outcomes[outcome.cluster] = outcome
-        if not (dossier.out and outcome.state == "Applying" and not outcome.objects):  # more is to come of it
+        if not (outcome.state == "Applying" and not outcome.objects and dossier.out):  # more is to come of it
             self._goes_on(dossier)
         dossier.front.touch(outcome.key)
 
@@ -103,7 +103,7 @@ class Waking:
     def _goes_on(self, dossier: Dossier) -> None:
         """A cluster has something to tell: a change that waits for it may go on."""
         if dossier.rolling:
-            unhurried = dossier.out and self._bustling()
+            unhurried = self._bustling() and dossier.out
             self._applications.add_after(dossier.key, AT_LEISURE if unhurried else TOGETHER)
 
     def _fleet_gone(self, outcome: Outcome) -> None:

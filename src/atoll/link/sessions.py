@@ -51,19 +51,20 @@ class LinkSession:
 
     async def open_transport(self, target: str, *, timeout: float = 10.0) -> StreamTransport:
         """The same as a transport that has no protocol yet. Raises Refused, Lost."""
-        usable = [c for c in self._connections.values() if c.usable] or list(self._connections.values())
-        if not usable or self._lost.done():
-            raise self._lost.result() if self._lost.done() else Lost("Closed", f"{self._peer} is not connected")
-        return await min(usable, key=lambda c: c.streams).open(target, timeout=timeout)
+        return await self._least_busy().open(target, timeout=timeout)
 
     def begin(self, target: str) -> StreamTransport:
         """A stream that has been asked for: what is written waits until the peer accepts; `answer` says whether it did.
         Raises Refused, Lost.
         """
+        return self._least_busy().begin(target)
+
+    def _least_busy(self) -> Connection:
+        """Where a new stream goes. Raises Lost."""
         usable = [c for c in self._connections.values() if c.usable] or list(self._connections.values())
         if not usable or self._lost.done():
             raise self._lost.result() if self._lost.done() else Lost("Closed", f"{self._peer} is not connected")
-        return min(usable, key=lambda c: c.streams).begin(target)
+        return min(usable, key=lambda c: c.streams)
 
     def serve(self, handler: Handler, accepts: Callable[[str], bool]) -> None:
         def take(transport: StreamTransport) -> None:

@@ -97,13 +97,8 @@ class StreamTransport(asyncio.Transport):
             self._wake()
         elif self._paused or self._held or self._protocol is None:
             self._held.append(data)
-        else:  # as _deliver; whoever brought it looks afterwards whether there is something to send
-            try:
-                self._feed(data)
-            except Exception as error:
-                self._failed(error)
-            if not self._gone:
-                self._mux.consumed(self._channel, len(data))
+        else:  # whoever brought it looks afterwards whether there is something to send
+            self._deliver(data)
 
     def ended(self) -> None:
         self._finished = True
