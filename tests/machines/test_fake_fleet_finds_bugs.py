@@ -89,7 +89,6 @@ def reaches_everywhere(patch: pytest.MonkeyPatch) -> None:
     [
         (deletes_without_proof, "with the preconditions []"),
         (writes_whatever_is_there, "without saying which version"),
-        (forgets_who_was_away, "should not be"),
         (never_prunes, "should not be"),
     ],
 )
@@ -150,6 +149,20 @@ async def another_namespace_is_wanted(world: World) -> None:
     change(world, "a", wish(settings("1")))
 
 
+async def one_is_away_when_it_is_deleted(world: World) -> None:
+    world.put(world.hub, APPLICATIONS, "a", NAMESPACE, spec=wish(settings("1")))
+    await asyncio.sleep(5.0)
+    world.members["m1"].go("refusing")
+    await asyncio.sleep(20.0)
+    world.hub.cluster.delete(world.kind(world.hub, APPLICATIONS), NAMESPACE, "a")
+    await asyncio.sleep(20.0)
+    if world.applications():
+        world.watchman.complain("an Application waits for a cluster that is away")
+    for process in list(world.processes):  # what it knows is on the hub's disk
+        await world.kill_hub(process)
+    world.start_hub()
+
+
 @pytest.mark.parametrize(
     ("story", "bug", "words"),
     [
@@ -158,6 +171,7 @@ async def another_namespace_is_wanted(world: World) -> None:
         (a_number_is_retained, lets_go_of_what_it_retains, "to be retained is"),
         (two_want_the_same, writes_what_is_not_on_record, "a kind that the ApplySet doesn't have"),
         (another_namespace_is_wanted, reaches_everywhere, "doesn't reach"),
+        (one_is_away_when_it_is_deleted, forgets_who_was_away, "should not be"),
     ],
 )
 def test_it_objects_to_what_chance_seldom_brings(
