@@ -181,11 +181,12 @@ class ApplicationController:
     def _held(self, dossier: Dossier, intent: Intent, planned: Plan) -> str:
         """Why `planned` must not be carried out; "" when it may.
 
-        What the members hold counts: a hub that was killed may not have written down yet where the application is.
+        What the members hold counts: a hub that was killed may not have written down yet where the application is. A
+        cluster that left the fleet doesn't: from there nothing is removed any more.
         """
         if staying(planned) or intent.allow_empty:
             return ""
-        return EMPTIES if dossier.placed or self._holding(dossier.uid) else ""
+        return EMPTIES if dossier.placed & self._snapshots.names() or self._holding(dossier.uid) else ""
 
     def _holding(self, uid: str) -> frozenset[str]:
         """The clusters on which something is labelled as this application's."""

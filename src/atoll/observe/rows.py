@@ -23,6 +23,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     cluster: str
     sequence: int
+    """What the cluster is to have; 0 while that is held: then what it has is told."""
     now: str
     removing: bool = False
     suspended: bool = False

@@ -72,7 +72,7 @@ def build_status(
         row(
             Facts(
                 cluster=name,
-                sequence=_number(current, name, sequence),
+                sequence=0 if held else _number(current, name, sequence),
                 now=time,
                 removing=name in going,
                 turn=_turn(current, name),

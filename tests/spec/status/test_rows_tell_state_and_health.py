@@ -28,6 +28,13 @@ def test_a_newer_revision_than_the_one_applied_is_on_its_way() -> None:
     assert (found.state, found.revision) == ("Applying", 1)
 
 
+@pytest.mark.parametrize("state", ["Applied", "Applying", "Conflict"])
+def test_while_a_change_is_held_what_is_there_is_told_of(state: str) -> None:
+    before = status(planned("eu"), outcome("eu"), observed("eu"))
+    held = status(planned(), outcome("eu", state), observed("eu"), sequence=2, previous=before, held="say allowEmpty")
+    assert (row(held, "eu").state, row(held, "eu").revision) == (state, 1)
+
+
 def test_a_revision_counts_once_all_of_it_is_applied() -> None:
     before = status(planned("eu"), outcome("eu"), observed("eu"))
     half = outcome("eu", "Failed", ObjectOutcome(WEB, "Failed", "Invalid", "no"), sequence=2)

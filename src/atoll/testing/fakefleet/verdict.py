@@ -95,7 +95,8 @@ class Verdict:
         meant = {c.name for c in self._world.history.now.places.values() if not c.deleting and wish.means(c)}
         if meant != (planned.deliveries.keys() | planned.refusals.keys()) - leaving:
             yield f"{name} is planned for {sorted(planned.deliveries)}, and {sorted(meant)} are meant"
-        held = not planned.deliveries and not intent.allow_empty and (bool(before) or self._is_somewhere(intent.uid))
+        was = any(placed.cluster in self._facts for placed in before) or self._is_somewhere(intent.uid)
+        held = not planned.deliveries and not intent.allow_empty and was
         blocked: set[str] = set()
         for cluster, delivery in planned.deliveries.items():
             items = [self._stamper.stamp(m, intent.key, intent.uid, manner=intent.manner) for m in delivery.objects]
@@ -159,6 +160,8 @@ class Verdict:
         states = {row.name: row.state for row in status.clusters}
         if not held and not planned.deliveries and not planned.refusals and states:
             yield f"{name} says {states}, and it is wanted nowhere"
+        if held and (busy := sorted(name for name, state in states.items() if state == "Applying")):
+            yield f"{name} is held, and what it was is still on its way to {busy}"
         if held or not planned.deliveries or planned.refusals:
             if ready is None or ready.status == "True":
                 yield f"{name} is Ready, and nowhere"

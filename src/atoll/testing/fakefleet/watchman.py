@@ -269,8 +269,10 @@ def _is_news(write: Write, *, restarted: bool) -> bool:
     if write.new is not None and write.new.get("type") == REVISION_TYPE:
         return False
     if write.kind == APPLICATIONS.group_kind and write.old and write.new:
-        held = _is_held(write.old) and _is_held(write.new) and (restarted or _is_known_now(write.old, write.new))
-        return not held and (not restarted or _substance(write.old) != _substance(write.new))
+        stands = all(_is_held(body) or _is_halted(body) for body in (write.old, write.new))
+        if stands and (restarted or _is_known_now(write.old, write.new)):
+            return False
+        return not restarted or _substance(write.old) != _substance(write.new)
     if write.kind == CLUSTERS.group_kind and write.old and write.new:
         before, after = ((body.get("status") or {}).get("conditions") for body in (write.old, write.new))
         return not restarted and before != after
@@ -281,6 +283,12 @@ def _is_held(body: Json) -> bool:
     """What it still has is known to the process alone that delivered it."""
     conditions = (body.get("status") or {}).get("conditions", ())
     return any(c["type"] == "Stalled" and c["reason"] == "Held" for c in conditions)
+
+
+def _is_halted(body: Json) -> bool:
+    """Suspended in the middle of a change: what a cluster had before, a hub learns when it starts, and only then."""
+    rollout = (body.get("status") or {}).get("rollout")
+    return bool(body["spec"].get("suspend")) and rollout is not None and rollout.get("phase") not in {None, "Complete"}
 
 
 def _is_known_now(old: Json, new: Json) -> bool:
