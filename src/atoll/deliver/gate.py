@@ -108,12 +108,12 @@ class Gate:
         return self._running < self.limit and self._clock() >= self._quiet_until
 
     def _admit(self) -> None:
-        while self._waiting and self._open():
+        quiet = self._quiet_until - self._clock()  # one look: who finds it too early sets the alarm
+        while self._waiting and quiet <= 0 and self._running < self.limit:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._running += 1
                 turn.set_result(None)
-        quiet = self._quiet_until - self._clock()
         if self._waiting and quiet > 0 and self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(quiet, self._wake)
 

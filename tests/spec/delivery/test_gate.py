@@ -53,6 +53,28 @@ async def test_overload_brings_quiet_and_then_one_request() -> None:
     assert await waiting == 1
 
 
+class Hasty:
+    """A clock for an alarm that rings a moment early, as uvloop's do: the moment passes between two looks."""
+
+    def __init__(self) -> None:
+        self.looks = [0.0]
+
+    def __call__(self) -> float:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+async def test_an_alarm_that_rings_a_moment_early_leaves_nobody_waiting() -> None:
+    time = Hasty()
+    gate = Gate(32, time)
+    with suppress(TooManyRequests):
+        await gate.send(lambda: refuse(TooManyRequests(429, retry_after=1.0)))
+    waiting = asyncio.create_task(gate.send(lambda: asyncio.sleep(0, 1)))
+    await asyncio.sleep(0)
+    time.looks = [0.9999, 1.0001]
+    gate._wake()
+    assert await asyncio.wait_for(waiting, 1) == 1
+
+
 async def test_many_refusals_at_once_count_once() -> None:
     gate = Gate(32, Time())
     calls = (gate.send(lambda: refuse(TooManyRequests(429))) for _ in range(20))
