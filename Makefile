@@ -30,7 +30,7 @@ lint: venv       ## style, types, layers, and what is generated is fresh
 	$(PYTHON) -m atoll.install.manifests --check
 
 test: lint binaries  ## lint, then every test; ARGS="-k name" for some
-	$(PYTHON) -m pytest $(ARGS)
+	@bash .ci/test $(ARGS)
 
 crds: venv       ## write what is generated from the API's types and the command line
 	$(PYTHON) -m atoll.api.crds
