@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from atoll.api.objects import GroupKind, Json, ObjectId, split_api_version
 from atoll.kube.errors import BadRequest
+from atoll.kube.pool import Pool
 
 T = TypeVar("T")
 
@@ -71,7 +73,8 @@ class OwnerRef(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 class Object(msgspec.Struct, frozen=True, gc=False):
     """A live object. `raw` is all of it as JSON, without managedFields unless they were asked for: kept in two parts,
-    since what comes after the metadata is often the same on every cluster.
+    since what comes after the metadata is often the same on every cluster, and what comes before can most often be
+    made from the other fields: then `head` is empty.
 
     `created` is RFC 3339; `deleting` says that metadata.deletionTimestamp is set. `labels` and `annotations` may be
     other objects', too: nobody changes them.
@@ -96,7 +99,25 @@ class Object(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def raw(self) -> bytes:
-        return self.head + self.rest
+        return (self.head or self._head()) + self.rest
+
+    def _head(self) -> bytes:
+        metadata = _Told(
+            self.name,
+            self.namespace,
+            self.uid,
+            self.resource_version,
+            self.generation,
+            self.created,
+            self.labels,
+            self.annotations,
+            self.finalizers,
+        )
+        return _beginnings(self.kind, self.api_version)[0] + msgspec.json.encode(metadata)
+
+    def mentions(self, text: bytes) -> bool:
+        """Whether `text` is in what the other fields don't tell."""
+        return text in self.head or text in self.rest
 
     def __repr__(self) -> str:
         """Short, and without `raw`: a Secret may find its way into a log."""
@@ -121,8 +142,23 @@ class Object(msgspec.Struct, frozen=True, gc=False):
 
     def body(self) -> Json:
         """The whole object, decoded anew at each call: the caller may change it."""
-        body: Json = _decode_any(self.raw)
-        return body
+        if self.head:
+            body: Json = _decode_any(self.raw)
+            return body
+        told = {
+            "name": self.name,
+            "namespace": self.namespace,
+            "uid": self.uid,
+            "resourceVersion": self.resource_version,
+            "generation": self.generation,
+            "creationTimestamp": self.created,
+            "labels": self.labels.copy(),
+            "annotations": self.annotations.copy(),
+            "finalizers": list(self.finalizers),
+        }
+        metadata = {name: value for name, value in told.items() if value}
+        others = _decode_any(b'{"metadata":0' + self.rest)
+        return {"kind": self.kind, "apiVersion": self.api_version, **others, "metadata": metadata}
 
     def read(self, kind: type[T]) -> T:
         """The whole object as `kind`, a struct that names only what the reader needs."""
@@ -132,19 +168,37 @@ class Object(msgspec.Struct, frozen=True, gc=False):
 _decode_any = msgspec.json.Decoder().decode
 
 
-class _Metadata(msgspec.Struct, rename="camel", gc=False):
-    name: str = ""
-    namespace: str | None = None
+class _Told(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
+    """The metadata that an Object tells."""
+
+    name: str
+    namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    generation: int | None = None
+    generation: int = 0
+    creation_timestamp: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: tuple[str, ...] = ()
+
+
+class _Metadata(msgspec.Struct, rename="camel", gc=False):
+    name: str = ""
+    namespace: str | None | UnsetType = UNSET
+    uid: str = ""
+    resource_version: str = ""
+    generation: int | None | UnsetType = UNSET
     labels: msgspec.Raw = msgspec.Raw(b"")
     annotations: msgspec.Raw = msgspec.Raw(b"")
-    finalizers: tuple[str, ...] | None = None
-    owner_references: tuple[OwnerRef, ...] | None = None
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
+    finalizers: tuple[str, ...] | None | UnsetType = UNSET
+    owner_references: tuple[OwnerRef, ...] | None | UnsetType = UNSET
+    creation_timestamp: str | None | UnsetType = UNSET
+    deletion_timestamp: str | None | UnsetType = UNSET
     managed_fields: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Strict(_Metadata, rename="camel", forbid_unknown_fields=True, gc=False):
+    pass
 
 
 class _Wire(msgspec.Struct, rename="camel", gc=False):
@@ -155,35 +209,55 @@ class _Wire(msgspec.Struct, rename="camel", gc=False):
 
 _decode_wire = msgspec.json.Decoder(_Wire).decode
 _decode_metadata = msgspec.json.Decoder(_Metadata).decode
+_decode_strictly = msgspec.json.Decoder(_Strict).decode
 _decode_texts = msgspec.json.Decoder(dict[str, str] | None).decode
-_LONG = 2048
-"""Bytes of labels, annotations or content that are too many to be remembered."""
+_LONG = 1 << 14
+"""Bytes of labels, annotations or content that are too many to be compared with what is known."""
 _NONE: dict[str, str] = {}
+_TEXTS: Pool[dict[str, str]] = Pool()
+_CONTENTS: Pool[bytes] = Pool()
 
 
-def _texts(raw: msgspec.Raw) -> dict[str, str]:
-    size = len(memoryview(raw))
-    if size <= _LONG:
-        return _shared_texts(bytes(raw)) if size else _NONE
-    return _decode_texts(raw) or _NONE
+def _texts(raw: msgspec.Raw) -> dict[str, str] | None:
+    """None where nothing is said; what is said may be that there are none."""
+    text = bytes(raw)
+    if not text:
+        return None
+    found = _decode_texts(raw) or _NONE
+    return _TEXTS.one(found, hash(text)) if len(text) <= _LONG else found
 
 
-@lru_cache(maxsize=8192)
-def _shared_texts(raw: bytes) -> dict[str, str]:
-    return _decode_texts(raw) or _NONE
-
-
-@lru_cache(maxsize=8192)
-def _shared(content: bytes) -> bytes:
-    return content
+def _content(raw: bytes, size: int) -> bytes:
+    """The last `size` bytes of `raw`. Statuses aren't shared: they differ, and change all the time."""
+    content = raw[-size:]
+    return content if size > _LONG or b'"status":' in content else _CONTENTS.one(content, hash(content))
 
 
 def _parts(raw: bytes, rest: int) -> tuple[bytes, bytes]:
-    """`raw` without its last `rest` bytes, and those. Statuses aren't shared: they differ, and change all the time."""
-    if not 0 < rest <= _LONG:
+    """`raw` without its last `rest` bytes, and those; the first part is never empty."""
+    if not 0 < rest <= min(_LONG, len(raw) - 1):
         return raw, b""
-    content = raw[-rest:]
-    return (raw, b"") if b'"status":' in content else (raw[:-rest], _shared(content))
+    content = _content(raw, rest)
+    return (raw, b"") if b'"status":' in content else (raw[:-rest], content)
+
+
+def _typical(meta: _Metadata) -> bool:
+    """Whether an Object tells all of it, managedFields apart. What is there and empty, it doesn't tell."""
+    return bool(
+        (meta.name and meta.uid and meta.resource_version and meta.creation_timestamp)
+        and meta.owner_references is UNSET
+        and meta.deletion_timestamp is UNSET
+        and (meta.namespace or meta.namespace is UNSET)
+        and (meta.generation or meta.generation is UNSET)
+        and (meta.finalizers or meta.finalizers is UNSET)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _beginnings(kind: str, api_version: str) -> tuple[bytes, bytes]:
+    """What stands before the metadata of most objects: of this kind, and of an item of a list."""
+    named = msgspec.json.encode({"kind": kind, "apiVersion": api_version})
+    return named[:-1] + b',"metadata":', b'{"metadata":'
 
 
 _moment = lru_cache(maxsize=256)(str)
@@ -201,33 +275,44 @@ def decode_object(
     wire = _decode_wire(buffer)
     raw = bytes(buffer).strip()
     metadata = bytes(wire.metadata)
-    meta = _decode_metadata(metadata)
+    typical = not managed_fields
+    try:
+        meta: _Metadata = _decode_strictly(metadata)
+    except msgspec.ValidationError:
+        meta, typical = _decode_metadata(metadata), False
     rest = len(raw) - raw.find(metadata) - len(metadata)
-    if not managed_fields and memoryview(meta.managed_fields):
-        raw = _without_managed_fields(raw, bytes(meta.managed_fields))
     if resource is not None and wire.kind in {"", resource.kind}:  # its strings are shared by all objects
-        if not wire.kind:
-            raw = _with_type(raw, resource.kind, resource.api_version)
         kind, group, version = resource.kind, resource.group, resource.version
+        named = bool(wire.kind)
+        api_version = resource.api_version
     else:
-        kind = wire.kind
+        kind, named, api_version = wire.kind, True, wire.api_version
         group, version = split_api_version(wire.api_version)
+    labels, annotations = _texts(meta.labels), _texts(meta.annotations)
+    typical = typical and labels is not _NONE and annotations is not _NONE and _typical(meta)
+    beginning = _beginnings(kind, api_version)[not named]
+    if typical and raw.startswith(beginning) and raw.startswith(metadata, len(beginning)):
+        parts = b"", _content(raw, rest)
+    else:
+        if not managed_fields and memoryview(meta.managed_fields):
+            raw = _without_managed_fields(raw, bytes(meta.managed_fields))
+        parts = _parts(raw if named else _with_type(raw, kind, api_version), rest)
     return Object(
         group,
         version,
         kind,
         intern(meta.namespace or ""),
-        meta.name,
+        intern(meta.name),
         meta.uid,
         meta.resource_version,
         meta.generation or 0,
-        _texts(meta.labels),
-        _texts(meta.annotations),
+        labels or _NONE,
+        annotations or _NONE,
         meta.finalizers or (),
         meta.owner_references or (),
         _moment(meta.creation_timestamp or ""),
-        meta.deletion_timestamp is not None,
-        *_parts(raw, rest),
+        isinstance(meta.deletion_timestamp, str),
+        *parts,
     )
 
 

@@ -257,7 +257,7 @@ class Site:
             return ObjectHealth("Unknown", "NotListed", self._why_not(about)), {}
         if not believed:
             return ObjectHealth("Unknown", "LastSeen", self._why_not(about)), {}
-        if kind not in RULES and kind not in rules and not live.deleting and b'"status":' not in live.raw:
+        if kind not in RULES and kind not in rules and not live.deleting and not live.mentions(b'"status":'):
             return WELL.health, {}  # nothing to read: most objects of most applications
         body = live.body()
         return assess(body, rules), body

@@ -9,7 +9,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -74,7 +74,7 @@ class Informer(Generic[T]):
         """How often a list or a watch broke."""
         self._client = client
         self._namespace, self._labels, self._fields = namespace, labels, fields
-        self._mirror = Mirror(transform or cast("Callable[[Object], T]", _itself))
+        self._mirror: Mirror[T] = Mirror(transform)
         self._subscribers: Subscribers[T] = Subscribers()
         self._page, self._watch_timeout, self._idle = page, watch_timeout, idle
         self._backoff = backoff or Backoff(0.2, 30.0)
@@ -234,7 +234,3 @@ def _wrapped(error: BaseException) -> KubeError:
     wrapped = KubeError(f"{type(error).__name__}: {error}")
     wrapped.__cause__ = error
     return wrapped
-
-
-def _itself(found: Object) -> Object:
-    return found

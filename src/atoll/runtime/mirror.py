@@ -5,7 +5,7 @@ copy in the state that it describes.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from atoll.api.objects import ObjectId
 from atoll.kube.client import Listing
 from atoll.kube.objects import Object
+from atoll.kube.pool import Pool
 from atoll.kube.watching import WatchEvent
 from atoll.runtime.changes import Change
 
@@ -26,18 +27,27 @@ class WentBackError(Exception):
 
 
 class _Seen(msgspec.Struct, Generic[T], frozen=True):
+    """What was made of an object. An object that is kept as it is needs none."""
+
     uid: str
     resource_version: str
     value: T
 
 
-class Mirror(Generic[T]):
-    """What `transform` makes of each object, and the version up to which it is known ("" before a first list)."""
+_IDS: Pool[ObjectId] = Pool()
+"""Clusters have objects of the same names."""
 
-    def __init__(self, transform: Callable[[Object], T]) -> None:
+
+class Mirror(Generic[T]):
+    """What `transform` makes of each object, and the version up to which it is known ("" before a first list).
+
+    Without a `transform`, T is Object.
+    """
+
+    def __init__(self, transform: Callable[[Object], T] | None = None) -> None:
         self.version = ""
         self._transform = transform
-        self._seen: dict[ObjectId, _Seen[T]] = {}
+        self._seen: dict[ObjectId, _Seen[T] | Object] = {}
         self._reached = ""
         """The last version, kept while a new list is awaited: what own writes made up to it has been seen."""
         self._ahead: dict[ObjectId, str] = {}
@@ -45,16 +55,19 @@ class Mirror(Generic[T]):
 
     def get(self, identity: ObjectId) -> T | None:
         seen = self._seen.get(identity)
-        return None if seen is None else seen.value
+        return None if seen is None else self._value(seen)
 
     def items(self) -> list[tuple[ObjectId, T]]:
-        return [(identity, seen.value) for identity, seen in self._seen.items()]
+        return [(identity, self._value(seen)) for identity, seen in self._seen.items()]
 
     def values(self) -> list[T]:
-        return [seen.value for seen in self._seen.values()]
+        return [self._value(seen) for seen in self._seen.values()]
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    def _value(self, seen: _Seen[T] | Object) -> T:
+        return cast("T", seen) if isinstance(seen, Object) else seen.value
 
     def listed(self, listing: Listing) -> Iterator[Change[T]]:
         """Become what `listing` says; tells what differs, deletions last. The version is known when it is exhausted.
@@ -113,24 +126,27 @@ class Mirror(Generic[T]):
 
     def _put(self, found: Object) -> Iterator[Change[T]]:
         identity = found.id
+        identity = _IDS.one(identity, hash(identity))
         seen = self._seen.get(identity)
         if seen is not None and seen.uid != found.uid:  # another object of the same name: the first one went unseen
             yield from self._drop(identity)
             seen = None
         if seen is not None and seen.resource_version == found.resource_version:
             return
-        try:
-            value = self._transform(found)
-        except Exception:
-            log.exception("an object could not be read, and is passed over", object=str(identity))
-            return
-        self._seen[identity] = _Seen(found.uid, found.resource_version, value)
-        yield Change(identity, None if seen is None else seen.value, value)
+        now: _Seen[T] | Object = found
+        if self._transform is not None:
+            try:
+                now = _Seen(found.uid, found.resource_version, self._transform(found))
+            except Exception:
+                log.exception("an object could not be read, and is passed over", object=str(identity))
+                return
+        self._seen[identity] = now
+        yield Change(identity, None if seen is None else self._value(seen), self._value(now))
 
     def _drop(self, identity: ObjectId) -> Iterator[Change[T]]:
         seen = self._seen.pop(identity, None)
         if seen is not None:
-            yield Change(identity, seen.value, None)
+            yield Change(identity, self._value(seen), None)
 
 
 def _compare(one: str, other: str) -> int:

@@ -53,7 +53,8 @@ class WatchSet:
         self._scope, self._meter = scope, meter
         self._watches: dict[GroupKind, KindWatch] = {}
         self._objects: dict[GroupKind, dict[ObjectId, Object]] = {}
-        self._by_index: dict[str, dict[ObjectId, Object]] = {}
+        self._by_index: dict[str, Object | dict[ObjectId, Object]] = {}
+        """A single object by itself: most values have one."""
         self._subscribers: Subscribers[Object] = Subscribers()
         self._tasks = asyncio.TaskGroup()
 
@@ -139,11 +140,12 @@ class WatchSet:
 
     def of(self, index_value: str) -> list[Object]:
         """The objects of all kinds for which `index` gave this value."""
-        return list(self._by_index.get(index_value, {}).values())
+        found = self._by_index.get(index_value, {})
+        return [found] if isinstance(found, Object) else list(found.values())
 
     def counts(self) -> dict[str, int]:
         """How many objects `index` gave each value."""
-        return {value: len(objects) for value, objects in self._by_index.items()}
+        return {value: 1 if isinstance(found, Object) else len(found) for value, found in self._by_index.items()}
 
     def indexed(self) -> Collection[str]:
         """The values that `index` gave, now and later: asking for one costs the same however many there are."""
@@ -217,12 +219,26 @@ class WatchSet:
         objects = self._objects.setdefault(identity.group_kind, {})
         old = objects.pop(identity, None)
         if old is not None and (value := self._index(old)) is not None:
-            self._by_index[value].pop(identity, None)
-            if not self._by_index[value]:
-                del self._by_index[value]
+            self._index_no_longer(value, identity)
         if new is not None:
             objects[identity] = new
             if (value := self._index(new)) is not None:
-                self._by_index.setdefault(value, {})[identity] = new
+                self._index_at(value, identity, new)
         if old is not None or new is not None:
             self._subscribers.tell(Change(identity, old, new))
+
+    def _index_at(self, value: str, identity: ObjectId, new: Object) -> None:
+        found = self._by_index.get(value)
+        if found is None:
+            self._by_index[value] = new
+        elif isinstance(found, Object):
+            self._by_index[value] = {found.id: found, identity: new}
+        else:
+            found[identity] = new
+
+    def _index_no_longer(self, value: str, identity: ObjectId) -> None:
+        found = self._by_index.get(value)
+        if isinstance(found, dict) and len(found) > 1:
+            found.pop(identity, None)
+        else:
+            self._by_index.pop(value, None)

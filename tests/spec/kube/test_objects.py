@@ -164,5 +164,5 @@ def test_objects_with_the_same_labels_hold_them_once() -> None:
     assert one.annotations is two.annotations
     bare = of_body({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "labels": None}})
     assert (bare.labels, bare.annotations) == ({}, {})
-    long = {"name": "web", "annotations": {"note": "x" * 5000}}
-    assert of_body(BODY | {"metadata": long}).annotations == {"note": "x" * 5000}
+    long = {"name": "web", "annotations": {"note": "x" * 50_000}}
+    assert of_body(BODY | {"metadata": long}).annotations == {"note": "x" * 50_000}
