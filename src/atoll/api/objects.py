@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 Json = dict[str, Any]
+NOTHING: Json = {}
+"""Shared by frozen values that have nothing to say: each dict that Python makes takes 64 bytes. Nobody changes it."""
 
 
 class GroupKind(NamedTuple):

@@ -1,6 +1,7 @@
 """Moments as statuses carry them."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def parse_time(text: object) -> float:
@@ -15,4 +16,10 @@ def parse_time(text: object) -> float:
 
 def format_time(moment: float) -> str:
     """RFC 3339 in UTC, whole seconds; "" for 0."""
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+    return _text(int(moment)) if moment else ""
+
+
+@lru_cache(maxsize=64)
+def _text(second: int) -> str:
+    """Much happens in the same second."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,6 +16,8 @@ from atoll.deliver.order import CRD
 from atoll.deliver.retain import pointers_for
 from atoll.deliver.stamp import Item, Stamper
 
+NO_ONE: frozenset[Scaled] = frozenset()
+NO_KINDS: dict[GroupKind, ObjectId] = {}
 BREATH = 100
 """Manifests that are worked out before others get a turn."""
 
@@ -63,8 +65,9 @@ class Compiler:
             delivery.retain,
             delivery.protected,
             items,
-            frozenset(target_of(item.body, key.namespace) for key, item in items.items() if key.group_kind == HPA),
-            {defined_kind(item.body): key for key, item in items.items() if key.group_kind == CRD},
+            frozenset(target_of(item.body, key.namespace) for key, item in items.items() if key.group_kind == HPA)
+            or NO_ONE,
+            {defined_kind(item.body): key for key, item in items.items() if key.group_kind == CRD} or NO_KINDS,
             delivery.manner,
             delivery.late,
         )
@@ -94,4 +97,4 @@ def _in_version(item: Item, late: tuple[LatePatch, ...]) -> Item:
     if after == item.api_version:
         return item
     _, version = split_api_version(after)
-    return msgspec.structs.replace(item, version=version, body={**item.body, "apiVersion": after})
+    return msgspec.structs.replace(item, version=version)

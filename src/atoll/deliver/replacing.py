@@ -136,12 +136,13 @@ def _unrevised(body: Json) -> Json:
 
 def _bare(item: Item, delivery: Delivery) -> Json:
     """What the delivery says, without marks: late patches don't find them."""
-    metadata: dict[str, Any] = dict(item.body["metadata"])
+    body = item.body
+    metadata: dict[str, Any] = dict(body["metadata"])
     for field, ours in (("labels", (*MARKS, *delivery.manner.labels)), ("annotations", NOTES)):
         metadata[field] = {name: text for name, text in metadata[field].items() if name not in ours}
         if not metadata[field]:
             del metadata[field]
-    return {**item.body, "metadata": metadata}
+    return {**body, "metadata": metadata}
 
 
 def _marked(body: Json, item: Item, delivery: Delivery, live: Object | None) -> Json:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import weakref
 from collections.abc import Sequence
+from sys import intern
 
 import msgspec
 
@@ -37,16 +38,36 @@ class Content(msgspec.Struct, frozen=True):
     stage: Stage
 
 
+class Marks(msgspec.Struct, frozen=True):
+    """What all objects of a delivery are marked with."""
+
+    labels: dict[str, str]
+    application: str
+
+
 class Item(msgspec.Struct, frozen=True):
-    """One object of one delivery: `body` carries all marks but the revision, which changes without the content."""
+    """One object of one delivery, which is kept as the manifest that it is made from."""
 
     id: ObjectId
     version: str
-    body: Json
+    manifest: Manifest
+    marks: Marks
     digest: str
     stage: Stage
     retained: frozenset[str] = frozenset()
     """JSON pointers of the fields that are somebody else's after creation."""
+
+    @property
+    def body(self) -> Json:
+        """With all marks but the revision, which changes without the content. Made anew for each who asks."""
+        body = clean(self.manifest.body)
+        metadata = body["metadata"]
+        metadata["labels"] = {**(metadata.get("labels") or {}), **self.marks.labels}
+        notes = {ANNOTATION_DIGEST: self.digest, ANNOTATION_APPLICATION: self.marks.application}
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), **notes}
+        if self.version != self.manifest.version:
+            body["apiVersion"] = self.api_version
+        return body
 
     @property
     def api_version(self) -> str:
@@ -60,6 +81,15 @@ class Item(msgspec.Struct, frozen=True):
         return {**body, "metadata": {**metadata, "annotations": annotations}}
 
 
+class _Known(weakref.ref[Manifest]):
+    """What is told of a manifest for as long as it is there."""
+
+    __slots__ = ("content", "place")
+
+    place: int
+    content: Content
+
+
 class Stamper:
     """Puts one hub's marks on manifests.
 
@@ -69,7 +99,9 @@ class Stamper:
     def __init__(self, hub: str) -> None:
         self._hub = hub
         self._part_of = applyset_id(hub)
-        self._contents: dict[int, tuple[weakref.ref[Manifest], Content]] = {}
+        self._contents: dict[int, _Known] = {}
+        self._gone = self._forget  # one for all
+        self._marks = "", "", OWN_MANNER, Marks({}, "")
 
     def stamp(
         self,
@@ -81,36 +113,38 @@ class Stamper:
         late: Sequence[LatePatch] = (),
     ) -> Item:
         """`manifest` as an object of Application `key`, whose UID is `uid`."""
-        given = clean(manifest.body)
-        content, metadata = self._content(manifest, given), given["metadata"]
+        content = self._content(manifest)
         digest = content.digest
         if manner.whole or manner.labels:
             more = _sorted([digest, manner.whole, manner.labels, late, retained])
             digest = hashlib.sha256(more).hexdigest()[:32]
-        labels = {
-            **(metadata.get("labels") or {}),
-            **manner.labels,
-            LABEL_HUB: self._hub,
-            LABEL_APP: uid,
-            LABEL_PART_OF: self._part_of,
-        }
-        annotations = {
-            **(metadata.get("annotations") or {}),
-            ANNOTATION_DIGEST: digest,
-            ANNOTATION_APPLICATION: str(key),
-        }
-        body = {**given, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
-        return Item(manifest.id, manifest.version, body, digest, content.stage, retained)
+        marks = self._marks_of(str(key), uid, manner)
+        return Item(manifest.id, manifest.version, manifest, marks, intern(digest), content.stage, retained)
 
-    def _content(self, manifest: Manifest, body: Json) -> Content:
+    def _marks_of(self, application: str, uid: str, manner: Manner) -> Marks:
+        """Those of the one before, when they are the same."""
+        *before, marks = self._marks
+        if before != [application, uid, manner]:
+            labels = {**manner.labels, LABEL_HUB: self._hub, LABEL_APP: uid, LABEL_PART_OF: self._part_of}
+            marks = Marks(labels, application)
+            self._marks = application, uid, manner, marks
+        return marks
+
+    def _content(self, manifest: Manifest) -> Content:
         place = id(manifest)
         known = self._contents.get(place)
-        if known is not None and known[0]() is manifest:
-            return known[1]
-        digest = hashlib.sha256(_sorted(body)).hexdigest()[:32]
+        if known is not None and known() is manifest:
+            return known.content
+        digest = intern(hashlib.sha256(_sorted(clean(manifest.body))).hexdigest()[:32])
         content = Content(digest, stage_of(manifest.id, manifest.annotations.get(ANNOTATION_WAVE, "")))
-        self._contents[place] = weakref.ref(manifest, lambda _: self._contents.pop(place, None)), content
+        made = self._contents[place] = _Known(manifest, self._gone)
+        made.place, made.content = place, content
         return content
+
+    def _forget(self, known: weakref.ref[Manifest]) -> None:
+        assert isinstance(known, _Known)
+        if self._contents.get(known.place) is known:
+            del self._contents[known.place]
 
 
 def clean(body: Json) -> Json:

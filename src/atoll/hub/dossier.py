@@ -1,8 +1,8 @@
 """What the hub remembers of one application while it runs. Nothing in it is needed after a restart."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atoll.api.application import Application
 from atoll.api.delivery import Delivery, Outcome, Removal
@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from atoll.hub.front import Front
 
 
-@dataclass
+ON_DEMAND: dict[str, Callable[[], object]] = {
+    **dict.fromkeys(("degraded", "cargo", "leaving", "seen"), dict),
+    "gone": set,
+}
+"""The collections of a Dossier that are empty most of the time."""
+
+
+@dataclass(slots=True)
 class Dossier:
-    """One application's papers. `live` is its newest known state: the watch's, or the answer to an own write."""
+    """One application's papers. `live` is its newest known state: the watch's, or the answer to an own write.
+
+    There are many, and most stand still: what is empty then is let go, see `rest`.
+    """
 
     key: Key
     uid: str
@@ -62,6 +72,21 @@ class Dossier:
     seen: dict[str, tuple[Standing, float]] = field(default_factory=dict)
     """By cluster, while a change is on its way: what it has, and since when (epoch seconds)."""
     observations: dict[str, Observation] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """A collection that was let go: a new one."""
+        make = ON_DEMAND.get(name)
+        if make is None:
+            raise AttributeError(name)
+        made: object = make()
+        setattr(self, name, made)
+        return made
+
+    def rest(self) -> None:
+        """Nothing is to be done for now: let go of the collections that are empty."""
+        for name in ON_DEMAND:
+            if not getattr(self, name):
+                delattr(self, name)
 
     def saw(self, live: Object) -> None:
         """Take `live` if it is newer than what is known (an own write's answer may be ahead of the watch)."""

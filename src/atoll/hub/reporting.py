@@ -101,6 +101,7 @@ class Reporter:
         if status == before:
             if settled(status):
                 self._interim.over(key)
+                dossier.rest()
             return Done()
         if alike(before, status) and (wait := self._next_value(dossier)) > 0:
             return Wait(wait)
@@ -142,6 +143,7 @@ class Reporter:
         self._written[dossier.uid], self._at[dossier.uid] = status, time.monotonic()
         if settled(status):
             self._interim.over(dossier.key)
+            dossier.rest()
         else:
             self._interim.wrote(dossier.key, before, status, time.monotonic())
         self._recorder.transitions(answer, before, status)

@@ -10,7 +10,7 @@ from atoll.api.status import ApplicationStatus
 from atoll.intake.native import content_of, intent_digest
 
 
-@dataclass
+@dataclass(slots=True)
 class Revisions:
     """Numbers are sequence numbers: each is greater than all that any process of this hub gave before."""
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from atoll.api.intent import Intent
-from atoll.api.objects import Key
+from atoll.api.objects import NOTHING, Key
 from atoll.api.selectors import mismatch
 from atoll.api.status import PlacedCluster
 from atoll.fleet.capacity import Capacity
@@ -86,7 +86,7 @@ class Surroundings:
             name: PlacedCluster(
                 name,
                 share.common,
-                workloads={} if share.common is not None else share.replicas,
+                workloads=NOTHING if share.common is not None else share.replicas or NOTHING,
                 leaving=share.leaving,
                 most=share.most,
                 until=_until(before.get(name), share.most, now),

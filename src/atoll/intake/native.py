@@ -7,7 +7,7 @@ import msgspec
 
 from atoll.api.application import Application
 from atoll.api.intent import Content, Intent, Revision
-from atoll.api.objects import Json, Key, identify, manifest
+from atoll.api.objects import Json, Key, ObjectId, identify, manifest
 from atoll.api.placement import Placement
 from atoll.api.scopes import Scopes
 from atoll.intake import allocated, serverset
@@ -15,6 +15,7 @@ from atoll.intake.lists import flatten
 from atoll.intake.scope import in_namespace, with_definitions
 from atoll.intake.selection import chosen
 
+NO_TEMPLATES: frozenset[ObjectId] = frozenset()
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -54,7 +55,7 @@ def translate(
         retain=spec.retain,
         recreate=spec.on_immutable == "recreate",
         health=spec.health,
-        templates=frozenset(templates),
+        templates=frozenset(templates) if templates else NO_TEMPLATES,
         rollout=spec.rollout,
     )
 

@@ -184,16 +184,16 @@ class _Told(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
 
 class _Metadata(msgspec.Struct, rename="camel", gc=False):
     name: str = ""
-    namespace: str | None | UnsetType = UNSET
+    namespace: str | UnsetType | None = UNSET
     uid: str = ""
     resource_version: str = ""
-    generation: int | None | UnsetType = UNSET
+    generation: int | UnsetType | None = UNSET
     labels: msgspec.Raw = msgspec.Raw(b"")
     annotations: msgspec.Raw = msgspec.Raw(b"")
-    finalizers: tuple[str, ...] | None | UnsetType = UNSET
-    owner_references: tuple[OwnerRef, ...] | None | UnsetType = UNSET
-    creation_timestamp: str | None | UnsetType = UNSET
-    deletion_timestamp: str | None | UnsetType = UNSET
+    finalizers: tuple[str, ...] | UnsetType | None = UNSET
+    owner_references: tuple[OwnerRef, ...] | UnsetType | None = UNSET
+    creation_timestamp: str | UnsetType | None = UNSET
+    deletion_timestamp: str | UnsetType | None = UNSET
     managed_fields: msgspec.Raw = msgspec.Raw(b"")
 
 

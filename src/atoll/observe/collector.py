@@ -27,6 +27,7 @@ class Collector:
         self._expected: dict[str, dict[str, Expectation]] = {}
         self._told: dict[tuple[str, str], Observation] = {}
         self._sites: dict[str, Site] = {}
+        self._last: Expectation | None = None
 
     def expect(
         self,
@@ -45,6 +46,9 @@ class Collector:
         beside their health. With `statuses`, so is each object's raw status.
         """
         expectation = Expectation(key, uid, ids, compile_rules(rules), carry, statuses)
+        if expectation == self._last:  # most clusters are to have the same
+            expectation = self._last
+        self._last = expectation
         mine = self._expected.setdefault(cluster, {})
         before = mine.get(uid)
         if before == expectation:  # nothing is kept twice

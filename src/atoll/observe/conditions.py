@@ -6,6 +6,7 @@ somebody acts. `Ready` is False or Unknown for as long as either is there.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -219,5 +220,9 @@ def dated(says: Iterable[Say], before: Mapping[str, Condition], generation: int,
         old = before.get(say.type)
         since = old.last_transition_time if old is not None and old.status == say.status else ""
         message = clean(say.message, MESSAGE_LIMIT)
-        result.append(Condition(say.type, say.status, say.reason, message, since or now, generation))
+        result.append(_condition(say.type, say.status, say.reason, message, since or now, generation))
     return tuple(result)
+
+
+_condition = lru_cache(maxsize=64)(Condition)
+"""Applications that are settled together have the same."""

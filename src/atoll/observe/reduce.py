@@ -37,6 +37,11 @@ class Finding(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
+WELL = Finding(ObjectHealth("Healthy"))
+"""What is found of most objects of most applications."""
+NONE: dict[ObjectId, Finding] = {}
+
+
 def worst(healths: Iterable[Health]) -> Health:
     """Nothing at all is Healthy: there is nothing that could be wrong."""
     return max(healths, key=SEVERITY.__getitem__, default="Healthy")
@@ -87,36 +92,56 @@ class Tally:
     There are as many as applications times clusters, and most have only what is healthy.
     """
 
-    __slots__ = ("_desired", "_findings", "_ready", "_scaled", "_unwell")
+    __slots__ = ("_desired", "_findings", "_plain", "_ready", "_scaled", "_unwell", "_well")
 
     def __init__(self) -> None:
-        self._findings: dict[ObjectId, Finding] = {}
+        self._findings = NONE
+        self._plain = 0
+        """How many of the findings are WELL."""
+        self._well: frozenset[ObjectId] | None = None
+        """Instead of findings: all of these are WELL."""
         self._unwell: _Unwell | None = None
         self._scaled = self._ready = self._desired = 0
 
     def put(self, about: ObjectId, finding: Finding) -> bool:
         """True when this says something else of `about` than before."""
-        if self._findings.get(about) == finding:
+        if self.get(about) == finding:
             return False
+        self._wake()
         self.drop(about)
         self._findings[about] = finding
         self._count(about, finding, 1)
         return True
 
     def drop(self, about: ObjectId) -> bool:
-        finding = self._findings.pop(about, None)
-        if finding is None:
+        if self.get(about) is None:
             return False
+        self._wake()
+        finding = self._findings.pop(about)
         self._count(about, finding, -1)
         return True
 
     def get(self, about: ObjectId) -> Finding | None:
+        if self._well is not None:
+            return WELL if about in self._well else None
         return self._findings.get(about)
 
     def ids(self) -> frozenset[ObjectId]:
-        return frozenset(self._findings)
+        return frozenset(self._findings) if self._well is None else self._well
+
+    def rest(self, ids: frozenset[ObjectId]) -> None:
+        """Hold what is shared by many, if all of `ids`, and nothing else, is WELL."""
+        if self._plain == len(self._findings) == len(ids) and self._findings.keys() == ids:
+            self._findings, self._well, self._plain = NONE, ids, 0
+
+    def _wake(self) -> None:
+        if self._well is not None:
+            self._findings, self._plain, self._well = dict.fromkeys(self._well, WELL), len(self._well), None
+        elif self._findings is NONE:
+            self._findings = {}
 
     def _count(self, about: ObjectId, finding: Finding, sign: int) -> None:
+        self._plain += sign * (finding is WELL)
         health = finding.health
         if health.desired is not None:
             self._scaled += sign

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from atoll.api.delivery import ObjectOutcome, Outcome
+from atoll.api.objects import NOTHING
 from atoll.api.observation import Observation
 from atoll.api.status import ClusterRow, ClusterState, Health, ProblemStatus
 from atoll.api.times import format_time
@@ -67,7 +68,7 @@ def row(facts: Facts) -> ClusterRow:
 
 def _carry(facts: Facts) -> dict[str, str]:
     """Of where it leaves, nothing is awaited any more."""
-    return {} if facts.removing else dict(facts.carry)
+    return dict(facts.carry) if facts.carry and not facts.removing else NOTHING
 
 
 def _degraded_since(facts: Facts, health: Health) -> str:

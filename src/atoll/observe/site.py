@@ -11,7 +11,7 @@ import msgspec
 
 from atoll.api.failover import Carry
 from atoll.api.names import LABEL_APP
-from atoll.api.objects import GroupKind, Json, Key, ObjectId
+from atoll.api.objects import NOTHING, GroupKind, Json, Key, ObjectId
 from atoll.api.observation import ObjectHealth, Observation
 from atoll.fleet.member import Member
 from atoll.kube.objects import Object
@@ -21,7 +21,7 @@ from atoll.observe.health import RULES, assess
 from atoll.observe.illness import Illness
 from atoll.observe.probe import Asking, Probes
 from atoll.observe.problems import find_problems
-from atoll.observe.reduce import STANDSTILL, Finding, Tally, escalate
+from atoll.observe.reduce import STANDSTILL, WELL, Finding, Tally, escalate
 from atoll.observe.statuses import Statuses
 from atoll.runtime.informer import Change
 
@@ -42,10 +42,6 @@ IDLE_TICK = 2.0
 """The same, where everything is well."""
 LATELY = 10.0
 """Seconds for which a copy is believed after its watch broke: most are back within one."""
-
-
-WELL = Finding(ObjectHealth("Healthy"))
-"""What is found of most objects of most applications."""
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -183,7 +179,9 @@ class Site:
         return worked + time.perf_counter() - began
 
     def _tell(self, expectation: Expectation) -> None:
-        verdict, cargo = self._tallies[expectation.uid].verdict(), self._cargo.get(expectation.uid)
+        tally, cargo = self._tallies[expectation.uid], self._cargo.get(expectation.uid)
+        tally.rest(expectation.ids)
+        verdict = tally.verdict()
         observation = Observation(
             key=expectation.key,
             uid=expectation.uid,
@@ -192,7 +190,7 @@ class Site:
             ready=verdict.ready,
             desired=verdict.desired,
             problems=verdict.problems,
-            carry=cargo.values() if cargo is not None else {},
+            carry=cargo.values() if cargo is not None else NOTHING,
         )
         if not expectation.statuses:
             self._report(observation)

@@ -10,6 +10,7 @@ import msgspec
 
 from atoll.api.application import Application
 from atoll.api.delivery import Outcome
+from atoll.api.objects import NOTHING
 from atoll.api.observation import Observation
 from atoll.api.status import ApplicationStatus, AvoidedCluster, ClusterRow, PlacedCluster, Summary
 from atoll.api.times import format_time
@@ -219,15 +220,14 @@ def _placement(plan: Planned, previous: ApplicationStatus, now: float) -> tuple[
         share = plan.shares.get(name)
         why = (share.why if share is not None else "") or whys.get(name, "")
         if share is None:
-            placed.append(PlacedCluster(name, None, clean(why)))
+            placed.append(PlacedCluster(name, None, clean(why), NOTHING, carried=NOTHING))
             continue
-        apart = {} if share.common is not None else dict(share.replicas)
+        apart = NOTHING if share.common is not None or not share.replicas else dict(share.replicas)
+        along = dict(share.carried) if share.carried else NOTHING
         until = _until(before.get(name), share.most, now)
         leaving = clean(share.leaving)
         placed.append(
-            PlacedCluster(
-                name, share.common, clean(why), apart, leaving, share.most, until, dict(share.carried), share.came_from
-            )
+            PlacedCluster(name, share.common, clean(why), apart, leaving, share.most, until, along, share.came_from)
         )
     return tuple(placed)
 

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Intent
+from atoll.api.objects import NOTHING
 from atoll.plan.carrying import Cargo, carried, rules_of, with_cargo
 from atoll.plan.choose import Chosen, choose
 from atoll.plan.differ import Renderer, Rendering, differing
@@ -44,7 +45,8 @@ def decide(intent: Intent, fleet: Snapshot) -> Plan:
         verdicts=tuple(_verdicts(chosen, division, held).values()),
         shares=_shares(placed, chosen.staying, held, rendered, state.cargo),
         deliveries=_deliveries(intent, rendered, fleet),
-        refusals={n: Refusal(n, refused[n].path, refused[n].message) for n in sorted(refused) if n in placed},
+        refusals={n: Refusal(n, refused[n].path, refused[n].message) for n in sorted(refused) if n in placed}
+        or NOTHING,
         warnings=(
             *(*able.warnings, *chosen.warnings, *state.warnings),
             *(*_unknown_clusters(intent, fleet), *_without_effect(renderer)),
@@ -53,7 +55,9 @@ def decide(intent: Intent, fleet: Snapshot) -> Plan:
         brake=chosen.brake,
         waiting=held.waiting,
         due=chosen.due,
-        avoided=held.avoided,
+        avoided=held.avoided or NOTHING,
+        unreached=NOTHING,
+        kept=NOTHING,
     )
 
 
@@ -139,7 +143,7 @@ def _shares(
         if plain and name in rendered:
             (_, replicas, overridden), (_, why, most) = rendered[name], parts[name]
             if not overridden:
-                shares[name] = ClusterShare(name, replicas, why, "", most)
+                shares[name] = ClusterShare(name, replicas or NOTHING, why, "", most, NOTHING)
                 continue
         rendering, part, leaving = rendered.get(name), parts.get(name), held.leaving.get(name, "")
         if rendering is None or part is None:
