@@ -254,10 +254,11 @@ def _typical(meta: _Metadata) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _beginnings(kind: str, api_version: str) -> tuple[bytes, bytes]:
-    """What stands before the metadata of most objects: of this kind, and of an item of a list."""
-    named = msgspec.json.encode({"kind": kind, "apiVersion": api_version})
-    return named[:-1] + b',"metadata":', b'{"metadata":'
+def _beginnings(kind: str, api_version: str, *, named: bool = True) -> tuple[bytes, ...]:
+    """What stands before the metadata of most objects; those that a list holds aren't `named`."""
+    parts = {"kind": kind, "apiVersion": api_version}
+    orders = (parts, dict(reversed(parts.items()))) if named else ({},)
+    return tuple(msgspec.json.encode({**order, "metadata": 0})[:-2] for order in orders)
 
 
 _moment = lru_cache(maxsize=256)(str)
@@ -280,7 +281,8 @@ def decode_object(
         meta: _Metadata = _decode_strictly(metadata)
     except msgspec.ValidationError:
         meta, typical = _decode_metadata(metadata), False
-    rest = len(raw) - raw.find(metadata) - len(metadata)
+    start = raw.find(metadata)
+    rest = len(raw) - start - len(metadata)
     if resource is not None and wire.kind in {"", resource.kind}:  # its strings are shared by all objects
         kind, group, version = resource.kind, resource.group, resource.version
         named = bool(wire.kind)
@@ -290,8 +292,7 @@ def decode_object(
         group, version = split_api_version(wire.api_version)
     labels, annotations = _texts(meta.labels), _texts(meta.annotations)
     typical = typical and labels is not _NONE and annotations is not _NONE and _typical(meta)
-    beginning = _beginnings(kind, api_version)[not named]
-    if typical and raw.startswith(beginning) and raw.startswith(metadata, len(beginning)):
+    if typical and raw[:start] in _beginnings(kind, api_version, named=named):
         parts = b"", _content(raw, rest)
     else:
         if not managed_fields and memoryview(meta.managed_fields):

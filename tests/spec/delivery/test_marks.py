@@ -48,7 +48,7 @@ def test_a_manifest_of_many_clusters_is_digested_once_and_forgotten_with_it() ->
     first, second = (stamper.stamp(shared, KEY, "u1") for _ in range(2))
     assert first.body["metadata"]["name"] == "c"
     assert first.digest is second.digest
-    del shared
+    del shared, first, second
     gc.collect()
     assert stamper._contents == {}
 
