@@ -63,4 +63,4 @@ def same(old: Sequence[Any], new: Sequence[Any]) -> bool:
 
 def with_body(manifest: Manifest, body: Json) -> Manifest:
     """The manifest with another body; the very same one when the body is the same."""
-    return manifest if body is manifest.body else msgspec.structs.replace(manifest, body=body)
+    return manifest if body is manifest.body else msgspec.structs.replace(manifest, content=body)

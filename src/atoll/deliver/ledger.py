@@ -24,6 +24,8 @@ ON_DEMAND: dict[str, Callable[[], object]] = {
     **dict.fromkeys(("dirty", "held", "unsure"), set),
 }
 """The collections of a Ledger that are empty most of the time."""
+FEW = 128
+"""Of so many objects at most, what is known is condensed when nothing is to be done: each time, all are looked at."""
 
 
 class Sent(NamedTuple):
@@ -77,6 +79,20 @@ class Record:
         self.fight: Fight | None = None
         self.whole: Sent | None = None
 
+    def settled(self, item: Item) -> bool:
+        """Whether nothing is to be told but `version` and `uid`."""
+        return bool(
+            self.version
+            and self.outcome is None
+            and self.digest == item.digest
+            and self.retained == item.retained
+            and self.accepted is None
+            and not self.released
+            and not (self.autoscaled_until or self.due or self.failures)
+            and self.fight is None
+            and self.whole is None
+        )
+
 
 class Fight:
     """Somebody else keeps changing what we put right. Repairs come at once at first, then ever later."""
@@ -120,9 +136,10 @@ class Ledger:
 
     __slots__ = (
         *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "records", "reported"),
-        *("over", "sent_away", "strays", "target", "troubled", "unsure", "vanished", "wanted"),
+        *("over", "sent_away", "still", "strays", "target", "troubled", "unsure", "vanished", "wanted"),
     )
 
+    records: dict[ObjectId, Record]
     troubled: dict[ObjectId, ObjectOutcome]
     """Those that are not Applied."""
     dirty: set[ObjectId]
@@ -148,7 +165,8 @@ class Ledger:
         self.over = False
         self.wanted = NOTHING
         """What the target comes to, once it was looked at; see `compiled`."""
-        self.records: dict[ObjectId, Record] = {}
+        self.still: tuple[str, ...] | None = ()
+        """At rest, instead of `records`: version and UID of each item, in their order. None while there are records."""
         self.all_dirty = True
         self.strays = True
         """Objects of ours may be here that the delivery leaves out."""
@@ -159,6 +177,8 @@ class Ledger:
 
     def __getattr__(self, name: str) -> Any:
         """A collection that was never needed, or let go since: a new one."""
+        if name == "records":
+            return self._stir()
         make = ON_DEMAND.get(name)
         if make is None:
             raise AttributeError(name)
@@ -171,6 +191,24 @@ class Ledger:
         for name in ON_DEMAND:
             if not getattr(self, name):
                 delattr(self, name)
+        if self.still is None and len(self.items) <= FEW and self._is_settled():
+            records = self.records
+            self.still = tuple(text for key in self.items for text in (records[key].version, records[key].uid))
+            del self.records
+
+    def _is_settled(self) -> bool:
+        records = self.records
+        if records.keys() != self.items.keys():
+            return False
+        return all(records[key].settled(item) for key, item in self.items.items())
+
+    def _stir(self) -> dict[ObjectId, Record]:
+        """The records that `rest` has condensed."""
+        texts, self.records, self.still = iter(self.still or ()), {}, None
+        for item, version, uid in zip(self.items.values(), texts, texts, strict=False):
+            record = self.records[item.id] = Record()
+            record.digest, record.retained, record.version, record.uid = item.digest, item.retained, version, uid
+        return self.records
 
     @property
     def items(self) -> dict[ObjectId, Item]:

@@ -42,6 +42,8 @@ Targets = Mapping[str, Delivery | Removal]
 WORKERS = 8
 ACCOUNT_AGAIN = 0.5, 60.0
 """First and longest pause, in seconds, before kinds that could not be listed are listed again."""
+REST_AGAIN = 30.0
+"""Seconds after which a ledger that was stirred by what is no reason to work is put to rest again."""
 LOOK_AGAIN = 2.0
 """Seconds after which a removal, or a prune that could not be finished, is looked at again without an event."""
 APPLICATION = GroupKind("atoll.dev", "Application")
@@ -152,8 +154,13 @@ class Session:
             self._namespace(change.id.name)
         for uid in dict.fromkeys((self._application(change.old), self._application(change.new))):
             ledger = self._ledgers.get(uid)
-            if ledger is not None and ledger.seen(change):
+            if ledger is None:
+                continue
+            rested = ledger.still is not None
+            if ledger.seen(change):
                 self._queue.add(uid)
+            elif rested and ledger.still is None:
+                self._queue.add_after(uid, REST_AGAIN)
         if change.new is None:
             self._free(change.id)
 

@@ -45,6 +45,8 @@ class Dossier:
     """Itself, without its manifests, when it is an Application."""
     issues: tuple[Issue, ...] = ()
     plan: Plan | None = None
+    rested: Plan | None = None
+    """The plan whose objects are kept as text."""
     held: str = ""
     """Why the plan is not carried out, when it would remove everything unasked."""
     standing_on: dict[str, PlacedCluster] = field(default_factory=dict)
@@ -83,10 +85,17 @@ class Dossier:
         return made
 
     def rest(self) -> None:
-        """Nothing is to be done for now: let go of the collections that are empty."""
+        """Nothing is to be done for now: let go of the collections that are empty, and have the objects as text."""
         for name in ON_DEMAND:
             if not getattr(self, name):
                 delattr(self, name)
+        if self.plan is None or self.plan is self.rested:
+            return
+        self.rested = self.plan
+        different = {id(delivery.objects): delivery.objects for delivery in self.plan.deliveries.values()}
+        for manifests in (*different.values(), self.revisions.content.manifests if self.revisions.content else ()):
+            for manifest in manifests:
+                manifest.rest()
 
     def saw(self, live: Object) -> None:
         """Take `live` if it is newer than what is known (an own write's answer may be ahead of the watch)."""

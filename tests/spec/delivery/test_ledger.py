@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Revision
 from atoll.api.objects import Key, manifest
@@ -117,12 +119,39 @@ def test_a_ledger_at_rest_holds_no_empty_collections_and_loses_nothing() -> None
     book.held.clear()
     book.rest()
     assert set(Ledger.__slots__) - {name for name in Ledger.__slots__ if has(book, name)} == {
-        *("behind", "dirty", "doing", "held", "kept", "troubled", "unsure", "vanished"),
+        *("behind", "dirty", "doing", "held", "kept", "records", "troubled", "unsure", "vanished"),
     }
+    assert book.still == ("5", "x")
     assert book.sent_away == {ITEM.id: "gone x"}
     assert book.seen(change(live("5"), live("6", changed="yes")))
     assert book.dirty == {ITEM.id}
     assert book.take() == [ITEM.id]
+
+
+def test_what_a_ledger_knows_comes_back_when_something_happens() -> None:
+    book = ledger()
+    book.settle(ITEM, live("5", generation=1), answered=False)
+    book.rest()
+    assert not book.seen(change(live("4", generation=1), live("5", generation=1)))
+    record = book.records[ITEM.id]
+    assert (record.version, record.uid, record.digest, record.retained) == ("5", "x", ITEM.digest, ITEM.retained)
+    assert book.still is None
+    book.rest()
+    assert not book.seen(change(live("5", generation=1), live("6", generation=1)))
+    book.rest()
+    assert book.still == ("6", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("accepted", {"/data": 1}), ("fight", Fight()), ("due", 1.0), ("digest", "other")]
+)
+def test_what_is_out_of_the_ordinary_stays_as_it_is(name: str, value: object) -> None:
+    book = ledger()
+    book.settle(ITEM, live("5"), answered=False)
+    setattr(book.records[ITEM.id], name, value)
+    book.rest()
+    assert book.still is None
+    assert getattr(book.records[ITEM.id], name) == value
 
 
 def has(book: Ledger, name: str) -> bool:
