@@ -75,7 +75,7 @@ def test_metadata_that_are_told_already_are_not_kept_as_text(more: dict[str, Any
         decode_object(msgspec.json.encode(item), CONFIGMAPS),
     ):
         assert not found.head
-        expected = body | {"metadata": {name: part for name, part in body["metadata"].items() if name[0] != "m"}}  # type: ignore[attr-defined]
+        expected = body | {"metadata": {name: part for name, part in body["metadata"].items() if name[0] != "m"}}
         assert found.body() == expected
         assert msgspec.json.decode(found.raw) == expected
 
