@@ -32,7 +32,7 @@ class Identity(msgspec.Struct, frozen=True):
 
     @property
     def secret(self) -> str:
-        """ "": it is reached by its agent."""
+        """Its kubeconfig's; none when it is reached by its agent."""
         direct = self.spec.connection.direct
         return direct.kubeconfig_secret if direct is not None else ""
 
