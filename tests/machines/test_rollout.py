@@ -105,6 +105,9 @@ class Rolling(RuleBasedStateMachine):
     def snapshot(self) -> Snapshot:
         revisions = self.revisions
         assert revisions.content is not None
+        standing = {name: self.standing(name) for name in self.names if name in self.submitted}
+        there = {one.revision for one in standing.values()} | {row.revision for row in self.written.clusters}
+        revisions.let_go(there, most=0)  # what nobody has isn't missed
         rollouts = {}
         if revisions.last or revisions.before or (self.app.rollout and self.app.rollout.stages):
             rollouts[SHOP] = Progress(
@@ -113,7 +116,7 @@ class Rolling(RuleBasedStateMachine):
                 formers=dict(revisions.formers),
                 before=revisions.before,
                 last=revisions.last,
-                standing={name: self.standing(name) for name in self.names if name in self.submitted},
+                standing=standing,
                 approved=frozenset(self.approved.get(revisions.target, ())),
                 aborted=revisions.target in self.aborted,
             )

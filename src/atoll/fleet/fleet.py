@@ -124,6 +124,11 @@ class Fleet:
         link = self.link(name)
         return link.reach if link else self._refused.get(name, Reach())
 
+    def found_as(self, uid: str) -> frozenset[str]:
+        """The clusters that had this identity when they were last heard of."""
+        reached = {name for name, (link, _) in self._links.items() if link.reach.uid == uid}
+        return frozenset(reached | {name for name, reach in self._refused.items() if reach.uid == uid})
+
     def member(self, name: str) -> Member | None:
         """Cluster `name`, when it can be reached now."""
         link = self.link(name)

@@ -13,16 +13,6 @@ from atoll.hub.pulled.connection import PulledConnection
 from atoll.plan.taints import in_words
 
 
-class _StatusUid(msgspec.Struct, frozen=True):
-    uid: str = ""
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """A Cluster, as far as its identity goes."""
-
-    status: _StatusUid = _StatusUid()
-
-
 def build_cluster_status(
     cluster: Cluster,
     reach: Reach,

@@ -27,7 +27,6 @@ from atoll.hub.agents.tunnels import Tunnels
 from atoll.hub.application import ApplicationController
 from atoll.hub.applications import ApplicationFront
 from atoll.hub.cluster import ClusterController, cluster_id
-from atoll.hub.cluster_status import Identity
 from atoll.hub.defaults import Defaults
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossiers
@@ -45,6 +44,7 @@ from atoll.hub.pulled.agents import Agents
 from atoll.hub.pulled.terms import Terms
 from atoll.hub.reporting import Reporter
 from atoll.hub.rollouts import Rollouts
+from atoll.hub.roster import Roster
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
 from atoll.hub.snapshots import News, Snapshots, cluster_facts
@@ -103,6 +103,8 @@ class Hub:
         self._cluster_queue: FairQueue[str] = FairQueue("cluster", meter=metrics)
         self._defaults = Defaults(self._found_defaults, self._applications, self._application_queue.add)
         self._fronts = Fronts()
+        self._roster = Roster()
+        self._clusters.subscribe(self._roster.changed)
         self._moment = 0
         self._dossiers = Dossiers()
         self._snapshots = Snapshots()
@@ -390,16 +392,13 @@ class Hub:
 
     def _owner(self, name: str, uid: str) -> str:
         """The cluster with this identity: the oldest of those that had it before, else `name`."""
-        holders = [
-            c
-            for c in self._clusters.values()
-            if c.read(Identity).status.uid == uid or (c.name != name and self._fleet.reach(c.name).uid == uid)
-        ]
+        names = self._roster.known_as(uid) | (self._fleet.found_as(uid) - {name})
+        holders = [c for n in names if (c := self._clusters.get(ObjectId("atoll.dev", "Cluster", "", n))) is not None]
         return min(holders, key=lambda c: (c.created, c.name)).name if holders else name
 
     def _cluster_uid(self, name: str) -> str:
         """The identity of cluster `name`, now or when it was last reached; "" when it never was."""
-        return self._fleet.reach(name).uid or fleet_uid(self._clusters, name)
+        return self._fleet.reach(name).uid or self._roster.uid(name)
 
     def _at_home(self, name: str) -> bool:
         """Whether cluster `name` is the hub's own."""
@@ -425,9 +424,8 @@ class Hub:
 
     def _secret_changed(self, change: Change[Object]) -> None:
         self.ends.review(change.id.name.removeprefix(bearer_name("")))
-        for cluster in self._clusters.values():
-            if f'"{change.id.name}"'.encode() in cluster.raw:
-                self._cluster_queue.add(cluster.name)
+        for cluster in self._roster.reached_with(change.id.name):
+            self._cluster_queue.add(cluster)
 
     def _namespace_changed(self, change: Change[Object]) -> None:
         before = change.old.labels.get(LABEL_REACH) if change.old else None
@@ -439,9 +437,3 @@ class Hub:
 
     def _namespace(self, name: str) -> Object | None:
         return self._namespaces.get(ObjectId("", "Namespace", "", name))
-
-
-def fleet_uid(clusters: Informer[Object], name: str) -> str:
-    """The identity that Cluster `name` was last known by; "" when it never was reached."""
-    cluster = clusters.get(ObjectId("atoll.dev", "Cluster", "", name))
-    return cluster.read(Identity).status.uid if cluster is not None else ""

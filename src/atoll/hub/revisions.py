@@ -1,5 +1,7 @@
 """Which revision an application is at: its numbers, and the contents that clusters may still have. No I/O."""
 
+import heapq
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -7,6 +9,7 @@ import msgspec
 from atoll.api.intent import Content, Former, Intent
 from atoll.api.rollout import RolloutStatus
 from atoll.api.status import ApplicationStatus
+from atoll.hub.history import MOST
 from atoll.intake.native import content_of, intent_digest
 
 
@@ -76,6 +79,20 @@ class Revisions:
         self._former(self.target, self.content, rollout.back - 1)
         self.sequence, self.last = rollout.back, rollout
 
+    def let_go(self, there: Collection[int], most: int = MOST) -> None:
+        """Forget contents that nobody can ask for any more: those that no cluster has (`there` are the numbers of what
+        they have), that nothing would go back to, and that are older than the newest `most`, which the history keeps.
+        A cluster that takes nothing for an hour would have each of its Application's contents remembered else.
+        """
+        if max(len(self.formers), len(self.unsaved)) <= most:
+            return
+        back = {self.last.stable, self.last.back} if self.last is not None else set()
+        wanted = {self.before, *back, *_newest(self.formers, most)}
+        wanted |= {n for n, former in self.formers.items() if any(n <= number <= former.last for number in there)}
+        self.formers = {number: former for number, former in self.formers.items() if number in wanted}
+        wanted |= _newest(self.unsaved, most)
+        self.unsaved = {number: former for number, former in self.unsaved.items() if number in wanted}
+
     def finished(self) -> None:
         """Every cluster has the present content, or nothing, or is away."""
         self.formers.clear()
@@ -91,3 +108,7 @@ class Revisions:
     def _former(self, number: int, content: Content | None, last: int) -> None:
         if content is not None:
             self.formers[number] = self.unsaved[number] = Former(content, last)
+
+
+def _newest(formers: Iterable[int], most: int) -> set[int]:
+    return set(heapq.nlargest(most, formers))

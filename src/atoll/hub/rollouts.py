@@ -72,6 +72,9 @@ class Rollouts:
         if revisions.last is None or revisions.last.revision != revisions.target or dossier.rolling:
             for cluster in tuple(dossier.submitted):
                 await self._collector.catch_up(cluster, dossier.uid)
+        standing = self._standing(dossier, suspended=intent.suspend)
+        written = {row.revision for row in dossier.status.clusters} if dossier.status else set()
+        revisions.let_go({there.revision for there in standing.values()} | written)
         notes = dossier.live.annotations
         number = str(revisions.target)
         approved = {k.removeprefix(ANNOTATION_APPROVED) for k, v in notes.items() if v == number and _approves(k)}
@@ -81,7 +84,7 @@ class Rollouts:
             formers=dict(revisions.formers),
             before=revisions.before,
             last=revisions.last,
-            standing=self._standing(dossier, suspended=intent.suspend),
+            standing=standing,
             approved=frozenset(approved),
             aborted=notes.get(ANNOTATION_ROLLOUT) == f"abort {number}",
             answers=self._gates.answers(dossier.uid, revisions.target),

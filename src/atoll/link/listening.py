@@ -129,7 +129,11 @@ class Listener:
                 HUB: self._hub_id,
             },
         )
-        await response.prepare(request)
+        try:
+            await response.prepare(request)
+        except ConnectionError:  # it waited too long, while many came at once
+            log.info("agent gave up", cluster=peer, address=arrival.address)
+            return response
         transport = request.transport
         if transport is None:
             return response

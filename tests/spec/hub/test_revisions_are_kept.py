@@ -74,6 +74,21 @@ def test_a_new_content_begins_with_the_number_of_its_intent() -> None:
     assert {number: former.last for number, former in revisions.formers.items()} == {7: 9}
 
 
+def test_of_many_contents_that_supersede_one_another_few_are_remembered() -> None:
+    """A cluster has the second and takes nothing more; what is stable is the first."""
+    revisions = Revisions()
+    for number in range(1, 101):
+        revisions.revise(intent(deployment("web", container(image=f"shop:{number}"))), number)
+        if number == 2:
+            revisions.last = RolloutStatus(revision=2, stable=1, phase="Progressing", stages=())
+        revisions.let_go({2})
+        assert len(revisions.formers) <= 12
+        assert len(revisions.unsaved) <= 12
+    assert sorted(revisions.formers) == [1, 2, *range(90, 100)]
+    revisions.finished()
+    assert sorted(revisions.unsaved) == [1, 2, *range(90, 100)], "these are still to be written down"
+
+
 def test_a_number_never_goes_back() -> None:
     revisions = Revisions()
     revisions.revise(intent(deployment()), 7)
