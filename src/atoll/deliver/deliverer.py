@@ -24,6 +24,10 @@ class Worker(Protocol):
         """How many objects of ours each application has there, by its UID, as far as is known."""
         ...
 
+    def knows(self) -> bool:
+        """Whether that is all that there is: right after contact it isn't."""
+        ...
+
     def inherit(self, estate: Estate) -> None:
         """See to `estate` from now on, and decide about all of it anew."""
         ...
@@ -93,6 +97,11 @@ class Deliverer:
         if worker is None or self._alive is None:
             return {}
         return {uid: number for uid, number in worker.stock().items() if not self._claimed(uid, cluster)}
+
+    def knows(self, cluster: str) -> bool:
+        """Whether it has been learnt what of ours is on `cluster`, since that was reached last."""
+        worker = self._workers.get(cluster)
+        return worker is not None and worker.knows()
 
     def inherit(
         self, labels: Mapping[str, str], kinds: Iterable[GroupKind], decide: Callable[[str, ObjectId], Verdict]

@@ -141,6 +141,10 @@ class Session:
         """How many objects of ours each application has on the member, by the UID in their label."""
         return self.member.watches.counts()
 
+    def knows(self) -> bool:
+        """Whether that is all that there is: right after contact it isn't."""
+        return self._open
+
     def inherit(self, estate: Estate) -> None:
         """See to `estate` from now on, and decide about all of it anew."""
         self._heirs.settle(estate)

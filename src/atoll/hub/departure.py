@@ -74,6 +74,8 @@ class Departure:
                     f"`atoll cluster leave {live.name} --force` gives up what is there",
                 )
                 return Wait(AWAY)
+            if not self._deliverer.knows(live.name):  # what nobody has seen yet would stay behind, with our marks
+                return Wait(LOOK_AGAIN)
             if self._withdraw(live.name, orphan=how == "orphan"):
                 return Wait(LOOK_AGAIN)
             live = await self._note(live, BEGUN)

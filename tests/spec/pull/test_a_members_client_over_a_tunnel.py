@@ -9,6 +9,7 @@ import pytest
 from atoll.agent import tunnel
 from atoll.fleet import credentials
 from atoll.fleet.credentials import Token
+from atoll.fleet.leave import leave
 from atoll.fleet.link import Link
 from atoll.hub.agents import tunnels
 from atoll.kube.client import Client
@@ -113,3 +114,26 @@ async def test_a_hub_that_starts_anew_waits_for_its_agents_before_it_calls_them_
         await eventually(lambda: hub._fleet.member("a"))
         assert (await linked.reachable("b", "False"))["reason"] == "AgentAway"
         assert (await linked.hub.get(APPLICATIONS, "app", NAMESPACE)).resource_version == before
+
+
+async def test_who_leaves_before_a_hub_that_starts_anew_has_seen_it_is_let_go_of_as_it_is_seen(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub plans without it at once, and writes that down: only the member itself tells what is there."""
+    issuing(monkeypatch)
+    async with opened(apis, tmp_path, "tunnel") as linked:
+        await linked.deploy("app", configmap("one", v="1"), clusters=("a", "b"))
+        await linked.ready("app")
+        await linked.stop_hub()
+        apis["b"].faults.rules.append(Rule(Delay(1.0), 1.0, verb="list", plural="configmaps"))  # it is seen late
+        leaving = asyncio.create_task(leave(linked.hub, "b", timeout=30))
+        await linked.start_hub()
+
+        async def planned_without() -> bool:
+            return [row["name"] for row in (await linked.status("app")).get("clusters", ())] == ["a"]
+
+        await eventually(planned_without, 20)
+        await leaving
+        found = await linked.find("b", CONFIGMAPS, "one")
+        assert found is not None
+        assert not found["metadata"].get("labels")

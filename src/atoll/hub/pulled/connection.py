@@ -54,6 +54,8 @@ class PulledConnection:
         self._terms = terms
         self._ended = ended
         self._stock: dict[str, int] = {}
+        self._all_told = False
+        """The agent that talks now has told of all that there is."""
         self._heard = time.monotonic()
 
     # What the fleet asks
@@ -115,6 +117,9 @@ class PulledConnection:
     def stock(self) -> Mapping[str, int]:
         return self._stock
 
+    def knows(self) -> bool:
+        return self._all_told
+
     def inherit(self, estate: Estate) -> None:  # noqa: ARG002  whoever talks takes the newest
         if self.talk is not None:
             self.talk.confirm()
@@ -129,6 +134,7 @@ class PulledConnection:
         if life != self.life:
             self.life, self.number = life, 0
         self.agent, self.talk = agent, talk
+        self._all_told = False
         self.heard()
         try:
             yield
@@ -173,6 +179,7 @@ class PulledConnection:
             elif number <= 0:
                 now.pop(uid, None)
         self._stock = now
+        self._all_told |= stock.complete
         for uid in before.keys() ^ now.keys():
             self._terms.found(self.name, uid)
         if before != now:
