@@ -7,6 +7,9 @@ was found not to fit, which clusters are avoided, and since when a cluster finds
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
 
 from atoll.api.intent import Intent
 from atoll.api.objects import NOTHING, Key
@@ -18,7 +21,7 @@ from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.reservations import Reservations, wanted
 from atoll.hub.snapshots import Snapshots, epoch
 from atoll.plan.affinity import terms
-from atoll.plan.model import Neighbour, Plan, Snapshot, Standing
+from atoll.plan.model import ClusterShare, Neighbour, Plan, Snapshot, Standing
 
 WELL = frozenset({"Healthy", "Suspended"})
 STUCK = 60.0
@@ -83,17 +86,7 @@ class Surroundings:
             if any(number > 0 for number in more.values()):
                 self._reservations.hold(name, dossier.key, wanted(intent.manifests, more), now)
         dossier.standing_on = {
-            name: PlacedCluster(
-                name,
-                share.common,
-                workloads=NOTHING if share.common is not None else share.replicas or NOTHING,
-                leaving=share.leaving,
-                most=share.most,
-                until=_until(before.get(name), share.most, now),
-                carried=share.carried,
-                came_from=share.came_from,
-            )
-            for name, share in planned.shares.items()
+            name: _standing(share, _until(before.get(name), share.most, now)) for name, share in planned.shares.items()
         }
         if dossier.carried != intent.revision.sequence:  # what it is now wasn't Degraded yet
             dossier.degraded.clear()
@@ -201,6 +194,24 @@ class Surroundings:
             or (term.selector is not None and not mismatch(term.selector, neighbour.live.labels))
             for term in terms(dossier.app.spec.placement)
         )
+
+
+def _standing(share: ClusterShare, until: str) -> PlacedCluster:
+    """A cluster's part of the placement, without reasons."""
+    plain = _plain(share.cluster, share.common)
+    if share.replicas and share.common is None:
+        plain = msgspec.structs.replace(plain, workloads=share.replicas)
+    if not (share.leaving or share.most is not None or share.carried or share.came_from):
+        return plain
+    return msgspec.structs.replace(
+        plain, leaving=share.leaving, most=share.most, until=until, carried=share.carried, came_from=share.came_from
+    )
+
+
+@lru_cache(maxsize=4096)
+def _plain(cluster: str, replicas: int | None) -> PlacedCluster:
+    """Many applications have the same."""
+    return PlacedCluster(cluster, replicas, workloads=NOTHING, carried=NOTHING)
 
 
 def _until(before: PlacedCluster | None, most: int | None, now: float) -> str:

@@ -1,6 +1,7 @@
 """The collector: one verdict an application and cluster, kept by the member's watches, told when it changes."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from atoll.api.application import HealthRule
@@ -25,7 +26,7 @@ class Collector:
         self._report = report
         self._clock = clock or time.time
         self._expected: dict[str, dict[str, Expectation]] = {}
-        self._told: dict[tuple[str, str], Observation] = {}
+        self._told: defaultdict[str, dict[str, Observation]] = defaultdict(dict)
         self._sites: dict[str, Site] = {}
         self._last: Expectation | None = None
 
@@ -59,7 +60,7 @@ class Collector:
 
     def forget(self, cluster: str, uid: str) -> None:
         """The application has left the cluster."""
-        self._told.pop((cluster, uid), None)
+        self._told.get(cluster, {}).pop(uid, None)
         expectation = self._expected.get(cluster, {}).pop(uid, None)
         if expectation and (site := self._sites.get(cluster)):
             site.forget(expectation)
@@ -69,6 +70,7 @@ class Collector:
         for uid in tuple(self._expected.get(cluster, ())):
             self.forget(cluster, uid)
         self._expected.pop(cluster, None)
+        self._told.pop(cluster, None)
 
     def heard(self, observation: Observation) -> None:
         """Somebody else has looked: the agent of a cluster that only it can reach."""
@@ -76,7 +78,7 @@ class Collector:
 
     def observation(self, cluster: str, uid: str) -> Observation | None:
         """What was reported last."""
-        return self._told.get((cluster, uid))
+        return self._told.get(cluster, {}).get(uid)
 
     async def catch_up(self, cluster: str, uid: str) -> None:
         """Look at what has changed of application `uid` on `cluster` now, instead of at leisure."""
@@ -97,9 +99,9 @@ class Collector:
                 del self._sites[cluster.name]
 
     def _tell(self, observation: Observation) -> None:
-        place = (observation.cluster, observation.uid)
+        told = self._told[observation.cluster]
         expectation = self._expected.get(observation.cluster, {}).get(observation.uid)
-        if expectation is None or self._told.get(place) == observation:
+        if expectation is None or told.get(observation.uid) == observation:
             return
-        self._told[place] = observation
+        told[observation.uid] = observation
         self._report(observation)

@@ -6,6 +6,7 @@ NoExecute taint, moves it.
 """
 
 from collections.abc import Callable, Container
+from functools import lru_cache
 from typing import NamedTuple
 
 from atoll.api.intent import Intent
@@ -19,6 +20,10 @@ from atoll.plan.taints import tolerated_until, untolerated
 from atoll.plan.targets import NoAnswerError, in_words, objection, objections, says_nothing
 
 NO_SUCH_CLUSTER = "no such cluster (yet)"
+
+
+_verdict = lru_cache(maxsize=4096)(Verdict)
+"""Of most clusters the same is said to many applications."""
 
 
 class Eligible(NamedTuple):
@@ -95,7 +100,7 @@ class _Judge:
                 and (name in before or not unwelcome(clusters[name], named=named))
             ):
                 self.tiers[name] = first.tier
-                verdicts[name] = Verdict(name, True, first.meant)
+                verdicts[name] = _verdict(name, True, first.meant)
             else:
                 verdicts[name] = judge(clusters[name], name in before)
         return verdicts

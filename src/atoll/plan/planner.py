@@ -1,6 +1,7 @@
 """The one main function of planning."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -143,7 +144,8 @@ def _shares(
         if plain and name in rendered:
             (_, replicas, overridden), (_, why, most) = rendered[name], parts[name]
             if not overridden:
-                shares[name] = ClusterShare(name, replicas or NOTHING, why, "", most, NOTHING)
+                plainest = not replicas and most is None
+                shares[name] = _none(name, why) if plainest else ClusterShare(name, replicas, why, "", most, NOTHING)
                 continue
         rendering, part, leaving = rendered.get(name), parts.get(name), held.leaving.get(name, "")
         if rendering is None or part is None:
@@ -157,6 +159,12 @@ def _shares(
                 name, rendering.replicas, why, leaving, part.most, brought.values, brought.source
             )
     return shares
+
+
+@lru_cache(maxsize=4096)
+def _none(name: str, why: str) -> ClusterShare:
+    """Of an application without replicas. Many have the same."""
+    return ClusterShare(name, NOTHING, why, carried=NOTHING)
 
 
 EMPTY = Cargo({}, "")
