@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from atoll.api.objects import Json
 from atoll.kube.client import Client
@@ -42,10 +42,10 @@ class Process:
         self.process = process
 
     @classmethod
-    async def start(cls, *arguments: str) -> "Process":
+    async def start(cls, *arguments: str, module: str = "bench.pull") -> Self:
         """Returns when it says that it is ready."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.pull", *arguments, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", module, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         found = cls(process)
         await found.said("ready")

@@ -20,6 +20,10 @@ from atoll.telemetry import metrics
 
 TOGETHER = 0.05
 """Seconds in which what several clusters tell of a change is heard together."""
+A_CLUSTER = 0.001
+"""Seconds on top for each cluster of an Application: a look at all of a thousand takes the hub half a second, and isn't
+to be all that it does while they come back one after the other.
+"""
 AT_LEISURE = 1.0
 """The same, where nothing of the change waits for it, and many objects are being delivered."""
 RECOUNT = 1.0
@@ -104,7 +108,8 @@ class Waking:
         """A cluster has something to tell: a change that waits for it may go on."""
         if dossier.rolling:
             unhurried = self._bustling() and dossier.out
-            self._applications.add_after(dossier.key, AT_LEISURE if unhurried else TOGETHER)
+            together = TOGETHER + A_CLUSTER * len(dossier.submitted)
+            self._applications.add_after(dossier.key, max(together, AT_LEISURE) if unhurried else together)
 
     def _fleet_gone(self, outcome: Outcome) -> None:
         self._departure.gone(outcome.cluster, outcome.uid)

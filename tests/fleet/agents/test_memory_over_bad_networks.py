@@ -28,8 +28,10 @@ MEMBER = "member2"
 STALLED = 30.0
 CHANGES, SIZE = 150, 900_000
 """Contents that are wanted one after the other, and characters of each: 135 MB for hub and agent to be behind with."""
+BEFORE = 100
+"""Contents before these, over a good network: hub and agent take what such large objects need anywhere."""
 MORE = 64 << 20
-"""Bytes by which hub and agent may grow meanwhile, each."""
+"""Bytes by which hub and agent may grow beyond that, each."""
 
 
 @asynccontextmanager
@@ -69,6 +71,9 @@ async def test_what_a_bad_network_does_not_carry_is_held_by_nobody(
         wire = await stack.enter_async_context(BadWire("127.0.0.1", hub.agents_port, seed=1))
         await stack.enter_async_context(dialled_over(wire, world, agent, mode))
         seen: list[str] = []
+        for number in range(-BEFORE, 0):
+            await wanted(world, str(number))
+            await asyncio.sleep(0.05)
         await delivered(world, "0")
         assert hub.process and agent.process
         async with asyncio.TaskGroup() as scope:

@@ -116,12 +116,13 @@ async def test_a_hub_that_starts_anew_waits_for_its_agents_before_it_calls_them_
         assert (await linked.hub.get(APPLICATIONS, "app", NAMESPACE)).resource_version == before
 
 
+@pytest.mark.parametrize("mode", ["tunnel", "pull"])
 async def test_who_leaves_before_a_hub_that_starts_anew_has_seen_it_is_let_go_of_as_it_is_seen(
-    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """The hub plans without it at once, and writes that down: only the member itself tells what is there."""
     issuing(monkeypatch)
-    async with opened(apis, tmp_path, "tunnel") as linked:
+    async with opened(apis, tmp_path, mode) as linked:
         await linked.deploy("app", configmap("one", v="1"), clusters=("a", "b"))
         await linked.ready("app")
         await linked.stop_hub()
