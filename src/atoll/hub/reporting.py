@@ -55,8 +55,7 @@ class Reporter:
         self._bustle.wrote()
 
     def touch(self, key: Key) -> None:
-        urgent = self._urgent(key)
-        if not urgent and (key in self._bustle or self._bustle.on):
+        if (key in self._bustle or self._bustle.on) and not self._urgent(key):
             self._bustle.hold(key)
             return
         self._bustle.drop(key)
