@@ -84,7 +84,7 @@ class Transport:
         self._contexts: tuple[Credential, ssl.SSLContext] | None = None
         self._prefix = urlsplit(config.server).path.rstrip("/")
         self._headers: tuple[tuple[str, str], ...] = ()
-        self._wire: Wire | None = None
+        self._connections: Wire | None = None
         self._session: aiohttp.ClientSession | None = None
         self._requests: Counter[str] = Counter()
         self._answers: Counter[int] = Counter()
@@ -104,7 +104,7 @@ class Transport:
         )
         if not self._proxy:
             self._headers = (("Host", _host(self.config.server)), *headers)
-            self._wire = Wire(
+            self._connections = Wire(
                 self.config.server,
                 tls_name=self.config.tls_server_name,
                 dial=self._dial,
@@ -125,9 +125,9 @@ class Transport:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._wire is not None:
-            await self._wire.close()
-            self._wire = None
+        if self._connections is not None:
+            await self._connections.close()
+            self._connections = None
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -158,21 +158,21 @@ class Transport:
             self._waiting -= 1
 
     async def _exchange(self, request: Request) -> Answer:
-        if self._wire is None:
+        if self._connections is None:
             limit = aiohttp.ClientTimeout(total=request.timeout or self._timeout, sock_connect=CONNECT_TIMEOUT)
             async with await self._authorized(lambda credential: self._open(request, limit, credential)) as response:
                 data = await self._read(response)
                 return Answer(response.status, data, response.headers.get("ETag", ""))
-        wire = self._wire
-        return await self._authorized(lambda credential: self._ask(wire, request, credential))
+        connections = self._connections
+        return await self._authorized(lambda credential: self._ask(connections, request, credential))
 
-    async def _ask(self, wire: Wire, request: Request, credential: Credential) -> Answer:
+    async def _ask(self, connections: Wire, request: Request, credential: Credential) -> Answer:
         data = self._text(request, credential)
         context = self._ssl(credential)
         self._requests[request.verb] += 1
         self._sent += len(request.body or b"")
         try:
-            answer = await wire.exchange(request.method, data, context, request.timeout or self._timeout)
+            answer = await connections.exchange(request.method, data, context, request.timeout or self._timeout)
             body = answer.body
         except _ERRORS as error:
             self._answers[0] += 1
