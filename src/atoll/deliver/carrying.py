@@ -146,6 +146,7 @@ class Carrying:
 
     async def _bring(self, item: Item, resource: Resource, ledger: Ledger, delivery: Delivery) -> None:
         ledger.held.discard(item.id)
+        ledger.working.add(item.id)
         began = time.perf_counter()
         try:
             if bool(item.id.namespace) != resource.namespaced:
@@ -163,6 +164,8 @@ class Carrying:
                 ledger.doing.pop(item.id, None)
             self._done(item, ledger)
             self._count("applied" if written else "unchanged", time.perf_counter() - began)
+        finally:
+            ledger.worked(item.id, self._watches.get(item.id))
 
     async def _write(self, item: Item, resource: Resource, ledger: Ledger, delivery: Delivery) -> bool:
         try:

@@ -21,7 +21,7 @@ PATIENCE = 5.0
 
 ON_DEMAND: dict[str, Callable[[], object]] = {
     **dict.fromkeys(("behind", "doing", "kept", "sent_away", "troubled", "vanished"), dict),
-    **dict.fromkeys(("dirty", "held", "unsure"), set),
+    **dict.fromkeys(("dirty", "held", "meanwhile", "unsure", "working"), set),
 }
 """The collections of a Ledger that are empty most of the time."""
 FEW = 128
@@ -135,8 +135,8 @@ class Ledger:
     """
 
     __slots__ = (
-        *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "records", "reported"),
-        *("over", "sent_away", "still", "strays", "target", "troubled", "unsure", "vanished", "wanted"),
+        *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "meanwhile", "over", "records"),
+        *("reported", "sent_away", "still", "strays", "target", "troubled", "unsure", "vanished", "wanted", "working"),
     )
 
     records: dict[ObjectId, Record]
@@ -153,6 +153,10 @@ class Ledger:
     """Those that wait for an earlier wave."""
     behind: dict[ObjectId, tuple[Object, float]]
     """Answers to our own requests that the watch has not brought yet, and when they came."""
+    meanwhile: set[ObjectId]
+    """Those of which the watch told while they were worked on: see `worked`."""
+    working: set[ObjectId]
+    """Those that are worked on now."""
     vanished: dict[ObjectId, str]
     """Objects that left the watch: the last resourceVersion that it had of each."""
     over: bool
@@ -255,6 +259,16 @@ class Ledger:
         if answered and (not vanished or older(vanished, live.resource_version)):
             self.behind[item.id] = live, time.monotonic()
 
+    def worked(self, key: ObjectId, cached: Object | None) -> None:
+        """Work on an object has ended. An API server often sends a write's event before its answer: what the watch told
+        meanwhile is the echo of that write, or gives reason to look again.
+        """
+        self.working.discard(key)
+        if key in self.meanwhile:
+            self.meanwhile.discard(key)
+            if cached is None or cached.resource_version != self.record(key).version:
+                self.dirty.add(key)
+
     def current(self, key: ObjectId, cached: Object | None) -> Object | None:
         """The newest known state: the watch's, or the answer to our write while the watch is behind."""
         if key not in self.behind:
@@ -334,6 +348,9 @@ class Ledger:
         elif record.outcome is None and _only_status(change.old, new, record.version, self.items[key].version):
             record.version = new.resource_version
             self.behind.pop(key, None)
+            return False
+        elif key in self.working:
+            self.meanwhile.add(key)
             return False
         self.dirty.add(key)
         return True

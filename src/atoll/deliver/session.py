@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from logging import DEBUG, INFO
 
 import structlog
 
@@ -69,6 +70,7 @@ class Session:
         self._ledgers: dict[str, Ledger] = {}
         self._queue: FairQueue[str] = FairQueue(f"deliver {member.name}")
         self._open = False
+        self._logger = log.bind()
         client, watches, hub = member.client, member.watches, member.hub.id
         gate = self._gate = Gate(allowed=leads)
         namespaces = self._namespaces = Namespaces(client, gate)
@@ -231,6 +233,8 @@ class Session:
             raise
         if not ledger.serves(delivery):
             return Done()  # it is in the queue again
+        if ledger.dirty:
+            self._queue.add(delivery.uid)
         if ledger.strays or ledger.leaving:
             await self._pruning.prune(ledger, delivery)
         if ledger.serves(delivery):
@@ -318,8 +322,11 @@ class Session:
             self._report(outcome)
 
     def _log(self, outcome: Outcome) -> None:
-        passing = outcome.state == "Applying" and not outcome.objects
-        (log.debug if passing else log.info)(
+        level = DEBUG if outcome.state == "Applying" and not outcome.objects else INFO
+        if not self._logger.is_enabled_for(level):
+            return
+        self._logger.log(
+            level,
             "delivery",
             cluster=outcome.cluster,
             application=str(outcome.key),

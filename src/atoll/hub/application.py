@@ -12,7 +12,7 @@ from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.ending import Ending
-from atoll.hub.front import Fronts
+from atoll.hub.front import Fronts, Reading
 from atoll.hub.rollouts import Rollouts
 from atoll.hub.snapshots import Snapshots
 from atoll.hub.surroundings import Surroundings
@@ -71,7 +71,7 @@ class ApplicationController:
         if dossier.live.deleting:
             return await self._ending.step(dossier)
         generation = dossier.live.generation
-        reading = await front.read(dossier.live)  # 1 what the user wants
+        reading = await read(dossier)  # 1 what the user wants
         dossier.status, dossier.app, dossier.issues = reading.status, reading.app, reading.issues
         dossier.generation = generation
         if dossier.plan is None:
@@ -99,6 +99,8 @@ class ApplicationController:
             await self._rollouts.keep(dossier, planned)
             self._submit(dossier, intent, planned)  # 5 each cluster's own queue takes its part
         self._rollouts.decided(dossier, intent, planned)
+        if not dossier.rolling:
+            dossier.reading = None
         front.touch(key)  # 6 status, written once
         again = [seconds for seconds in (self._surroundings.check_again(dossier, planned), planned.again) if seconds]
         return Wait(min(again)) if again else Done()
@@ -199,6 +201,16 @@ class ApplicationController:
             dossier.drop(removal.cluster)
             dossier.leaving[removal.cluster] = removal
             self._deliverer.remove(removal)
+
+
+async def read(dossier: Dossier) -> Reading:
+    """What the application says; read anew where that may be something else than before."""
+    ground = dossier.front.ground(dossier.live)
+    if dossier.reading is not None and dossier.reading[0] == ground:
+        return dossier.reading[1]
+    reading = await dossier.front.read(dossier.live)
+    dossier.reading = (ground, reading) if reading.lasting else None
+    return reading
 
 
 def as_submitted(submitted: Mapping[str, Delivery], planned: Plan) -> Plan:

@@ -1,6 +1,6 @@
 """Atoll's own front end: Applications."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import msgspec
 
@@ -37,6 +37,9 @@ class ApplicationFront(Front):
         reading = await self._intents.read(live)
         written = self._reporter.written(live.uid)
         return msgspec.structs.replace(reading, status=written) if written == reading.status else reading
+
+    def ground(self, live: Object) -> Hashable:
+        return live.uid, live.resource_version, self._intents.ground(live.namespace)
 
     def recall(self, dossier: Dossier) -> None:
         dossier.app = lenient(dossier.live)

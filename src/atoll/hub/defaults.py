@@ -23,6 +23,10 @@ class Defaults:
         """The Application as it is with what its namespace's defaults say, then everybody's."""
         return with_defaults(body, *self._specs((namespace, SYSTEM_NAMESPACE)))
 
+    def versions(self, namespace: str) -> tuple[str, ...]:
+        """Of what `applied` takes from."""
+        return tuple(live.uid + live.resource_version for live in self._lives((namespace, SYSTEM_NAMESPACE)))
+
     async def asked(self, client: Client, body: Json, namespace: str) -> Json:
         """The same, from the API server: what came with the Application the watch may not have brought yet."""
         found = [live for place in (namespace, SYSTEM_NAMESPACE) for live in (await client.list(KIND, place)).items]
@@ -35,7 +39,8 @@ class Defaults:
                 self._wake(Key(application.namespace, application.name))
 
     def _specs(self, namespaces: Iterable[str]) -> Iterable[Json]:
-        for namespace in namespaces:
-            live = self._found.get(ObjectId(GROUP, "ApplicationDefaults", namespace, NAME))
-            if live is not None:
-                yield live.body().get("spec") or {}
+        return (live.body().get("spec") or {} for live in self._lives(namespaces))
+
+    def _lives(self, namespaces: Iterable[str]) -> Iterable[Object]:
+        found = (self._found.get(ObjectId(GROUP, "ApplicationDefaults", place, NAME)) for place in namespaces)
+        return (live for live in found if live is not None)

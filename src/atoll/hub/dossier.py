@@ -1,6 +1,6 @@
 """What the hub remembers of one application while it runs. Nothing in it is needed after a restart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from atoll.plan.model import Plan
 from atoll.plan.progress import Standing
 
 if TYPE_CHECKING:
-    from atoll.hub.front import Front
+    from atoll.hub.front import Front, Reading
 
 
 ON_DEMAND: dict[str, Callable[[], object]] = {
@@ -44,6 +44,8 @@ class Dossier:
     app: Application | None = None
     """Itself, without its manifests, when it is an Application."""
     issues: tuple[Issue, ...] = ()
+    reading: "tuple[Hashable, Reading] | None" = None
+    """While a change is on its way and it is looked at often: what it said, and on which ground."""
     plan: Plan | None = None
     rested: Plan | None = None
     """The plan whose objects are kept as text."""

@@ -5,7 +5,7 @@ left, and whom to tell that there is something to tell. It plans, delivers and o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -26,12 +26,14 @@ class Reading(msgspec.Struct, frozen=True):
 
     status: what was written of it, in Atoll's words, such as where it is; None when it can't be read at all.
     app: an Application, its manifests in `intent` only; None of another dialect, or when it isn't even one.
+    lasting: whether it is read alike as long as its front's `ground` is the same.
     """
 
     status: ApplicationStatus | None
     issues: tuple[Issue, ...] = ()
     intent: Intent | None = None
     app: Application | None = None
+    lasting: bool = False
 
 
 class Parting(NamedTuple):
@@ -86,6 +88,10 @@ class Front(ABC):
     @abstractmethod
     async def read(self, live: Object) -> Reading:
         """What `live` says. Raises KubeError when something it names can't be read now."""
+
+    def ground(self, live: Object) -> Hashable:
+        """All on which a lasting reading of `live` rests, itself included."""
+        return live.uid, live.resource_version
 
     @abstractmethod
     def recall(self, dossier: Dossier) -> None:

@@ -196,6 +196,7 @@ class Hub:
             self._snapshots.names,
             lambda: (m.client for n in fleet.names() if (m := fleet.member(n)) is not None),
             self._defaults.applied,
+            self._defaults.versions,
         )
         ending = Ending(
             client=self._client,

@@ -1,6 +1,6 @@
 """From an Application object on the hub to an intent: read, validate, gather what it selects, translate."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 
 import msgspec
 
@@ -35,6 +35,7 @@ class Intents:
         clusters: Callable[[], frozenset[str]],
         members: Callable[[], Iterable[Client]],
         with_defaults: Callable[[Json, str], Json] = lambda body, _: body,
+        defaults_versions: Callable[[str], Hashable] = lambda _: None,
     ) -> None:
         self._hub = hub
         self._scopes = scopes
@@ -43,6 +44,7 @@ class Intents:
         self._clusters = clusters
         self._members = members
         self._with_defaults = with_defaults
+        self._defaults_versions = defaults_versions
 
     async def read(self, live: Object) -> Reading:
         """Translate `live`; without an intent, an issue is an error. Raises KubeError when what it selects can't be
@@ -67,7 +69,12 @@ class Intents:
         if any(i.severity == "error" for i in issues):
             return _reading(app, issues)
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
-        return Reading(app.status, issues, intent, with_neither(app))
+        lasting = not app.spec.select and all(self._scopes(m.id.group_kind) is not None for m in intent.manifests)
+        return Reading(app.status, issues, intent, with_neither(app), lasting)
+
+    def ground(self, namespace: str) -> Hashable:
+        """All beyond an Application in `namespace` itself on which a lasting reading of it rests."""
+        return self._reaches(namespace), self._clusters(), self._defaults_versions(namespace)
 
     def orphans(self, live: Object) -> bool:
         """Whether its objects stay when it goes."""

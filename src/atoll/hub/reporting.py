@@ -55,8 +55,7 @@ class Reporter:
         self._bustle.wrote()
 
     def touch(self, key: Key) -> None:
-        urgent = self._urgent(key)
-        if not urgent and (key in self._bustle or self._bustle.on):
+        if (key in self._bustle or self._bustle.on) and not self._urgent(key):
             self._bustle.hold(key)
             return
         self._bustle.drop(key)
@@ -65,11 +64,17 @@ class Reporter:
     def _urgent(self, key: Key) -> bool:
         """Whether something is wrong."""
         dossier = self._dossiers.get(key)
-        return dossier is not None and (
-            bool(dossier.issues or dossier.held)
-            or any(outcome.state in {"Failed", "Conflict"} for outcome in dossier.outcomes.values())
-            or any(_ails(observation) for observation in dossier.observations.values())
-        )
+        if dossier is None:
+            return False
+        if dossier.issues or dossier.held:
+            return True
+        for outcome in dossier.outcomes.values():  # asked at every touch: generators would cost several times as much
+            if outcome.state in {"Failed", "Conflict"}:
+                return True
+        for observation in dossier.observations.values():
+            if observation.health == "Degraded" or (observation.problems and _ails(observation)):
+                return True
+        return False
 
     async def reconcile(self, key: Key) -> Decision:
         dossier = self._dossiers.get(key)
@@ -160,4 +165,4 @@ class Reporter:
 
 def _ails(observation: Observation) -> bool:
     """Something is wrong with what is there; what isn't there yet may be on its way."""
-    return observation.health == "Degraded" or any(problem.reason != "Missing" for problem in observation.problems)
+    return any(problem.reason != "Missing" for problem in observation.problems)

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import socket
 import ssl
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import aiohttp
 
 from atoll.kube.connection import Config
 from atoll.kube.errors import Unreachable
+from atoll.kube.http1 import NotHttpError
 
 # X509_V_ERR_*, from OpenSSL's x509_vfy.h
 _NOT_YET_VALID = 9
@@ -31,6 +33,13 @@ def diagnose(error: Exception, config: Config, proxy: str = "") -> Unreachable:
             return Unreachable("DNS", f"the name {error.host} cannot be resolved: {_words(error)}")
         case aiohttp.ClientConnectorCertificateError():
             return _certificate(error.certificate_error, host, config)
+        case ssl.SSLCertVerificationError():
+            return _certificate(error, host, config)
+        case socket.gaierror():
+            name = urlsplit(config.server).hostname
+            return Unreachable("DNS", f"the name {name} cannot be resolved: {_words(error)}")
+        case NotHttpError():
+            return Unreachable("Protocol", f"{host} did not answer in HTTP: {error}")
         case aiohttp.ConnectionTimeoutError():
             return Unreachable(
                 "Timeout", f"no connection to {host} in time; is it down, or does a firewall drop packets?"

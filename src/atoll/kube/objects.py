@@ -5,6 +5,7 @@ seven to nine times as much). `metadata.managedFields`, often half of an object,
 objects have in common is kept once: an application's objects have the same labels on a thousand clusters.
 """
 
+import re
 from functools import lru_cache
 from sys import intern
 from typing import Any, TypeVar
@@ -54,8 +55,14 @@ class Resource(msgspec.Struct, frozen=True):
         return "/".join(parts)
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*").fullmatch
+"""Names that are one part of a path as they are: nearly all."""
+
+
 def _segment(name: str) -> str:
     """The rules of apimachinery's IsValidPathSegmentName: the server would split or reject such a path."""
+    if _PLAIN(name):
+        return name
     if name in {".", ".."} or "/" in name or "%" in name:
         raise BadRequest(400, "BadRequest", f"{name!r} cannot be the name of an object: it is not one part of a path")
     return quote(name, safe="!$&'()*+,;=:@")

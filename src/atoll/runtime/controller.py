@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from atoll.kube.errors import ApiError, KubeError
 from atoll.runtime.decisions import Decision, Done, Fatal, Retry, Stalled, Wait
@@ -43,6 +43,7 @@ class Controller(Generic[K]):
         self._workers = workers
         self._limit = limit
         self._meter = meter
+        self._log = log.bind()  # as the log is set up now: finding that out at each line costs more than the line
 
     async def run(self) -> None:
         """Work until cancelled, or until the queue is shut down and empty."""
@@ -51,14 +52,15 @@ class Controller(Generic[K]):
                 scope.create_task(self._work(), name=f"{self.name} {number}")
 
     async def _work(self) -> None:
+        bind_contextvars(controller=self.name)  # of this task, and of those that it starts
         while True:
             try:
                 key = await self._queue.get()
             except QueueShutDown:
                 return
             try:
-                with bound_contextvars(controller=self.name, key=str(key)):
-                    await self._process(key)
+                bind_contextvars(key=str(key))
+                await self._process(key)
             except BaseException:
                 self._queue.add(key)  # cut off in the middle: whoever works on this queue next must look again
                 raise
@@ -73,12 +75,12 @@ class Controller(Generic[K]):
             case Done():
                 self._queue.forget(key)
                 self._meter.reconciled(self.name, "done", seconds)
-                log.debug("done", seconds=round(seconds, 4))
+                self._log.debug("done", seconds=round(seconds, 4))
             case Wait(after):
                 self._queue.forget(key)
                 self._queue.add_after(key, after)
                 self._meter.reconciled(self.name, "wait", seconds)
-                log.debug("wait", after=after)
+                self._log.debug("wait", after=after)
             case Retry(cause, after):
                 pause = self._queue.add_rate_limited(key, after or 0.0)
                 self._meter.reconciled(self.name, "retry", seconds)
@@ -95,6 +97,8 @@ class Controller(Generic[K]):
     async def _decide(self, key: K) -> Decision:
         limit = asyncio.timeout(self._limit)
         try:
+            if self._limit is None:
+                return await self._reconcile(key)
             async with limit:
                 return await self._reconcile(key)
         except asyncio.CancelledError as error:

@@ -43,6 +43,25 @@ def test_the_echo_of_our_own_write_is_no_reason_to_work() -> None:
     assert book.behind == {}
 
 
+def test_the_echo_that_comes_before_the_answer_is_no_reason_to_work_either() -> None:
+    book = ledger()
+    book.working.add(ITEM.id)
+    assert not book.seen(change(live("4"), live("5")))
+    book.settle(ITEM, live("5"), answered=True)
+    book.worked(ITEM.id, live("5"))
+    assert book.dirty == set()
+
+
+def test_what_others_changed_while_we_wrote_is_looked_at() -> None:
+    book = ledger()
+    book.working.add(ITEM.id)
+    book.seen(change(live("4"), live("5")))
+    book.seen(change(live("5"), live("6", theirs="x")))
+    book.settle(ITEM, live("5"), answered=True)
+    book.worked(ITEM.id, live("6", theirs="x"))
+    assert book.dirty == {ITEM.id}
+
+
 def test_an_older_event_that_comes_late_is_passed_over() -> None:
     book = ledger()
     book.settle(ITEM, live("10"), answered=True)
@@ -119,7 +138,8 @@ def test_a_ledger_at_rest_holds_no_empty_collections_and_loses_nothing() -> None
     book.held.clear()
     book.rest()
     assert set(Ledger.__slots__) - {name for name in Ledger.__slots__ if has(book, name)} == {
-        *("behind", "dirty", "doing", "held", "kept", "records", "troubled", "unsure", "vanished"),
+        *("behind", "dirty", "doing", "held", "kept", "meanwhile", "records", "troubled", "unsure", "vanished"),
+        "working",
     }
     assert book.still == ("5", "x")
     assert book.sent_away == {ITEM.id: "gone x"}

@@ -97,14 +97,13 @@ async def test_a_client_certificate_that_the_server_refuses(
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def meet() -> None:
-            for _ in range(2):  # the HTTP library asks again once
-                accepted = tls.wrap_socket(server.accept()[0], server_side=True, do_handshake_on_connect=False)
-                with suppress(ssl.SSLError):
-                    accepted.do_handshake()
-                with socket.socket(fileno=accepted.detach()) as plain:
-                    plain.shutdown(socket.SHUT_WR)
-                    while plain.recv(4096):  # else the kernel resets the connection, and the alert is lost
-                        pass
+            accepted = tls.wrap_socket(server.accept()[0], server_side=True, do_handshake_on_connect=False)
+            with suppress(ssl.SSLError):
+                accepted.do_handshake()
+            with socket.socket(fileno=accepted.detach()) as plain:
+                plain.shutdown(socket.SHUT_WR)
+                while plain.recv(4096):  # else the kernel resets the connection, and the alert is lost
+                    pass
 
         url = f"https://127.0.0.1:{server.getsockname()[1]}"
         client = await connect(

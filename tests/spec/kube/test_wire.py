@@ -1,0 +1,148 @@
+"""Connections are kept, and let go in time; a request that breaks off is asked again only where that is safe."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from atoll.kube.client import Client
+from atoll.kube.config import Config
+from atoll.kube.errors import BadRequest
+from atoll.kube.transport import open_socket
+from atoll.kube.wire import Wire
+from tests.spec.kube.conftest import Connect, Listen
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+ASK = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Script:
+    """A server that answers the first request on a connection, and does with the second as it is told."""
+
+    def __init__(self, second: bytes | None = OK) -> None:
+        self.connections = 0
+        self.asked: list[str] = []
+        self._second = second
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        answers = [OK, *([self._second] * 9)]
+        for words in answers:
+            try:
+                asked = await reader.readuntil(b"\r\n\r\n")
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return
+            self.asked.append(asked.split(b"\r\n")[0].decode())
+            if words is None:
+                writer.close()
+                return
+            writer.write(words)
+
+
+@asynccontextmanager
+async def wire(port: int, keep: float = 9.0) -> AsyncIterator[Wire]:
+    made = Wire(f"http://127.0.0.1:{port}", tls_name="", dial=None, open_socket=open_socket, patience=5.0, keep=keep)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def test_a_connection_is_kept_for_the_next_request(listen: Listen) -> None:
+    script = Script()
+    async with wire(await listen(script.talk)) as way:
+        for _ in range(5):
+            assert (await way.exchange("GET", ASK, None, 5.0)).body == b"{}"
+    assert script.connections == 1
+
+
+async def test_one_that_was_idle_for_too_long_is_let_go(listen: Listen) -> None:
+    ended = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.read()
+        ended.set()
+
+    async with wire(await listen(talk), keep=0.01) as way:
+        await way.exchange("GET", ASK, None, 5.0)
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_a_read_on_a_kept_connection_that_died_is_asked_again_and_a_write_is_not(listen: Listen) -> None:
+    script = Script(second=None)
+    async with wire(await listen(script.talk)) as way:
+        await way.exchange("GET", ASK, None, 5.0)
+        assert (await way.exchange("GET", ASK, None, 5.0)).status == 200
+        with pytest.raises((aiohttp.ServerDisconnectedError, OSError)):
+            await way.exchange("PATCH", ASK.replace(b"GET", b"PATCH"), None, 5.0)
+    assert script.connections == 2
+    assert [line.split()[0] for line in script.asked] == ["GET", "GET", "GET", "PATCH"]
+
+
+async def test_an_answer_that_does_not_come_in_time_costs_the_connection(listen: Listen) -> None:
+    script = Script(second=b"")
+    async with wire(await listen(script.talk)) as way:
+        await way.exchange("GET", ASK, None, 5.0)
+        with pytest.raises(TimeoutError):
+            await way.exchange("GET", ASK, None, 0.05)
+        await way.exchange("GET", ASK, None, 5.0)
+    assert script.connections == 2
+
+
+async def test_who_stops_waiting_leaves_no_answer_to_the_next(listen: Listen) -> None:
+    script = Script(second=b"")
+    async with wire(await listen(script.talk)) as way:
+        await way.exchange("GET", ASK, None, 5.0)
+        waiting = asyncio.create_task(way.exchange("GET", ASK, None, 5.0))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (await way.exchange("GET", ASK, None, 5.0)).status == 200
+    assert script.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/x y", {}), ("/x\r\nA: b", {}), ("/ü", {}), ("/x", {"A": "b\r\nC: d"}), ("/x", {"A\n": "b"})],
+)
+async def test_nothing_becomes_another_request_or_header(
+    connect: Connect, listen: Listen, path: str, headers: dict[str, str]
+) -> None:
+    script = Script()
+    client = await connect(f"http://127.0.0.1:{await listen(script.talk)}")
+    with pytest.raises(BadRequest):
+        await client.request("GET", path, headers=headers)
+    assert script.connections == 0
+
+
+async def test_what_is_sent(listen: Listen) -> None:
+    heard: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        heard.append(await reader.readexactly(7))
+        writer.write(OK)
+
+    port = await listen(talk)
+    async with Client(Config(server=f"http://127.0.0.1:{port}/prefix/", token="t"), user_agent="me") as client:
+        await client.request("POST", "/x", body={"a": 1}, params={"q": "ü &"}, headers={"accept": "*/*"})
+    head = heard[0].decode().split("\r\n")
+    assert head[0] == "POST /prefix/x?q=%C3%BC+%26 HTTP/1.1"
+    assert sorted(head[1:-2]) == sorted(
+        (
+            f"Host: 127.0.0.1:{port}",
+            "User-Agent: me",
+            "Accept-Encoding: gzip",
+            "Content-Type: application/json",
+            "accept: */*",
+            "Authorization: Bearer t",
+            "Content-Length: 7",
+        )
+    )
+    assert heard[1] == b'{"a":1}'
