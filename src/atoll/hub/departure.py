@@ -3,7 +3,7 @@
 import time
 
 from atoll.api.cluster import Cluster
-from atoll.api.delivery import Removal
+from atoll.api.delivery import Delivery, Removal
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Connection, Fleet
 from atoll.fleet.leave import CLUSTER_FINALIZER, clean_hub, manner
@@ -107,7 +107,7 @@ class Departure:
     def _withdraw(self, cluster: str, *, orphan: bool) -> bool:
         """Withdraw every application from the member; whether any is still there."""
         now, watch_is_behind = time.monotonic(), False
-        there = frozenset(self._fleet.holdings(cluster))
+        there, targets = frozenset(self._fleet.holdings(cluster)), self._deliverer.targets(cluster)
         asked = self._asked.setdefault(cluster, set())
         asked.intersection_update([dossier.uid for dossier in self._dossiers])
         uid = self._fleet.reach(cluster).uid
@@ -116,6 +116,7 @@ class Departure:
             self._deliverer.remove(removal)
         for dossier in self._dossiers:
             placed = cluster in dossier.placed and cluster not in dossier.gone  # a status may tell of the past
+            placed |= isinstance(targets.get(dossier.uid), Delivery)  # planned elsewhere since, and on its way still
             if dossier.uid in asked or not (dossier.uid in there or placed):
                 continue
             if now - self._gone.get((cluster, dossier.uid), -LOOK_AGAIN) < LOOK_AGAIN:
