@@ -140,6 +140,7 @@ class Hub:
                 debts=self._settle_debts,
                 alive=self._fronts.alive,
                 moment=lambda: self._moment,
+                leads=leads,
             )
         )
         """Those in pull mode."""

@@ -76,11 +76,12 @@ class HubSide:
         self.client = client
         self.hub: Hub | None = None
         self.wires: set[Line] = set()
+        self.leads = True
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, ready: float = 30.0) -> None:
         """Returns when it works."""
-        hub = Hub(self.client, await hub_identity(self.client))
+        hub = Hub(self.client, await hub_identity(self.client), lambda: self.leads)
         self._task = asyncio.create_task(hub.run())
         end = time.monotonic() + ready
         while hub.unready:

@@ -164,3 +164,19 @@ async def test_intent_that_cannot_be_stored_is_carried_out_and_said(pulled: Pull
 
 async def _two_held(pulled: Pulled) -> bool:
     return len(await held(pulled, "a")) == 2
+
+
+async def test_a_process_that_leads_no_more_says_nothing_to_an_agent(pulled: Pulled) -> None:
+    """One that was stopped and goes on may know an older plan of the very same revision."""
+    await pulled.deploy("app", configmap("one", v="1"))
+    await pulled.ready("app")
+    pulled.side.leads = False
+    await pulled.deploy("app", configmap("one", v="2"))
+
+    async def ended() -> bool:
+        return any("leads no more" in why for why in pulled.agents["a"].ends)
+
+    await eventually(ended)
+    assert await pulled.data("a", "one") == {"v": "1"}
+    pulled.side.leads = True
+    await pulled.data_becomes("a", "one", v="2")

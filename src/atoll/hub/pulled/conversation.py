@@ -152,6 +152,7 @@ class Conversation:
 
     def _judge(self, hello: Hello) -> Welcome:
         """Who is let in. Raises RefusedError."""
+        self._lead()
         terms, connection = self._terms, self._connection
         name, uid = connection.name, hello.member.uid
         version = agree(self._spoken, hello.versions)
@@ -194,6 +195,7 @@ class Conversation:
         targets = self._terms.deliverer.targets(self._connection.name)
         self._pending = dict.fromkeys(targets)
         await self._tell_pending()
+        self._lead()
         await self._channel.send(
             Synced(tuple(uid for uid in self._held if uid not in targets and self._terms.alive(uid)))
         )
@@ -201,6 +203,7 @@ class Conversation:
         while True:
             if self._over is not None:
                 raise RefusedError(self._over.reason, self._over.text, again=self._over.again)
+            self._lead()
             await self._tell_pending()
             if self._resumed != self._connection.resume:
                 self._resumed = self._connection.resume
@@ -211,9 +214,15 @@ class Conversation:
             await self._stir.wait()
             self._stir.clear()
 
+    def _lead(self) -> None:
+        """Whoever leads now may have told the agent other things since, of the same revision. Raises RefusedError."""
+        if not self._terms.leads():
+            raise RefusedError("NotLeading", "this process of the hub leads no more")
+
     async def _tell_pending(self) -> None:
         targets = self._terms.deliverer.targets(self._connection.name)
         while self._pending and self._over is None:
+            self._lead()
             uid = next(iter(self._pending))
             del self._pending[uid]
             target = targets.get(uid)

@@ -18,7 +18,8 @@ class Terms:
     `found(cluster, uid)`: an application's objects appeared there, or went. `changed(cluster)`: it is reached
     otherwise, or has other things to say. `owner(cluster, uid)` is whose the identity `uid` is, `debts(cluster, uid)`
     has removed what that cluster still owes, `alive(uid)` says whether there is an application of that UID, `moment()`
-    how far the hub's API server had come when this process began.
+    how far the hub's API server had come when this process began. `leads()` is asked before each word to an agent: a
+    process that was stopped and goes on finds out there first, as it does before it writes to a member itself.
     """
 
     identity: HubIdentity
@@ -32,4 +33,5 @@ class Terms:
     debts: Callable[[str, str], None]
     alive: Callable[[str], bool]
     moment: Callable[[], int]
+    leads: Callable[[], bool]
     process: str = field(default_factory=lambda: secrets.token_hex(8))
