@@ -1,8 +1,8 @@
 """What delivery knows of one application on one member: the items, what became of each, and what is to be looked at."""
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, ClassVar, NamedTuple
 
 from atoll.api.delivery import Delivery, Doing, ObjectOutcome, Outcome, Removal
 from atoll.api.objects import Json, ObjectId
@@ -10,6 +10,7 @@ from atoll.deliver.compiled import Compiled
 from atoll.deliver.stamp import Item
 from atoll.kube.objects import Object
 from atoll.runtime.informer import Change
+from atoll.runtime.ondemand import OnDemand
 from atoll.runtime.watchset import WatchSet
 
 NOTHING = Compiled((), (), frozenset(), {}, frozenset(), {})
@@ -19,11 +20,6 @@ PATIENCE = 5.0
 """Seconds in which the watch brings what we wrote."""
 
 
-ON_DEMAND: dict[str, Callable[[], object]] = {
-    **dict.fromkeys(("behind", "doing", "kept", "sent_away", "troubled", "vanished"), dict),
-    **dict.fromkeys(("dirty", "held", "meanwhile", "unsure", "working"), set),
-}
-"""The collections of a Ledger that are empty most of the time."""
 FEW = 128
 """Of so many objects at most, what is known is condensed when nothing is to be done: each time, all are looked at."""
 
@@ -128,12 +124,16 @@ class Fight:
         self.last, self.what = now, what
 
 
-class Ledger:
+class Ledger(OnDemand):
     """One application on one member. Level-triggered: events only say where to look.
 
     There are as many as applications times clusters, and most stand still: what is empty then is let go, see `rest`.
     """
 
+    on_demand: ClassVar = {
+        **dict.fromkeys(("behind", "doing", "kept", "sent_away", "troubled", "vanished"), dict),
+        **dict.fromkeys(("dirty", "held", "meanwhile", "unsure", "working"), set),
+    }
     __slots__ = (
         *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "meanwhile", "over", "records"),
         *("reported", "sent_away", "still", "strays", "target", "troubled", "unsure", "vanished", "wanted", "working"),
@@ -180,21 +180,11 @@ class Ledger:
         """When work on the target began, on the monotonic clock."""
 
     def __getattr__(self, name: str) -> Any:
-        """A collection that was never needed, or let go since: a new one."""
-        if name == "records":
-            return self._stir()
-        make = ON_DEMAND.get(name)
-        if make is None:
-            raise AttributeError(name)
-        made: object = make()
-        setattr(self, name, made)
-        return made
+        return self._stir() if name == "records" else super().__getattr__(name)
 
     def rest(self) -> None:
         """Nothing is to be done for now: let go of the collections that are empty."""
-        for name in ON_DEMAND:
-            if not getattr(self, name):
-                delattr(self, name)
+        self.let_go()
         if self.still is None and len(self.items) <= FEW and self._is_settled():
             records = self.records
             self.still = tuple(text for key in self.items for text in (records[key].version, records[key].uid))

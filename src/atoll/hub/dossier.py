@@ -1,8 +1,8 @@
 """What the hub remembers of one application while it runs. Nothing in it is needed after a restart."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from atoll.api.application import Application
 from atoll.api.delivery import Delivery, Outcome, Removal
@@ -14,24 +14,20 @@ from atoll.hub.revisions import Revisions
 from atoll.kube.objects import Object
 from atoll.plan.model import Plan
 from atoll.plan.progress import Standing
+from atoll.runtime.ondemand import OnDemand
 
 if TYPE_CHECKING:
     from atoll.hub.front import Front, Reading
 
 
-ON_DEMAND: dict[str, Callable[[], object]] = {
-    **dict.fromkeys(("degraded", "cargo", "leaving", "seen"), dict),
-    "gone": set,
-}
-"""The collections of a Dossier that are empty most of the time."""
-
-
 @dataclass(slots=True)
-class Dossier:
+class Dossier(OnDemand):
     """One application's papers. `live` is its newest known state: the watch's, or the answer to an own write.
 
     There are many, and most stand still: what is empty then is let go, see `rest`.
     """
+
+    on_demand: ClassVar = {**dict.fromkeys(("degraded", "cargo", "leaving", "seen"), dict), "gone": set}
 
     key: Key
     uid: str
@@ -77,20 +73,9 @@ class Dossier:
     """By cluster, while a change is on its way: what it has, and since when (epoch seconds)."""
     observations: dict[str, Observation] = field(default_factory=dict)
 
-    def __getattr__(self, name: str) -> Any:
-        """A collection that was let go: a new one."""
-        make = ON_DEMAND.get(name)
-        if make is None:
-            raise AttributeError(name)
-        made: object = make()
-        setattr(self, name, made)
-        return made
-
     def rest(self) -> None:
         """Nothing is to be done for now: let go of the collections that are empty, and have the objects as text."""
-        for name in ON_DEMAND:
-            if not getattr(self, name):
-                delattr(self, name)
+        self.let_go()
         if self.plan is None or self.plan is self.rested:
             return
         self.rested = self.plan
