@@ -40,6 +40,7 @@ from atoll.pull.protocol import (
     Resume,
     Stock,
     Synced,
+    ToAgent,
     ToHub,
     Verdicts,
     Versions,
@@ -195,24 +196,24 @@ class Conversation:
         targets = self._terms.deliverer.targets(self._connection.name)
         self._pending = dict.fromkeys(targets)
         await self._tell_pending()
-        self._lead()
-        await self._channel.send(
-            Synced(tuple(uid for uid in self._held if uid not in targets and self._terms.alive(uid)))
-        )
+        await self._say(Synced(tuple(uid for uid in self._held if uid not in targets and self._terms.alive(uid))))
         self._recount = True
         while True:
             if self._over is not None:
                 raise RefusedError(self._over.reason, self._over.text, again=self._over.again)
-            self._lead()
             await self._tell_pending()
             if self._resumed != self._connection.resume:
                 self._resumed = self._connection.resume
-                await self._channel.send(Resume(self._resumed))
+                await self._say(Resume(self._resumed))
             await self._tell_ownerless()
             if self._version >= MANNERS:
                 await self._tell_estate()
             await self._stir.wait()
             self._stir.clear()
+
+    async def _say(self, message: ToAgent) -> None:
+        self._lead()
+        await self._channel.send(message)
 
     def _lead(self) -> None:
         """Whoever leads now may have told the agent other things since, of the same revision. Raises RefusedError."""
@@ -222,7 +223,6 @@ class Conversation:
     async def _tell_pending(self) -> None:
         targets = self._terms.deliverer.targets(self._connection.name)
         while self._pending and self._over is None:
-            self._lead()
             uid = next(iter(self._pending))
             del self._pending[uid]
             target = targets.get(uid)
@@ -234,19 +234,19 @@ class Conversation:
                     await self._deliver(target)
                 case Removal():
                     self._held.pop(uid, None)
-                    await self._channel.send(Remove(target))
+                    await self._say(Remove(target))
                 case None:
                     self._held.pop(uid, None)
                     self._recount = True
-                    await self._channel.send(Forget(uid))
+                    await self._say(Forget(uid))
 
     async def _deliver(self, delivery: Delivery) -> None:
         parcel = packed(delivery)
         if self._held.get(parcel.uid) == parcel.digest:
-            await self._channel.send(Keep(parcel.uid, parcel.digest))
+            await self._say(Keep(parcel.uid, parcel.digest))
         else:
             self._held[parcel.uid] = parcel.digest
-            await self._channel.send(parcel)
+            await self._say(parcel)
 
     async def _tell_ownerless(self) -> None:
         if not self._recount:
@@ -255,7 +255,7 @@ class Conversation:
         uids = tuple(sorted(self._terms.deliverer.unclaimed(self._connection.name)))
         if uids != self._ownerless:
             self._ownerless = uids
-            await self._channel.send(Ownerless(uids))
+            await self._say(Ownerless(uids))
 
     async def _tell_estate(self) -> None:
         """What a former manager left there: what is to be looked for, and what becomes of what was found."""
@@ -263,19 +263,19 @@ class Conversation:
         if estate is not self._estate:
             self._estate = estate
             self._left.clear()  # it is asked about anew
-            await self._channel.send(Inherit(dict(estate.labels), tuple(sorted(estate.kinds))))
+            await self._say(Inherit(dict(estate.labels), tuple(sorted(estate.kinds))))
         elif self._left:
             left, self._left = self._left, {}
             name = self._connection.name
             verdicts = [(about, estate.verdict(name, about)) for about in left if about.group_kind in estate.kinds]
-            await self._channel.send(Verdicts(tuple(verdicts)))
+            await self._say(Verdicts(tuple(verdicts)))
 
     async def _ping(self) -> None:
         number = 0
         while True:
             number += 1
             self._pings = {number: time.monotonic()} | dict(list(self._pings.items())[:3])
-            await self._channel.send(Ping(number))
+            await self._say(Ping(number))
             await asyncio.sleep(BEAT)
 
     # Listening
