@@ -73,10 +73,20 @@ async def customs(host: Client) -> AsyncIterator[None]:
         with suppress(NotFound):
             await host.delete(CRDS, name)
 
-    async def gone() -> bool:
-        return not {live.name for live in (await host.list(CRDS)).items} & set(names)
+    async def left() -> dict[str, Any]:
+        return {
+            live.name: live.body()["status"]["conditions"]
+            for live in (await host.list(CRDS)).items
+            if live.name in names
+        }
 
-    await eventually(gone, 15)  # the next test makes them anew
+    async def gone() -> bool:
+        return not await left()
+
+    try:
+        await eventually(gone, 15)  # the next test makes them anew
+    except AssertionError as slow:
+        raise AssertionError(f"not gone: {await left()}") from slow
 
 
 @pytest.mark.usefixtures("customs")
