@@ -1,7 +1,7 @@
 """`kubefedctl enable`, `disable`, `federate` and `orphaning-deletion`, on a real host with its control plane."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -54,44 +54,34 @@ TARGETS = (
 SCALABLE = {"Deployment", "ReplicaSet", "Gauge"}
 
 
-@pytest.fixture
-async def customs(host: Client) -> AsyncIterator[None]:
-    """A namespaced type that scales, and a cluster-scoped one."""
-    crds = (custom("Gauge", "gauges", "Namespaced", REPLICAS), custom("Dial", "dials", "Cluster"))
-    for crd in crds:
-        await host.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
+@asynccontextmanager
+async def served_as(host: Client, *crds: Json) -> AsyncIterator[None]:
+    """The types, served. They go afterwards, in the API server's own time: each test has names of its own."""
+    named = {crd["metadata"]["name"] for crd in crds}
+
+    async def free() -> bool:
+        return not named & {live.name for live in (await host.list(CRDS)).items}
 
     async def served() -> bool:
         found = await host.request("GET", "/apis/command.test/v1")
-        return {"gauges", "dials"} <= {item["name"] for item in found["resources"]}
+        return {crd["spec"]["names"]["plural"] for crd in crds} <= {item["name"] for item in found["resources"]}
 
+    await eventually(free, 90)  # on a fleet that a run before used
+    for crd in crds:
+        await host.apply(CRDS, crd, name=crd["metadata"]["name"], manager="test", force=True)
     await eventually(served, 15)
-    yield
-    names = [crd["metadata"]["name"] for crd in crds]
-    names += [f"federated{crd['spec']['names']['plural']}.types.kubefed.io" for crd in crds]
-    for name in names:
-        with suppress(NotFound):
-            await host.delete(CRDS, name)
-
-    async def left() -> dict[str, Any]:
-        return {
-            live.name: live.body()["status"]["conditions"]
-            for live in (await host.list(CRDS)).items
-            if live.name in names
-        }
-
-    async def gone() -> bool:
-        return not await left()
-
     try:
-        await eventually(gone, 15)  # the next test makes them anew
-    except AssertionError as slow:
-        raise AssertionError(f"not gone: {await left()}") from slow
+        yield
+    finally:
+        federated = {f"federated{crd['spec']['names']['plural']}.types.kubefed.io" for crd in crds}
+        for name in named | federated:
+            with suppress(NotFound):
+                await host.delete(CRDS, name)
 
 
-@pytest.mark.usefixtures("customs")
 async def test_twelve_types_are_enabled_and_their_federated_objects_accepted(host: Client) -> None:
-    async with control_plane(host) as namespace:
+    customs = (custom("Gauge", "gauges", "Namespaced", REPLICAS), custom("Dial", "dials", "Cluster"))
+    async with served_as(host, *customs), control_plane(host) as namespace:
         words, types = Words(), await served_types(host)
         for name in TARGETS:
             steps = await of_type(host, chosen(types, name), Directive(name), namespace)
@@ -139,38 +129,42 @@ async def check_refusals(host: Client, resource: Any, body: Json) -> None:
             await host.create(resource, wrong, dry_run=True)
 
 
-@pytest.mark.usefixtures("customs")
 async def test_a_type_comes_and_goes_by_command(fleet: Fleet, host: Client) -> None:
+    async with served_as(host, custom("Lever", "levers", "Namespaced", REPLICAS)):
+        await comes_and_goes(fleet, host)
+
+
+async def comes_and_goes(fleet: Fleet, host: Client) -> None:
     there = f"--host-cluster-context {HOST}"
-    shown = await called(fleet, f"enable gauges -o yaml {there}")
+    shown = await called(fleet, f"enable levers -o yaml {there}")
     config, crd = load(shown.output)
-    assert (config["kind"], crd["metadata"]["name"]) == ("FederatedTypeConfig", "federatedgauges.types.kubefed.io")
-    assert crd["spec"]["names"]["shortNames"] == ["fga"]
+    assert (config["kind"], crd["metadata"]["name"]) == ("FederatedTypeConfig", "federatedlevers.types.kubefed.io")
+    assert crd["spec"]["names"]["shortNames"] == ["fle"]
     assert (
         "retainReplicas" in crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     )
-    enabled = await called(fleet, f"enable ga {there}")
+    enabled = await called(fleet, f"enable le {there}")
     assert enabled.output.splitlines() == [
-        "customresourcedefinition.apiextensions.k8s.io/federatedgauges.types.kubefed.io created",
-        f"federatedtypeconfig.core.kubefed.io/gauges.command.test created in namespace {CONTROL_PLANE}",
+        "customresourcedefinition.apiextensions.k8s.io/federatedlevers.types.kubefed.io created",
+        f"federatedtypeconfig.core.kubefed.io/levers.command.test created in namespace {CONTROL_PLANE}",
     ], enabled.errors
 
     async def running() -> bool:
-        live = await host.get(FEDERATEDTYPECONFIGS, "gauges.command.test", CONTROL_PLANE)
+        live = await host.get(FEDERATEDTYPECONFIGS, "levers.command.test", CONTROL_PLANE)
         status = live.read(FederatedTypeConfig).status
         return status is not None and status.propagation_controller == "Running"
 
     await eventually(running, 15)
-    other = await called(fleet, f"enable gauges --federated-group=other.test {there}")
+    other = await called(fleet, f"enable levers --federated-group=other.test {there}")
     assert (other.code, other.output) == (1, "")
     assert "is federated as" in other.errors
-    key = f'"{CONTROL_PLANE}/gauges.command.test"'
-    disabled = await called(fleet, f"disable gauges.command.test --delete-crd {there}")
+    key = f'"{CONTROL_PLANE}/levers.command.test"'
+    disabled = await called(fleet, f"disable levers.command.test --delete-crd {there}")
     assert disabled.output.splitlines() == [
         f"Disabled propagation for FederatedTypeConfig {key}",
         f"Verifying propagation controller is stopped for FederatedTypeConfig {key}",
         f"Propagation controller for FederatedTypeConfig {key} is stopped",
-        'customresourcedefinition "federatedgauges.types.kubefed.io" deleted',
+        'customresourcedefinition "federatedlevers.types.kubefed.io" deleted',
         f"federatedtypeconfig {key} deleted",
     ], disabled.errors
 
