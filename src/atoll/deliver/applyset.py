@@ -13,7 +13,6 @@ from atoll.api.names import (
     APPLYSET_NAMESPACES,
     APPLYSET_TOOLING,
     FIELD_MANAGER,
-    SYSTEM_NAMESPACE,
     TOOLING,
     applyset_parent,
 )
@@ -33,6 +32,7 @@ class ApplySet:
     def __init__(self, client: Client, hub: str, gate: Gate, namespaces: Namespaces) -> None:
         self._client = client
         self._hub = hub
+        self._home = client.config.home
         self._gate = gate
         self._namespaces = namespaces
         self._writing = asyncio.Lock()
@@ -45,11 +45,11 @@ class ApplySet:
         """Learn what the member records. Without a parent nothing was ever delivered."""
         try:
             name = applyset_parent(self._hub)
-            parent = await self._gate.send(lambda: self._client.get(CONFIGMAPS, name, SYSTEM_NAMESPACE))
+            parent = await self._gate.send(lambda: self._client.get(CONFIGMAPS, name, self._home))
         except NotFound:
             self.kinds, self._written_namespaces = frozenset(), frozenset()
             return
-        self._namespaces.seen(SYSTEM_NAMESPACE)
+        self._namespaces.seen(self._home)
         kinds = parent.annotations.get(APPLYSET_GROUP_KINDS, "")
         self.kinds = frozenset(_parse_kind(text) for text in kinds.split(",") if text)
         namespaces = parent.annotations.get(APPLYSET_NAMESPACES, "")
@@ -65,7 +65,7 @@ class ApplySet:
     async def cover(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> None:
         """Return when the member records all of `kinds` and `namespaces`. Those who ask at once share one write."""
         kinds = frozenset(kinds)
-        named = frozenset(namespaces) - {"", SYSTEM_NAMESPACE}
+        named = frozenset(namespaces) - {"", self._home}
         if self.covers(kinds, named):
             return
         self._wanted_kinds |= kinds
@@ -76,24 +76,24 @@ class ApplySet:
 
     @failpoints.around("deliver.applyset")
     async def _write(self, kinds: frozenset[GroupKind], namespaces: frozenset[str]) -> None:
-        await self._namespaces.ensure(SYSTEM_NAMESPACE)
+        await self._namespaces.ensure(self._home)
         name = applyset_parent(self._hub)
         annotations = {
             APPLYSET_TOOLING: TOOLING,
             APPLYSET_GROUP_KINDS: ",".join(sorted(str(kind) for kind in kinds)),
             APPLYSET_NAMESPACES: ",".join(sorted(namespaces)),
         }
-        labels = {APPLYSET_LABEL_ID: applyset_id(self._hub)}
-        metadata = {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations}
+        labels = {APPLYSET_LABEL_ID: applyset_id(self._hub, self._home)}
+        metadata = {"name": name, "namespace": self._home, "labels": labels, "annotations": annotations}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
         try:
             await self._gate.send(
                 lambda: self._client.apply(
-                    CONFIGMAPS, body, name=name, namespace=SYSTEM_NAMESPACE, manager=FIELD_MANAGER, force=True
+                    CONFIGMAPS, body, name=name, namespace=self._home, manager=FIELD_MANAGER, force=True
                 )
             )
         except NotFound:  # the namespace went meanwhile
-            self._namespaces.lost(SYSTEM_NAMESPACE)
+            self._namespaces.lost(self._home)
             raise
         self.kinds, self._written_namespaces = kinds, namespaces
 

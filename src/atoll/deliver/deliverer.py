@@ -54,7 +54,7 @@ class Deliverer:
         self._leads = leads
         self._targets: dict[str, dict[str, Delivery | Removal]] = {}
         self._workers: dict[str, Worker] = {}
-        self._compilers: dict[str, Compiler] = {}
+        self._compilers: dict[tuple[str, str], Compiler] = {}
         self._alive: Callable[[str], bool] | None = None
         self._estate = Estate()
 
@@ -137,7 +137,8 @@ class Deliverer:
 
     async def engage(self, member: Member) -> None:
         """Work on `member` until cancelled. Raises KubeError when it can't even be learnt what is there."""
-        compiler = self._compilers.setdefault(member.hub.id, Compiler(Stamper(member.hub.id)))
+        marked = member.hub.id, member.client.config.home
+        compiler = self._compilers.setdefault(marked, Compiler(Stamper(*marked)))
         targets = self._targets.setdefault(member.name, {})
         session = Session(
             member,

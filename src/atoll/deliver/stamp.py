@@ -96,9 +96,9 @@ class Stamper:
     A manifest that goes to many clusters is one object in memory: it is digested once, by identity.
     """
 
-    def __init__(self, hub: str) -> None:
+    def __init__(self, hub: str, home: str = SYSTEM_NAMESPACE) -> None:
         self._hub = hub
-        self._part_of = applyset_id(hub)
+        self._part_of = applyset_id(hub, home)
         self._contents: dict[int, _Known] = {}
         self._gone = self._forget  # one for all
         self._marks = "", "", OWN_MANNER, Marks({}, "")
@@ -169,8 +169,8 @@ def _clean_secret(body: Json) -> None:
         body["data"] = data
 
 
-def applyset_id(hub: str) -> str:
-    """KEP-3659's id of the parent that `hub` keeps on each member: the same on all of them."""
-    text = f"{applyset_parent(hub)}.{SYSTEM_NAMESPACE}.ConfigMap."
+def applyset_id(hub: str, home: str = SYSTEM_NAMESPACE) -> str:
+    """KEP-3659's id of the parent that `hub` keeps on a member, in namespace `home` there."""
+    text = f"{applyset_parent(hub)}.{home}.ConfigMap."
     code = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
     return f"applyset-{code}-v1"

@@ -6,6 +6,7 @@ import hashlib
 import msgspec
 
 from atoll.api.cluster import Cluster
+from atoll.api.common import DNS_LABEL
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.kube.client import Client
 from atoll.kube.config import Config, load_kubeconfig
@@ -14,6 +15,10 @@ from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS, SECRETS
 
 KUBECONFIG_KEY = "kubeconfig"
+ANNOTATION_HOME = "atoll.dev/home"
+"""On such a Secret: the member's namespace for Atoll's own record, where the account has no rights in atoll-system. Its
+UID tells the member from others then.
+"""
 
 
 def secret_name(cluster: Cluster) -> str:
@@ -41,8 +46,13 @@ def read_secret(secret: Object) -> tuple[Config, str]:
         config = load_kubeconfig(text, allow_exec=False, allow_files=False)
     except ConfigError as error:
         raise ConfigError(f"Secret {secret.namespace}/{secret.name}: {error}") from error
-    config = msgspec.structs.replace(config, source=f"Secret {secret.namespace}/{secret.name}")
-    return config, hashlib.sha256(text).hexdigest()
+    home = secret.annotations.get(ANNOTATION_HOME) or SYSTEM_NAMESPACE
+    if not DNS_LABEL.fullmatch(home):
+        raise ConfigError(
+            f"Secret {secret.namespace}/{secret.name}: annotation {ANNOTATION_HOME}: {home!r} is no namespace's name"
+        )
+    config = msgspec.structs.replace(config, home=home, source=f"Secret {secret.namespace}/{secret.name}")
+    return config, hashlib.sha256(text + b" " + home.encode()).hexdigest()
 
 
 async def through_hub(hub: Client, name: str) -> bool:

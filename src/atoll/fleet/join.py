@@ -5,7 +5,6 @@ the same name re-issues in place: new token, same objects.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from atoll.api.cluster import Taint
+from atoll.api.common import DNS_LABEL
 from atoll.api.names import API_VERSION, FIELD_MANAGER, SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.fleet import credentials
@@ -34,7 +34,6 @@ from atoll.kube.resources import (
     SERVICEACCOUNTS,
 )
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 JOIN_TAKES = 5.0
 """Seconds between Secret and Cluster, at most: two requests."""
 VERIFY_FOR = 15.0
@@ -95,7 +94,7 @@ async def join(
     Raises JoinError; then nothing is left of the attempt.
     """
     described = Description(provider, region, zone, labels or {}, taints)
-    if not NAME.fullmatch(name):
+    if not DNS_LABEL.fullmatch(name):
         raise JoinError(
             f"{name!r} can't name a cluster",
             "use at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit",

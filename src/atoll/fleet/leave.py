@@ -56,8 +56,12 @@ async def clean_member(client: Client, hub: str) -> tuple[str, ...]:
 
     Returns what stays, in words. Raises KubeError when it can't be done now; calling again goes on. The ClusterRole
     goes last and takes the account, its bindings and, when it is ours and empty, the namespace with it: see `rights`.
+    Where the record has another home the account isn't ours, and nothing else is.
     """
-    await _delete(client, CONFIGMAPS, applyset_parent(hub), SYSTEM_NAMESPACE)
+    home = client.config.home
+    await _delete(client, CONFIGMAPS, applyset_parent(hub), home)
+    if home != SYSTEM_NAMESPACE:
+        return ()
     try:
         role = await client.get(CLUSTERROLES, account_name(hub))
     except NotFound:

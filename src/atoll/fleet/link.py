@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from atoll.api.names import LABEL_APP, LABEL_HUB
+from atoll.api.names import LABEL_APP, LABEL_HUB, SYSTEM_NAMESPACE
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.leave import clean_member
 from atoll.fleet.member import Member
@@ -162,17 +162,17 @@ class Link:
 
     def _check(self, uid: str) -> None:
         """Raise LostError unless the cluster with this identity is the one that the name stands for, and no other's."""
-        name = self.target.name
+        name, place = self.target.name, _identifying(self.target.config)
         if self.target.uid and uid != self.target.uid:
             raise LostError(
                 "IdentityChanged",
-                f"this is another cluster: its kube-system namespace has UID {uid}, this name belongs to "
+                f"this is another cluster: its namespace {place} has UID {uid}, this name belongs to "
                 f"{self.target.uid}; `atoll cluster leave {name} --force` frees the name",
             )
         if (owner := self._owner(name, uid)) != name:
             raise LostError(
                 "SameClusterTwice",
-                f"this cluster (kube-system UID {uid}) is in the fleet already as {owner}; keep one of the two names",
+                f"this cluster (UID of {place}: {uid}) is in the fleet already as {owner}; keep one of the two names",
             )
 
     async def _heartbeat(self, client: Client) -> None:
@@ -195,7 +195,7 @@ class Link:
 
     @staticmethod
     async def _identity(client: Client) -> str:
-        found = await client.request("GET", NAMESPACES.path(name="kube-system"), timeout=BEAT_TIMEOUT)
+        found = await client.request("GET", NAMESPACES.path(name=_identifying(client.config)), timeout=BEAT_TIMEOUT)
         return str(found["metadata"]["uid"])
 
     async def _beat(self, client: Client) -> str:
@@ -239,6 +239,11 @@ class Link:
                 "cluster", cluster=self.target.name, reachable=reach.reachable, reason=reach.reason, why=reach.message
             )
         self._changed(self.target.name)
+
+
+def _identifying(config: Config) -> str:
+    """The namespace whose UID tells a cluster from all others."""
+    return "kube-system" if config.home == SYSTEM_NAMESPACE else config.home
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

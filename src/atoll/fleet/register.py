@@ -4,10 +4,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from atoll.api.common import DNS_LABEL
 from atoll.api.names import API_VERSION, HUB_CONFIGMAP, SYSTEM_NAMESPACE
 from atoll.fleet import tokens
 from atoll.fleet.identity import hub_identity
-from atoll.fleet.join import NAME, Description, JoinError
+from atoll.fleet.join import Description, JoinError
 from atoll.kube.client import Client
 from atoll.kube.errors import NotFound
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS
@@ -38,7 +39,7 @@ async def register(
     """Make Cluster `name`, or take the one that is there, and a token for its agent. `address`: how that one reaches
     the hub, when it isn't what the hub says. Raises JoinError.
     """
-    if not NAME.fullmatch(name):
+    if not DNS_LABEL.fullmatch(name):
         raise JoinError(f"{name!r} can't name a cluster", "use at most 63 lower-case letters, digits and `-`")
     identity = await hub_identity(hub, create=False)
     found = (await hub.get(CONFIGMAPS, HUB_CONFIGMAP, SYSTEM_NAMESPACE)).body().get("data") or {}

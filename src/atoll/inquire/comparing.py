@@ -51,7 +51,7 @@ class Comparison:
         self._delivery = delivery
         self._hub = hub_id
         self._alive = alive
-        self._stamper = Stamper(hub_id)
+        self._stamper = Stamper(hub_id, member.config.home)
         self._autoscalers = Autoscalers(member, Gate())
 
     async def changes(self) -> list[Change]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from atoll.api.names import APPLYSET_GROUP_KINDS, LABEL_APP, SYSTEM_NAMESPACE, applyset_parent
+from atoll.api.names import APPLYSET_GROUP_KINDS, LABEL_APP, applyset_parent
 from atoll.api.objects import GroupKind, ObjectId
 from atoll.kube.client import Client
 from atoll.kube.errors import Forbidden, KindNotServed, NotFound
@@ -48,7 +48,7 @@ async def look(member: Client, cluster: str, hub_id: str, uid: str) -> There:
 async def delivered(member: Client, hub_id: str, uid: str) -> tuple[Object, ...]:
     """The objects delivered for the Application, of every kind that the hub's ApplySet on the member names."""
     try:
-        parent = await member.get(CONFIGMAPS, applyset_parent(hub_id), SYSTEM_NAMESPACE)
+        parent = await member.get(CONFIGMAPS, applyset_parent(hub_id), member.config.home)
     except NotFound:
         return ()
     kinds = [k for k in parent.annotations.get(APPLYSET_GROUP_KINDS, "").split(",") if k]

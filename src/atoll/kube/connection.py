@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from atoll.api.manifests import dump
+from atoll.api.names import SYSTEM_NAMESPACE
 
 
 class ExecPlugin(msgspec.Struct, frozen=True):
@@ -61,6 +62,8 @@ class Config(msgspec.Struct, frozen=True):
     exec: ExecPlugin | None = None
     impersonate: Impersonation | None = None
     namespace: str = "default"
+    home: str = SYSTEM_NAMESPACE
+    """The namespace in which Atoll keeps its own record there; no kubeconfig tells it."""
     context: str = ""
     source: str = ""
     dial: Any = None

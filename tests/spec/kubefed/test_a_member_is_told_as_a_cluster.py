@@ -86,7 +86,7 @@ def test_the_cluster_has_its_labels_and_says_whose_it_is() -> None:
 
 def test_a_control_plane_of_one_namespace_has_rights_there_alone() -> None:
     made = secret(member(), connection(member(), "t"), Settings("kfs", limited=True))
-    assert made["metadata"]["annotations"] == {"atoll.dev/rights": "namespaces=kfs"}
+    assert made["metadata"]["annotations"] == {"atoll.dev/rights": "namespaces=kfs", "atoll.dev/home": "kfs"}
 
 
 HERE = Reach(True, "", "", NOW - 1, "uid", "v1.36.1")

@@ -12,7 +12,7 @@ from atoll.api.cluster import Cluster, ClusterStatus
 from atoll.api.kubefed.cluster import KubeFedCluster
 from atoll.api.kubefed.names import SECRET_TOKEN
 from atoll.api.names import SYSTEM_NAMESPACE
-from atoll.api.objects import ObjectId
+from atoll.api.objects import Json, ObjectId
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.leave import ANNOTATION_LEAVE
 from atoll.hub.events import Recorder
@@ -105,7 +105,7 @@ class Clusters:
             words = f"there is a Secret {SYSTEM_NAMESPACE}/{known.name} already, which was not made for it"
             self._recorder.tell(live, "Warning", TAKEN, words)
             return await self._tell(live, cluster, words)
-        if known is None or (known.body().get("data") or {}) != wanted["data"]:
+        if known is None or not _says(known, wanted):
             await self._client.apply(
                 SECRETS, wanted, name=secret_name(live.name), namespace=SYSTEM_NAMESPACE, manager=MANAGER, force=True
             )
@@ -204,3 +204,9 @@ class Clusters:
         for live in self._members.values():
             if f'"{change.id.name}"'.encode() in live.raw:
                 self.queue.add(live.name)
+
+
+def _says(live: Object, wanted: Json) -> bool:
+    """Whether the Secret leads where it is to lead, with the same rights."""
+    notes: Json = wanted["metadata"]["annotations"]
+    return bool(live.body().get("data") == wanted["data"] and live.annotations.items() >= notes.items())

@@ -12,7 +12,7 @@ from atoll.api.kubefed.names import TlsCheck
 from atoll.api.names import API_VERSION, SYSTEM_NAMESPACE
 from atoll.api.objects import Json
 from atoll.api.times import format_time
-from atoll.fleet.connect import KUBECONFIG_KEY
+from atoll.fleet.connect import ANNOTATION_HOME, KUBECONFIG_KEY
 from atoll.fleet.credentials import ANNOTATION_RIGHTS
 from atoll.fleet.link import CREDENTIALS_UNUSABLE, Reach
 from atoll.hub.kubefed.settings import Settings
@@ -61,7 +61,8 @@ def _known(checks: tuple[str, ...]) -> tuple[str, ...]:
 def secret(cluster: KubeFedCluster, config: Config, settings: Settings) -> Json:
     """The Secret with its kubeconfig. A control plane of one namespace has rights in that one only."""
     name = cluster.metadata.name
-    notes = {ANNOTATION_RIGHTS: f"namespaces={settings.namespace}"} if settings.limited else {}
+    where = settings.namespace
+    notes = {ANNOTATION_RIGHTS: f"namespaces={where}", ANNOTATION_HOME: where} if settings.limited else {}
     return {
         "apiVersion": "v1",
         "kind": "Secret",

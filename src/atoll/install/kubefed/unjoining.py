@@ -12,6 +12,8 @@ import msgspec
 from atoll.api.kubefed.cluster import KubeFedCluster
 from atoll.api.kubefed.names import LABEL_MANAGED, MANAGED, NAMESPACE
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig
+from atoll.api.names import applyset_parent
+from atoll.fleet.identity import NoHubError, hub_identity
 from atoll.install.kinds import InstallError
 from atoll.install.kubefed import names
 from atoll.install.kubefed.served import existing, served_types
@@ -73,7 +75,15 @@ async def _clean(host: Client, member: Client, wanted: Unjoining, voice: Voice) 
     elif theirs.uid == ours.uid:
         voice.detail(f"namespace {wanted.namespace} stays: cluster {wanted.cluster} is the host")
     else:
-        await _delete_namespace(member, wanted, theirs, voice)
+        await _delete_namespace(member, wanted, theirs, await _record(host), voice)
+
+
+async def _record(host: Client) -> str:
+    """The hub's own ConfigMap, which is in this namespace where its account had rights in no other."""
+    try:
+        return applyset_parent((await hub_identity(host, create=False)).id)
+    except NoHubError:
+        return ""
 
 
 async def _withdraw(member: Client, wanted: Unjoining, voice: Voice) -> None:
@@ -102,9 +112,10 @@ async def _delete(client: Client, resource: Resource, name: str, namespace: str,
     voice.detail(f"Deleted {resource.kind} {name}")
 
 
-async def _delete_namespace(member: Client, wanted: Unjoining, live: Object, voice: Voice) -> None:
+async def _delete_namespace(member: Client, wanted: Unjoining, live: Object, record: str, voice: Voice) -> None:
     silent: set[str] = set()
-    others = [name async for name in _of_others(member, wanted.namespace, silent)]
+    found = _of_others(member, wanted.namespace, silent)
+    others = [name async for name in found if name != f"ConfigMap {record}"]
     if silent:
         others.append("something of " + ", ".join(sorted(silent)) + ", whose own server does not answer")
     if others:
