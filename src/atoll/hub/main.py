@@ -1,8 +1,8 @@
 """`atoll hub`: one process, from its options to its end."""
 
 import gc
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from ipaddress import IPv4Network, IPv6Network
 
 import msgspec
@@ -22,6 +22,7 @@ from atoll.hub.standby import StandbyJudge
 from atoll.hub.webhook import admission, serve_webhook
 from atoll.kube.client import Client
 from atoll.kube.config import Config
+from atoll.kube.errors import KubeError
 from atoll.kube.throttle import throttled
 from atoll.kube.transport import Transport
 from atoll.runtime.lease import LeaderElection
@@ -120,12 +121,11 @@ async def _serve(options: Options) -> None:
                         await parts.enter_async_context(
                             serve_agents(client, identity.id, options.agents_address, options.agents_hosts, hub)
                         )
+                    if plane is not None:
+                        plane.begins()
                     await hub.run()
             finally:
                 hub = None
-
-        async def lead() -> None:
-            await (work() if plane is None else plane.lead(work))
 
         if options.webhook_address and options.webhook_service is not None:
             await stack.enter_async_context(
@@ -136,7 +136,24 @@ async def _serve(options: Options) -> None:
         waiting = STANDBY
         if relay is not None:
             await stack.enter_async_context(relay.standing())
-        if election is not None:
-            await election.run(lead)
-        else:
-            await lead()
+        await _elected(work, election, plane)
+
+
+async def _elected(
+    work: Callable[[], Awaitable[None]], election: LeaderElection | None, plane: ControlPlane | None
+) -> None:
+    """`work` whenever this process leads: first among the processes of its control plane, then on this cluster, which
+    has one hub, whichever control planes there are.
+    """
+
+    async def lead() -> None:
+        if election is None:
+            await work()
+            return
+        if plane is not None:
+            with suppress(KubeError):  # the election itself goes on trying
+                await election.look()
+                plane.waits(election.holder)
+        await election.run(work)
+
+    await (lead() if plane is None else plane.lead(lead))

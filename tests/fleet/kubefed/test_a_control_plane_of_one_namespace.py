@@ -49,7 +49,7 @@ async def manager(fleet: Fleet, namespace: str, log: Path) -> AsyncIterator[None
             assert process.returncode is None, log.read_text()
             return "promoted as leader" in log.read_text()
 
-        await eventually(promoted, 40)  # the Lease of a hub before is free after 15 s, at the most
+        await eventually(promoted, 20)
         yield
     finally:
         if process.returncode is None:
@@ -70,9 +70,10 @@ async def test_it_works_for_its_own_namespace_with_rights_in_no_other(
     async with control_plane(host, member, scope="Namespaced") as namespace:
         await ensure(host, namespace, scope="Namespaced", types=TYPES)
         await join(host, member, Joining("m", HOST, namespace), Words())
-        hub.stop()
         try:
             async with manager(fleet, namespace, tmp_path / "manager.log"):
+                await eventually(lambda: "is served once it leads no more" in (tmp_path / "manager.log").read_text())
+                await asyncio.to_thread(hub.stop)
                 await works(host, member, namespace, tmp_path / "manager.log")
                 await unjoin(host, member, Unjoining("m", HOST, namespace), Words())
                 assert (await member.get(NAMESPACES, namespace)).deleting

@@ -86,6 +86,7 @@ async def test_the_leader_holds_kubefeds_lock(host: Client, hub: HubProcess) -> 
     live = await host.get(CONFIGMAPS, LEADER_LOCK, CONTROL_PLANE)
     assert json.loads(live.annotations[ANNOTATION])["holderIdentity"].startswith("atoll_")
     assert "promoted as leader" in hub.log.read_text()
+    assert "Starting cluster controller" in hub.log.read_text()
 
 
 async def test_a_controller_manager_does_not_start_beside_a_kubefed_that_runs(fleet: Fleet, host: Client) -> None:

@@ -78,6 +78,15 @@ class ControlPlane:
 
         await self._election.run(promoted)
 
+    def waits(self, holder: str) -> None:
+        """The lock is held, and this cluster's hub may still be `holder`: "" is nobody."""
+        if holder:
+            self._tell(f'hub "{holder}" leads on this cluster: "{self._namespace}" is served once it leads no more')
+
+    def begins(self) -> None:
+        """The hub is about to do its work."""
+        self._tell("Starting cluster controller")
+
     @property
     def _lock(self) -> str:
         return f"{self._namespace}/{LEADER_LOCK}"
