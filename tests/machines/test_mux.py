@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from atoll.link.frames import DATA, frame
 from atoll.link.mux import WINDOW_FIRST, WINDOW_MOST, Channel, Mux
 from atoll.link.session import LinkError, Lost
 from tests.machines.effort import effort
@@ -157,9 +158,8 @@ class MuxMachine(RuleBasedStateMachine):
             end.peer.paused = True
         for _ in range(pieces):
             data = pattern(end.side, end.channel.id, end.written, size)
-            frame = b"" if self.lost else self.muxes[end.side].message(end.channel, data)
-            if frame:  # what may go at once, alone
-                self.wires[end.side] += frame
+            if not self.lost and self.muxes[end.side].goes(end.channel, size):  # at once, alone
+                self.wires[end.side] += frame(DATA, end.channel.id, data)
             else:
                 self.muxes[end.side].write(end.channel, data)
             end.written += size
@@ -241,7 +241,7 @@ class MuxMachine(RuleBasedStateMachine):
         )
 
     def run_dry(self) -> None:
-        while any(m.wants_to_write for m in self.muxes) or any(self.wires):
+        while any(m.waits for m in self.muxes) or any(self.wires):
             for side in (HUB, AGENT):
                 self.wires[side] += b"".join(self.muxes[side].take(1 << 16))
                 data, self.wires[side] = bytes(self.wires[side]), bytearray()
@@ -279,6 +279,7 @@ class MuxMachine(RuleBasedStateMachine):
         for side, mux in enumerate(getattr(self, "muxes", ())):
             alive = {e.channel.id for e in self.ends if e.side == side and e.alive and e.channel}
             assert set(mux.channels) == alive
+            assert mux.waits == bool(mux._control or mux._ready or mux._datagrams or mux._pong) or self.lost
             assert mux._windows == sum(c.window for c in mux.channels.values())
             assert mux._peers == sum(c.id % 2 != side for c in mux.channels.values())
 

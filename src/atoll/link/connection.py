@@ -13,6 +13,7 @@ from atoll.link.mux import Channel, Mux
 from atoll.link.session import Lost, Refused
 from atoll.link.streams import LINGER, StreamTransport
 from atoll.link.websocket import Unwrapper
+from atoll.link.whole import Heads
 
 PING_EVERY = 5.0
 SILENCE = 12.0
@@ -50,6 +51,9 @@ class Connection(asyncio.Protocol):
         self._take = offered
         self._mux = Mux(dialled=dialled, offered=self._offer, ponged=self._ponged)
         self._unwrapper = Unwrapper(masked=not dialled)
+        self._ours, self._theirs = Heads(masked=dialled), Heads(masked=not dialled)
+        self._between = True
+        """What comes next begins a message and a frame."""
         self._lingering = Expiry(LINGER, StreamTransport.lingered)
         self._flushing = False
         """Whatever comes now is sent at the end of this turn of the loop, or in the flush that is under way."""
@@ -144,9 +148,9 @@ class Connection(asyncio.Protocol):
         if now - self._tick >= MOMENT:
             self._tick, self._in_tick = now, 0
         self._in_tick += 1
-        if self._in_tick > APART_MOST or not (frame := self._mux.message(channel, data)):
+        if self._in_tick > APART_MOST or not self._mux.goes(channel, len(data)):
             return False
-        self._write(websocket.head(len(frame), masked=self._dialled) + frame)
+        self._write(self._ours.write(channel.id, data))
         return True
 
     def _flush(self) -> None:
@@ -155,7 +159,7 @@ class Connection(asyncio.Protocol):
             parts = mux.take(BATCH)
             if size := sum(map(len, parts)):
                 self._write(b"".join((websocket.head(size, masked=self._dialled), *parts)))
-            if not mux.wants_to_write:
+            if not mux.waits:
                 break
         self._flushing = False
 
@@ -180,18 +184,26 @@ class Connection(asyncio.Protocol):
         self._may_speak = True
         self.received += len(data)
         try:
-            for piece in self._unwrapper.feed(data):
-                self._mux.receive(piece)
+            if self._between and (message := self._theirs.read(data)):
+                self._mux.data(*message)
+            else:
+                self._take_apart(data)
         except websocket.Closed:
             self.close(Lost("Closed", "the peer closed the connection"))
             return
         except ProtocolError as error:
             self.close(Lost("Protocol", f"the peer breaks the protocol: {error}"))
             return
+        if self._mux.waits:
+            self.wake()
+
+    def _take_apart(self, data: bytes) -> None:
+        """Several messages, pieces of them, or what is said about the connection. Raises Closed, ProtocolError."""
+        for piece in self._unwrapper.feed(data):
+            self._mux.receive(piece)
+        self._between = self._unwrapper.between and self._mux.between
         if self._unwrapper.answers:
             self._write(self._unwrapper.answers.pop())
-        if self._mux.wants_to_write:
-            self.wake()
 
     def eof_received(self) -> bool:
         return False

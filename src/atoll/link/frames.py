@@ -83,13 +83,10 @@ class Parser:
         self._left = 0
         """Bytes that are missing of the DATA frame that has begun."""
 
-    def message(self, data: bytes) -> int:
-        """The stream whose one whole frame of DATA this is, as most short messages are; else 0, then `feed` it."""
-        size = len(data) - HEADER.size
-        if self._left or self._held or not 0 < size <= PAYLOAD_MOST:
-            return 0
-        word, stream = HEADER.unpack_from(data)
-        return int(stream) if word == DATA << 24 | size else 0
+    @property
+    def between(self) -> bool:
+        """The next byte begins a frame."""
+        return not (self._left or self._held)
 
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """(kind, stream, payload) of what is there. Raises ProtocolError."""

@@ -67,7 +67,7 @@ class Channel:
         self.target = target
         self.sink: Sink
         self.open = False
-        """Accepted; before that no data goes either way."""
+        """Accepted, and not gone: else no data goes either way."""
         self.credit = 0
         """Bytes that the peer will still take."""
         self.backlog: deque[bytes | memoryview] = deque()
@@ -122,6 +122,8 @@ class Mux:
         self._pong: bytes | None = None
         self._ready: deque[Channel] = deque()
         self._windows = 0
+        self.waits = False
+        """Something is to go out."""
         self.draining = False
         """One of both ends wants no new streams."""
 
@@ -168,29 +170,20 @@ class Mux:
             channel.credit -= size
             self._control.append(frames.HEADER.pack(frames.DATA << 24 | size, channel.id) + data)
             self._control_size += frames.HEADER.size + size
+            self.waits = True
             return
         channel.backlog.append(data)
         channel.queued += size
         self._schedule(channel)
 
-    def message(self, channel: Channel, data: bytes) -> bytes:
-        """The frame of `data`, to be sent at once, if it may go and nothing else is to go; else b"", then `write`."""
-        size = len(data)
-        if (
-            size > channel.credit
-            or not 0 < size <= MESSAGE_MOST
-            or channel.queued
-            or channel.ending
-            or not channel.open
-            or channel.id not in self.channels
-            or self._control
-            or self._ready
-            or self._datagrams
-            or self._pong is not None
-        ):
-            return b""
+    def goes(self, channel: Channel, size: int) -> bool:
+        """Whether `size` bytes may go at once, in one frame, since nothing else is to go; if so, they have gone."""
+        if self.waits or size > channel.credit or not 0 < size <= MESSAGE_MOST:
+            return False
+        if not channel.open or channel.ending or channel.queued:
+            return False
         channel.credit -= size
-        return frames.HEADER.pack(frames.DATA << 24 | size, channel.id) + data
+        return True
 
     def end(self, channel: Channel) -> None:
         """After what was written, nothing more."""
@@ -220,6 +213,7 @@ class Mux:
             return False
         self._datagrams.append(frames.frame(frames.DATAGRAM, channel.id, data))
         self._datagrams_size += size
+        self.waits = True
         return True
 
     def ping(self, payload: bytes) -> None:
@@ -239,10 +233,6 @@ class Mux:
 
     # Bytes out.
 
-    @property
-    def wants_to_write(self) -> bool:
-        return bool(self._control or self._ready or self._pong is not None or self._datagrams)
-
     def take(self, limit: int) -> list[bytes | memoryview]:
         """What goes out next: all that is short and urgent, then turns of streams until `limit` bytes are reached."""
         parts: list[bytes | memoryview] = [*self._control]
@@ -259,6 +249,7 @@ class Mux:
             self._datagrams_size = 0
         while self._ready and size < limit:
             size += self._turn(self._ready.popleft(), parts)
+        self.waits = bool(self._ready or self._control or self._datagrams)
         return parts
 
     def _turn(self, channel: Channel, parts: list[bytes | memoryview]) -> int:
@@ -302,12 +293,9 @@ class Mux:
 
     def receive(self, data: bytes) -> None:
         """Take what came. Raises ProtocolError, after which the connection is to be closed."""
-        if stream := self._parser.message(data):
-            self._data(stream, data[frames.HEADER.size :])
-            return
         for kind, number, payload in self._parser.feed(data):
             if kind == frames.DATA:
-                self._data(number, payload)
+                self.data(number, payload)
             elif kind in {frames.PING, frames.PONG, frames.DRAIN}:
                 self._about_all(kind, payload)
             elif kind == frames.OPEN:
@@ -315,7 +303,13 @@ class Mux:
             elif (channel := self._known(number)) is not None:
                 self._about_one(kind, channel, payload)
 
-    def _data(self, number: int, payload: bytes) -> None:
+    @property
+    def between(self) -> bool:
+        """The next byte that is received begins a frame."""
+        return self._parser.between
+
+    def data(self, number: int, payload: bytes) -> None:
+        """Take a frame of DATA, or a part of it. Raises ProtocolError, as `receive`."""
         channel = self.channels.get(number) or self._known(number)
         if channel is None:
             return
@@ -327,6 +321,7 @@ class Mux:
     def _about_all(self, kind: int, payload: bytes) -> None:
         if kind == frames.PING:
             self._pong = payload[:8]  # one is enough, however many were asked for
+            self.waits = True
         elif kind == frames.PONG:
             self._ponged(payload)
         else:
@@ -422,6 +417,7 @@ class Mux:
 
     def _forget(self, channel: Channel) -> None:
         del self.channels[channel.id]
+        channel.open = False
         self._windows -= channel.window
         if channel.id % 2 == self._theirs % 2:
             self._peers -= 1
@@ -438,7 +434,9 @@ class Mux:
         if (channel.queued and channel.credit) or (channel.ending and not channel.queued):
             channel.scheduled = True
             self._ready.append(channel)
+            self.waits = True
 
     def _say(self, data: bytes) -> None:
         self._control.append(data)
         self._control_size += len(data)
+        self.waits = True

@@ -13,13 +13,15 @@ from atoll.link.frames import ProtocolError
 
 SUBPROTOCOL = "atoll-link"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_FIN, _MASKED = 0x80, 0x80
+_FIN, MASKED = 0x80, 0x80
 _CONTINUATION, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x2, 0x8, 0x9, 0xA
 _U16, _U64 = struct.Struct("!H"), struct.Struct("!Q")
 _SHORT, _SHORT_MASKED = struct.Struct("!BB"), struct.Struct("!BBI")
 """Heads of messages of less than 126 bytes."""
-_LONG = 126
-_WHOLE = bytes((_FIN | _BINARY,))
+FIRST = _FIN | _BINARY
+"""The first byte of a whole message."""
+NEAR_MOST, FAR_MOST = 125, (1 << 16) - 1
+"""Bytes of a message whose length takes one byte, and three."""
 
 
 class Closed(Exception):  # noqa: N818  an ordinary end
@@ -33,13 +35,13 @@ def accept_key(key: str) -> str:
 
 def head(length: int, *, masked: bool, opcode: int = _BINARY) -> bytes:
     """What precedes a whole message of `length` bytes."""
-    if length < _LONG:
+    if length <= NEAR_MOST:
         if masked:
-            return _SHORT_MASKED.pack(_FIN | opcode, _MASKED | length, 0)
+            return _SHORT_MASKED.pack(_FIN | opcode, MASKED | length, 0)
         return _SHORT.pack(_FIN | opcode, length)
-    mark, key = (_MASKED, b"\0\0\0\0") if masked else (0, b"")
+    mark, key = (MASKED, b"\0\0\0\0") if masked else (0, b"")
     first = bytes((_FIN | opcode,))
-    if length < 1 << 16:
+    if length <= FAR_MOST:
         return first + bytes((mark | 126,)) + _U16.pack(length) + key
     return first + bytes((mark | 127,)) + _U64.pack(length) + key
 
@@ -55,7 +57,6 @@ class Unwrapper:
     def __init__(self, *, masked: bool) -> None:
         self._masked = masked
         """Whether the peer is the client."""
-        self._short, self._mark, self._no_key = (6, _MASKED, b"\0\0\0\0") if masked else (2, 0, b"")
         self._held = b""
         self._left = 0
         self._key = b""
@@ -63,13 +64,13 @@ class Unwrapper:
         """Where in the payload we are, for the mask."""
         self.answers: list[bytes] = []
 
+    @property
+    def between(self) -> bool:
+        """The next byte begins a message."""
+        return not (self._left or self._held)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Raises Closed, ProtocolError."""
-        if data[:1] == _WHOLE and not self._left and not self._held:
-            short = self._short
-            size = len(data) - short
-            if 0 <= size < _LONG and data[1] == self._mark | size and data[2:short] == self._no_key:
-                return [data[short:]]  # one short message, as most are
         found: list[bytes] = []
         if self._held:
             data, self._held = self._held + data, b""
@@ -93,7 +94,7 @@ class Unwrapper:
         if len(data) - at < 2:
             return 0
         opcode, mark = data[at] & 0x7F, data[at + 1]
-        if bool(mark & _MASKED) != self._masked:
+        if bool(mark & MASKED) != self._masked:
             raise ProtocolError("a WebSocket frame is masked, or isn't, against the rules")
         short = mark & 0x7F
         size = 2 + {126: 2, 127: 8}.get(short, 0) + (4 if self._masked else 0)

@@ -54,7 +54,7 @@ class Pair:
         return recorder.channel
 
     def settle(self) -> None:
-        while self.hub.wants_to_write or self.agent.wants_to_write:
+        while self.hub.waits or self.agent.waits:
             self.hub.receive(b"".join(self.agent.take(1 << 24)))
             self.agent.receive(b"".join(self.hub.take(1 << 24)))
 
@@ -123,7 +123,7 @@ def test_a_peer_gets_one_pong_however_often_it_asks() -> None:
     for _ in range(100_000):
         pair.hub.receive(frame(frames.PING, 0, b"12345678"))
     assert b"".join(pair.hub.take(1)) == frame(frames.PONG, 0, b"12345678")
-    assert not pair.hub.wants_to_write
+    assert not pair.hub.waits
 
 
 def test_a_peer_that_opens_and_never_reads_is_given_up() -> None:
