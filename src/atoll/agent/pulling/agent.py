@@ -73,6 +73,7 @@ class PullAgent:
         self._written = Mark()
         self._told: object = None
         self._member: Member | None = None
+        self._talk: Conversation | None = None
         self._deliverer = Deliverer(self._delivered, count=metrics.applied)
         self._deliverer.claims_complete(lambda uid: uid not in self._ownerless)
         self._collector = Collector(self._observed)
@@ -103,12 +104,15 @@ class PullAgent:
                 await asyncio.Event().wait()
 
     async def attend(self, session: Session) -> None:
-        """Work for the hub at the other end, until the conversation ends: by LinkError or ProtocolError."""
+        """Work for the hub at the other end, until the conversation ends: by LinkError or ProtocolError, or because
+        another process of the hub, to which another session leads, has let us in.
+        """
         await self._ready.wait()
         await Conversation(
             session,
             self.holdings,
             self.outbox,
+            welcomed=self._welcomed,
             changed=self._changed,
             ownerless=self._know_ownerless,
             trouble=lambda: self.trouble,
@@ -116,6 +120,12 @@ class PullAgent:
             inherit=self._inherit,
             spoken=self._spoken,
         ).run()
+
+    def _welcomed(self, talk: Conversation) -> None:
+        """Who lets us in leads, and whoever did before leads no more: what it were told would be lost."""
+        if self._talk is not None:
+            self._talk.stop()
+        self._talk = talk
 
     async def keep_attending(self, session: Session) -> None:
         """One conversation after the other, while `session` lasts; longer pauses for a hub that wants none."""

@@ -54,7 +54,8 @@ class FarewellError(LinkError):
 class Conversation:
     """Hears what the hub wants, into `holdings`, and tells what the `outbox` has.
 
-    `changed()` is called when there is something to settle, `ownerless(uids)` and `inherit(word)` when the hub says so;
+    `welcomed(self)` is called when the hub has let us in: it is this one that counts then. `changed()` is called when
+    there is something to settle, `ownerless(uids)` and `inherit(word)` when the hub says so;
     `trouble()` is what is wrong with keeping the intent, `epoch()` the greatest epoch on the member.
     """
 
@@ -64,6 +65,7 @@ class Conversation:
         holdings: Holdings,
         outbox: Outbox,
         *,
+        welcomed: Callable[["Conversation"], None],
         changed: Callable[[], None],
         ownerless: Callable[[frozenset[str]], None],
         trouble: Callable[[], str],
@@ -74,6 +76,7 @@ class Conversation:
         self._session = session
         self._holdings = holdings
         self._outbox = outbox
+        self._welcomed = welcomed
         self._changed = changed
         self._ownerless = ownerless
         self._trouble = trouble
@@ -81,23 +84,31 @@ class Conversation:
         self._inherit = inherit
         self._spoken = spoken
         self._heard = time.monotonic()
+        self._work: list[asyncio.Task[None]] = []
         self.welcome: Welcome | None = None
 
     async def run(self) -> None:
-        """Until it ends, by FarewellError, LinkError or ProtocolError."""
+        """Until it ends, by FarewellError, LinkError or ProtocolError; or until `stop`."""
         stream = await self._session.open(CONTROL)
         channel: Channel[ToAgent] = Channel(stream, ToAgent, TO_AGENT)
         try:
             welcome = await self._greet(channel)
             self._outbox.rewind()
             async with asyncio.TaskGroup() as scope:
-                scope.create_task(self._listen(channel))
-                scope.create_task(self._outbox.pump(channel.send, self._beat))
-                scope.create_task(self._watch(welcome.beat * SILENCE))
+                self._work = [
+                    scope.create_task(self._listen(channel)),
+                    scope.create_task(self._outbox.pump(channel.send, self._beat)),
+                    scope.create_task(self._watch(welcome.beat * SILENCE)),
+                ]
         except* (LinkError, ProtocolError) as group:
             raise first(group) from None
         finally:
             channel.reset("Over")
+
+    def stop(self) -> None:
+        """Another process of the hub has let us in: not a word more is heard from this one, nor said to it."""
+        for task in self._work:
+            task.cancel()
 
     async def _greet(self, channel: Channel[ToAgent]) -> Welcome:
         holdings = self._holdings
@@ -128,6 +139,7 @@ class Conversation:
             bye = Bye("OtherHub", str(error), again=False)
             await channel.part(bye)
             raise FarewellError(bye) from error
+        self._welcomed(self)
         log.info("connected", hub=said.hub, epoch=said.epoch, cluster=said.cluster, version=said.version)
         if holdings.mark.doubted:
             log.warning("the hub is older than it was", epoch=said.epoch, moment=said.moment)
