@@ -15,12 +15,14 @@ import msgspec
 import pytest
 
 from atoll.api.manifests import load
-from atoll.api.names import SYSTEM_NAMESPACE, tombstones
+from atoll.api.names import LABEL_FEDERATION, SYSTEM_NAMESPACE, tombstones
 from atoll.fleet.grants import granted
 from atoll.hub.birth import NAME as POLICY
 from atoll.hub.shared_webhook import SECRET
 from atoll.hub.webhook import NAME as WEBHOOK
+from atoll.install.layout import FEDERATION_V1
 from atoll.install.rights import AGENTS_CLUSTER_RULES, AGENTS_SYSTEM_RULES, CLUSTER_RULES, SYSTEM_RULES
+from atoll.intake.federation_v1 import ANNOTATION_STATUS
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, Forbidden
 from atoll.kube.resources import (
@@ -30,6 +32,8 @@ from atoll.kube.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
     MUTATINGPOLICIES,
+    NAMESPACES,
+    ROLEBINDINGS,
     SECRETS,
     VALIDATINGWEBHOOKS,
 )
@@ -89,6 +93,33 @@ async def test_selected_objects_reach_the_member(hub: Installed) -> None:
             return bool((await member.get(CONFIGMAPS, "settings", "rights")).body()["data"] == {"a": "2"})
 
         await eventually(arrived, 15)
+
+
+async def test_federation_v1_takes_one_binding_in_its_namespace(hub: Installed) -> None:
+    async with hub.client() as client, hub.client("member1") as member:
+        await make_namespace(client, "federated")
+        who = {"kind": "ServiceAccount", "name": "atoll-hub", "namespace": SYSTEM_NAMESPACE}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": FEDERATION_V1}
+        binding = {"metadata": {"name": FEDERATION_V1, "namespace": "federated"}, "roleRef": role, "subjects": [who]}
+        await client.create(ROLEBINDINGS, binding)
+        await client.patch(NAMESPACES, "federated", "", {"metadata": {"labels": {LABEL_FEDERATION: "v1"}}})
+        chosen = {"name": "settings", "annotations": {"federation.alpha.kubernetes.io/cluster-selector": "[]"}}
+        body = {**CONFIGMAP, "metadata": chosen}
+        await client.apply(CONFIGMAPS, body, name="settings", namespace="federated", manager="test", force=True)
+
+        async def told() -> bool:
+            live = await client.get(CONFIGMAPS, "settings", "federated")
+            return '"Applied"' in live.annotations.get(ANNOTATION_STATUS, "")
+
+        await eventually(lambda: exists(member, CONFIGMAPS, "settings", "federated"), 20)
+        await eventually(told, 10)
+        await client.delete(CONFIGMAPS, "settings", "federated")
+
+        async def gone() -> bool:
+            there = [await exists(where, CONFIGMAPS, "settings", "federated") for where in (client, member)]
+            return not any(there)
+
+        await eventually(gone, 20)
 
 
 @pytest.mark.parametrize("which", ["leader", "standby"])
