@@ -80,8 +80,9 @@ class ApplicationController:
             front.touch(key)
             return Done()
         intent = self._revise(dossier, reading.intent)  # 2 which revision that is
-        fleet = self._surroundings.snapshot(dossier, intent)
-        if (progress := await self._rollouts.progress(dossier, intent)) is not None:
+        progress = await self._rollouts.progress(dossier, intent)
+        fleet = self._surroundings.snapshot(dossier, intent)  # after it: nothing in it may be of a later moment
+        if progress is not None:
             fleet = msgspec.structs.replace(fleet, rollouts={key: progress})
         planned = plan(intent, fleet)  # 3 who gets what, now
         if planned.turns_back and planned.rollout is not None:

@@ -50,7 +50,7 @@ from atoll.hub.selected import SelectedObjects
 from atoll.hub.snapshots import News, Snapshots, cluster_facts
 from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
-from atoll.hub.waking import Waking
+from atoll.hub.waking import AT_LEISURE, Waking
 from atoll.kube.client import Client
 from atoll.kube.connection import Config
 from atoll.kube.errors import KubeError, NotFound
@@ -187,7 +187,10 @@ class Hub:
 
     def _wire(self, scope: asyncio.TaskGroup, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._reporter = Reporter(self._client, self._dossiers, fleet, self._collector, self._recorder)
+        self._reporter = Reporter(
+            self._client, self._dossiers, fleet, self._collector, self._recorder,
+            lambda key: self._application_queue.soon(key, AT_LEISURE),
+        )  # fmt: skip
         profiles = Profiles(self._client)
         intents = Intents(
             self._client,

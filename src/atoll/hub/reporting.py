@@ -4,6 +4,7 @@ What is wrong is told at once (see `interim`); that all is well waits while many
 """
 
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -34,10 +35,19 @@ VALUES = 15.0
 
 
 class Reporter:
-    """Writes statuses. `touch(key)` says that something changed; the rest is when and whether to write."""
+    """Writes statuses. `touch(key)` says that something changed; the rest is when and whether to write.
+
+    `planned_soon(key)`: another look at the Application is about to come, after which there may be more to tell.
+    """
 
     def __init__(
-        self, client: Client, dossiers: Dossiers, fleet: Fleet, collector: Collector, recorder: Recorder
+        self,
+        client: Client,
+        dossiers: Dossiers,
+        fleet: Fleet,
+        collector: Collector,
+        recorder: Recorder,
+        planned_soon: Callable[[Key], bool],
     ) -> None:
         self.queue: FairQueue[Key] = FairQueue("status", meter=metrics)
         self._client = client
@@ -45,6 +55,7 @@ class Reporter:
         self._fleet = fleet
         self._collector = collector
         self._recorder = recorder
+        self._planned_soon = planned_soon
         self._interim = Interim()
         self._written: dict[str, ApplicationStatus] = {}
         self._at: dict[str, float] = {}
@@ -126,14 +137,17 @@ class Reporter:
         return dossier.status or ApplicationStatus()
 
     def _too_early(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> float:
-        """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""
+        """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is, and most changes
+        that every cluster has need but a last look: in a wave, all of them would be written twice.
+        """
+        busy = self._bustle.on or (dossier.rolling and self._planned_soon(dossier.key))
         return self._interim.wait(
             dossier.key,
             before,
             status,
             time.monotonic(),
             ending=dossier.live.deleting,
-            busy=self._bustle.on and not self._urgent(dossier.key),
+            busy=busy and not self._urgent(dossier.key),
         )
 
     @failpoints.around("hub.status")

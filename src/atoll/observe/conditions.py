@@ -21,6 +21,8 @@ Truth = Literal["True", "False", "Unknown"]
 MOVING = frozenset({"Applying", "Removing", "Progressing", "RollingOut", "RollingBack"})
 """Reasons of Reconciling that end by themselves, soon."""
 
+CHANGES = frozenset({"RollingOut", "RollingBack"})
+"""Those of a change that every cluster has and that is looked at once more."""
 MESSAGE_LIMIT = 512
 GIVEN_UP = frozenset({"RolloutFailed", "RolledBack"})
 ROLLOUT = {
@@ -172,7 +174,7 @@ def _kstatus(verdict: Verdict, four: tuple[Say, ...], rows: tuple[ClusterRow, ..
     if any(row.health == "Degraded" for row in rows):
         return (Say("Stalled", "True", "Degraded", healthy.message),)
     if applied.status != "True":
-        reason = "Unreachable" if applied.reason in MOVING else applied.reason
+        reason = "Unreachable" if applied.reason in MOVING - CHANGES else applied.reason
         return (Say("Reconciling", "True", reason, applied.message),)
     if healthy.status != "True":
         return (Say("Reconciling", "True", "Unreachable" if _all_away(rows) else "Progressing", healthy.message),)

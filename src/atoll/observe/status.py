@@ -21,6 +21,8 @@ from atoll.observe.rows import Facts, row
 from atoll.observe.wording import clean
 
 MOST_AVOIDED = 1024
+BY_ITSELF = frozenset({"Progressing", "Complete", "Pending", "Updating", "Done"})
+"""Phases of a change, and states of a stage, that wait for no person and no check, and report nothing wrong."""
 TRIED_AGAIN = 1800.0
 """Seconds after which more replicas are tried where they were found not to fit."""
 
@@ -143,8 +145,14 @@ def stepped(before: ApplicationStatus, after: ApplicationStatus) -> bool:
 
 
 def _steps(status: ApplicationStatus) -> tuple[object, ...]:
+    """None of a change in a single stage that gets on by itself: most are over before its beginning was written."""
     rollout = status.rollout
-    return () if rollout is None else (rollout.revision, rollout.phase, *((s.name, s.state) for s in rollout.stages))
+    if rollout is None:
+        return ()
+    stages = [(stage.name, stage.state) for stage in rollout.stages]
+    if rollout.phase in BY_ITSELF and len(stages) <= 1 and all(state in BY_ITSELF for _, state in stages):
+        return ()
+    return (rollout.revision, rollout.phase, *stages)
 
 
 def _number(plan: Planned | None, cluster: str, sequence: int) -> int:

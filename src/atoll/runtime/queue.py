@@ -124,6 +124,12 @@ class FairQueue(Generic[K]):
         """How often `key` was added rate-limited since it was last forgotten."""
         return self._failures.get(key, 0)
 
+    def soon(self, key: K, seconds: float) -> bool:
+        """Whether `key` is worked on now, waits for it, or will within `seconds`."""
+        if key in self._dirty or key in self._active:
+            return True
+        return self._due.get(key, float("inf")) <= asyncio.get_running_loop().time() + seconds
+
     # Working
 
     async def get(self) -> K:
@@ -248,8 +254,13 @@ class FairQueue(Generic[K]):
             self._timer = when, asyncio.get_running_loop().call_at(when, self._ring)
 
     def _ring(self) -> None:
-        self._timer = None
+        """What the alarm was set for is due, whatever the clock says: that of programs that serve rings up to half a
+        millisecond early, and would be set again, and ring again, until then.
+        """
         now = asyncio.get_running_loop().time()
+        if self._timer is not None:
+            now = max(now, self._timer[0])
+        self._timer = None
         while self._schedule and self._schedule[0][0] <= now:
             when, _, key = heapq.heappop(self._schedule)
             if self._due.get(key) == when:

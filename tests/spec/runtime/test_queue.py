@@ -179,3 +179,43 @@ def test_delays_are_kept_by_the_loop_of_programs_that_serve() -> None:
     finally:
         loop.close()
     assert found == ["sooner", "soon", "late"]
+
+
+def test_the_loop_of_programs_that_serve_rings_once_for_a_delay() -> None:
+    """Its alarms come up to half a millisecond early: one that is set anew until then keeps the process busy."""
+    queue: FairQueue[str] = FairQueue("q")
+    rung = 0
+
+    async def taken() -> None:
+        nonlocal rung
+        ring = queue._ring
+
+        def counted() -> None:
+            nonlocal rung
+            rung += 1
+            ring()
+
+        queue._ring = counted  # type: ignore[method-assign]
+        for number in range(1, 30):
+            queue.add_after(str(number), number * 0.00131)
+        for _ in range(1, 30):
+            queue.done(await queue.get())
+
+    loop = serving_loop()
+    try:
+        loop.run_until_complete(asyncio.wait_for(taken(), 5.0))
+    finally:
+        loop.close()
+    assert rung <= 29
+
+
+async def test_it_is_known_what_will_be_worked_on_soon() -> None:
+    queue: FairQueue[str] = FairQueue("q")
+    queue.add("now")
+    queue.add_after("later", 10.0)
+    assert [queue.soon(key, 1.0) for key in ("now", "later", "never")] == [True, False, False]
+    assert queue.soon("later", 11.0)
+    assert await queue.get() == "now"
+    assert queue.soon("now", 1.0)
+    queue.done("now")
+    assert not queue.soon("now", 1.0)
