@@ -91,6 +91,11 @@ class Outcome(msgspec.Struct, frozen=True):
     newer: Revision | None = None
     """What is there, when that is newer than what was to be delivered: then nothing was touched."""
 
+    @property
+    def under_way(self) -> bool:
+        """It is being worked on, and nothing speaks against it: more is to come."""
+        return self.state == "Applying" and not self.objects
+
 
 def untouched(target: Delivery | Removal, state: Literal["Failed", "Conflict"], reason: str, message: str) -> Outcome:
     """What became of `target`, of which nothing was carried out, and why."""

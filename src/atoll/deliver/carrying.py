@@ -52,7 +52,8 @@ class Carrying:
             await self._compile(ledger, delivery)
         todo = sorted((ledger.items[key] for key in ledger.take()), key=lambda item: item.stage)
         try:
-            todo = [item for item in todo if await self._admitted(item, ledger)]
+            if self._watches.namespaces:
+                todo = [item for item in todo if await self._admitted(item, ledger)]
             await self._applyset.cover(  # 2 on record before it is used
                 {item.id.group_kind for item in todo}, {item.id.namespace for item in todo}
             )
@@ -116,8 +117,10 @@ class Carrying:
 
     async def _resources(self, items: list[Item], ledger: Ledger) -> dict[tuple[GroupKind, str], Resource]:
         """Where each kind is served, watched from now on. Kinds that aren't: their objects wait, the rest goes."""
-        found: dict[tuple[GroupKind, str], Resource] = {}
-        wanted = {(item.id.group_kind, item.version): item for item in items}
+        wanted = {(item.id.group_kind, item.version) for item in items}
+        found = {key: resource for key in wanted if (resource := self._kinds.followed(*key)) is not None}
+        if len(found) == len(wanted):
+            return found
 
         async def resolve(key: tuple[GroupKind, str]) -> None:
             try:
@@ -131,7 +134,7 @@ class Carrying:
                     if (item.id.group_kind, item.version) == key:
                         self._troubled(item, ledger, error)
 
-        await together(wanted, resolve)
+        await together(sorted(wanted - found.keys()), resolve)
         return found
 
     async def _served(self, kind: GroupKind, version: str, ledger: Ledger) -> Resource:

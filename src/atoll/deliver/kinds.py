@@ -98,6 +98,13 @@ class Kinds:
                 self._resources[kind, version.name] = found
         self._client.discovery.invalidate()
 
+    def followed(self, kind: GroupKind, version: str) -> Resource | None:
+        """The resource, when `watch` would return at once for it."""
+        found = self._resources.get((kind, version))
+        if found is None or self._watched.get(kind) != found.version or not self._watches.listed(kind):
+            return None
+        return found
+
     async def watch(self, resource: Resource) -> None:
         """Return when our objects of this kind are watched and known. Raises KubeError.
 

@@ -37,6 +37,8 @@ class Pruning:
     async def prune(self, ledger: Ledger, delivery: Delivery) -> None:
         """Delete what `delivery` leaves out. What stays stands in `ledger.kept`, with the reason."""
         ledger.strays = False
+        if self._all_wanted(ledger):
+            return
         left_out = [
             live
             for live in ledger.everything(self._watches)
@@ -53,6 +55,13 @@ class Pruning:
 
         for group in in_reverse(left_out):
             await together([live for live in group if not self._stays(live, ledger, delivery)], go)
+
+    def _all_wanted(self, ledger: Ledger) -> bool:
+        """Whether at a glance nothing is here, nor on its way, that is left out: so it is nearly always."""
+        wanted = ledger.items
+        if ledger.kept or any(key not in wanted for key in ledger.behind):
+            return False
+        return all(live.id in wanted for live in self._watches.of(ledger.target.uid))
 
     def _stays(self, live: Object, ledger: Ledger, delivery: Delivery) -> bool:
         reason = message = ""

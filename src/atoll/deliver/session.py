@@ -45,6 +45,9 @@ ACCOUNT_AGAIN = 0.5, 60.0
 """First and longest pause, in seconds, before kinds that could not be listed are listed again."""
 REST_AGAIN = 30.0
 """Seconds after which a ledger that was stirred by what is no reason to work is put to rest again."""
+SLOW = 0.25
+"""Seconds after which it is told that something is being applied. Statuses tell so a little later."""
+EXPECTED = frozenset({"Applying", "Applied"})
 LOOK_AGAIN = 2.0
 """Seconds after which a removal, or a prune that could not be finished, is looked at again without an event."""
 APPLICATION = GroupKind("atoll.dev", "Application")
@@ -216,8 +219,18 @@ class Session:
                 return await self._deliver(ledger, delivery)
 
     async def _deliver(self, ledger: Ledger, delivery: Delivery) -> Decision:
-        if ledger.reported is None or ledger.reported.revision != delivery.revision:
+        slow = asyncio.get_running_loop().call_later(SLOW, self._under_way, ledger, delivery)
+        try:
+            return await self._pass(ledger, delivery)
+        finally:
+            slow.cancel()
+
+    def _under_way(self, ledger: Ledger, delivery: Delivery) -> None:
+        """What is done at once is told of when it is done."""
+        if ledger.serves(delivery) and (ledger.reported is None or ledger.reported.revision != delivery.revision):
             self._tell(ledger, delivery, "Applying")
+
+    async def _pass(self, ledger: Ledger, delivery: Delivery) -> Decision:
         if ledger.all_dirty and (newer := self._newer(ledger, delivery.revision)):
             self._tell(ledger, delivery, "Conflict", (_superseded(delivery.key, newer, delivery.revision),), newer)
             return Done()
@@ -316,13 +329,15 @@ class Session:
 
     def _send(self, ledger: Ledger, outcome: Outcome) -> None:
         if outcome != ledger.reported and not ledger.over:
-            if ledger.reported is None or ledger.reported.state != outcome.state or outcome.gone:
-                self._log(outcome)
+            before = ledger.reported
+            if before is None or before.state != outcome.state or outcome.gone:
+                self._log(outcome, expected=not outcome.objects and (before is None or not before.objects))
             ledger.reported = outcome
             self._report(outcome)
 
-    def _log(self, outcome: Outcome) -> None:
-        level = DEBUG if outcome.state == "Applying" and not outcome.objects else INFO
+    def _log(self, outcome: Outcome, *, expected: bool) -> None:
+        """That an application is where it should be, the hub logs once for all clusters."""
+        level = DEBUG if expected and outcome.state in EXPECTED else INFO
         if not self._logger.is_enabled_for(level):
             return
         self._logger.log(

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+import msgspec
+
 from atoll.api.delivery import Delivery
 from atoll.api.names import ANNOTATION_DIGEST, FIELD_MANAGER, HANDOVER_MANAGER
 from atoll.api.objects import Json
@@ -325,10 +327,32 @@ def fighting(fight: Fight, wait: float) -> Refusal:
 
 def accepted(body: Json, written: Object) -> dict[str, object] | None:
     """Where the member made something else of what we sent: no drift, then."""
-    if f"{written.group}/{written.version}".lstrip("/") != body["apiVersion"]:
+    if written.api_version != body["apiVersion"] or _as_sent(body, written):
         return None
     found = differences(body, written.body())
     return {d.path: d.live for d in found} or None
+
+
+def _as_sent(body: Json, written: Object) -> bool:
+    """Whether the member plainly took over what it was sent, as it does with most: the content is the same text, the
+    labels and annotations are there. What can't be told at a glance is compared field by field.
+    """
+    metadata = body["metadata"]
+    if written.head or not metadata.keys() <= _AT_A_GLANCE:
+        return False
+    if not (_within(metadata.get("labels"), written.labels) and _within(metadata["annotations"], written.annotations)):
+        return False
+    content = {key: value for key, value in body.items() if key not in _NO_CONTENT}
+    return (b"," + _encode_in_order(content)[1:] if content else b"}") == written.rest
+
+
+_AT_A_GLANCE = frozenset({"name", "namespace", "labels", "annotations"})
+_NO_CONTENT = frozenset({"apiVersion", "kind", "metadata"})
+_encode_in_order = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _within(wanted: dict[str, str] | None, there: dict[str, str]) -> bool:
+    return not wanted or wanted.items() <= there.items()
 
 
 def _refuse_immutable(error: Invalid, item: Item, hint: str) -> NoReturn:

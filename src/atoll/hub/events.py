@@ -12,6 +12,7 @@ from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import EVENTS
+from atoll.observe.conditions import MOVING
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +21,8 @@ QUIET = 300.0
 MOST_WAITING = 1000
 TOLD = {"Accepted": "False", "Placed": "False", "Ready": "True", "Stalled": "True", "FailoverHeld": "True"}
 """Conditions that are news when they become this."""
+ROUTINE = MOVING | {"Pending", "Missing", "Unknown", "Ready"}
+"""Reasons for which an Application isn't ready, or is, while nothing is wrong."""
 
 
 class Recorder:
@@ -39,10 +42,14 @@ class Recorder:
                 log.info("event not written", error=str(error))
 
     def transitions(self, about: Object, before: ApplicationStatus, after: ApplicationStatus) -> None:
-        """Tell what changed between two statuses of an Application."""
+        """Tell what changed between two statuses of an Application. That it is ready is news after trouble: of all that
+        goes as it should, its status tells, and an Event each would cost the API server as much as one object.
+        """
         known = {c.type: c for c in before.conditions}
         for condition in after.conditions:
             old = known.get(condition.type)
+            if condition.type == "Ready" and (old is None or old.reason in ROUTINE):
+                continue
             if TOLD.get(condition.type) == condition.status and not same(old, condition):
                 kind = "Normal" if condition.type == "Ready" else "Warning"
                 self.tell(about, kind, condition.reason or condition.type, condition.message)

@@ -189,7 +189,7 @@ class Hub:
         self._fleet = fleet
         self._reporter = Reporter(
             self._client, self._dossiers, fleet, self._collector, self._recorder,
-            lambda key: self._application_queue.soon(key, AT_LEISURE),
+            lambda key: self._application_queue.soon(key, AT_LEISURE), self._applications.saw,
         )  # fmt: skip
         profiles = Profiles(self._client)
         intents = Intents(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import msgspec
+import structlog
 
 from atoll.api.objects import Key
 from atoll.api.observation import Observation
@@ -19,6 +20,7 @@ from atoll.hub.interim import Interim
 from atoll.kube.asseen import replace_status
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.bounds import room
 from atoll.observe.collector import Collector
@@ -27,6 +29,8 @@ from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
 from atoll.runtime.queue import FairQueue
 from atoll.telemetry import metrics
+
+log = structlog.get_logger(__name__)
 
 AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
@@ -38,6 +42,7 @@ class Reporter:
     """Writes statuses. `touch(key)` says that something changed; the rest is when and whether to write.
 
     `planned_soon(key)`: another look at the Application is about to come, after which there may be more to tell.
+    `saw(answer)` is called with each Application as a write left it.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Reporter:
         collector: Collector,
         recorder: Recorder,
         planned_soon: Callable[[Key], bool],
+        saw: Callable[[Object], None],
     ) -> None:
         self.queue: FairQueue[Key] = FairQueue("status", meter=metrics)
         self._client = client
@@ -56,6 +62,8 @@ class Reporter:
         self._collector = collector
         self._recorder = recorder
         self._planned_soon = planned_soon
+        self._saw = saw
+        self._log = log.bind()
         self._interim = Interim()
         self._written: dict[str, ApplicationStatus] = {}
         self._at: dict[str, float] = {}
@@ -137,8 +145,8 @@ class Reporter:
         return dossier.status or ApplicationStatus()
 
     def _too_early(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> float:
-        """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is, and most changes
-        that every cluster has need but a last look: in a wave, all of them would be written twice.
+        """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is. A change that
+        every cluster has needs but a last look: in a wave, all of them would be written twice.
         """
         busy = self._bustle.on or (dossier.rolling and self._planned_soon(dossier.key))
         return self._interim.wait(
@@ -159,14 +167,27 @@ class Reporter:
         except Conflict as error:  # the watch brings the newer object
             return Retry(error)
         dossier.saw(answer)
+        self._saw(answer)
         self._written[dossier.uid], self._at[dossier.uid] = status, time.monotonic()
         if settled(status):
             self._interim.over(dossier.key)
             dossier.rest()
+            self._log_settled(dossier, status)
         else:
             self._interim.wrote(dossier.key, before, status, time.monotonic())
         self._recorder.transitions(answer, before, status)
         return Done()
+
+    def _log_settled(self, dossier: Dossier, status: ApplicationStatus) -> None:
+        ready = next((condition for condition in status.conditions if condition.type == "Ready"), None)
+        self._log.info(
+            "settled",
+            application=str(dossier.key),
+            ready=ready.reason if ready is not None else "",
+            revision=status.sequence,
+            clusters=status.summary.clusters if status.summary is not None else 0,
+            applied=status.summary.applied if status.summary is not None else 0,
+        )
 
     def written(self, uid: str) -> ApplicationStatus | None:
         """What this process wrote of an application last; None when it hasn't."""

@@ -91,7 +91,9 @@ class Waking:
         else:
             dossier.gone.discard(outcome.cluster)
             dossier.outcomes[outcome.cluster] = outcome
-        if not (outcome.state == "Applying" and not outcome.objects and dossier.out):  # more is to come of it
+        if not outcome.under_way:
+            self._collector.passed(outcome.cluster, outcome.uid)
+        if not (outcome.under_way and dossier.out):
             self._goes_on(dossier)
         dossier.front.touch(outcome.key)
 

@@ -149,12 +149,14 @@ class Client:
         timeout: int = 300,
         idle: float = 180.0,
         opened: Callable[[], None] | None = None,
+        known: Callable[[str], bool] | None = None,
     ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after `resource_version`, bookmarks (about one a minute) among them.
 
         Ends when the server ends it, after `timeout` seconds at most. Raises Expired when the version is too old (list
         again), Unreachable("Idle") after `idle` seconds without even a bookmark, Unreachable("Reset") when it breaks.
-        `opened` is called when the server has accepted the watch. Close it (`contextlib.aclosing`) when you leave
+        `opened` is called when the server has accepted the watch; an object of a version for which `known` says True is
+        passed over. Close it (`contextlib.aclosing`) when you leave
         before its end.
         """
         params = _selectors(labels, fields) | {
@@ -163,7 +165,7 @@ class Client:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(timeout),
         }
-        decoder = WatchDecoder(resource)
+        decoder = WatchDecoder(resource, known)
         request = Request("watch", "GET", resource.path(namespace), params)
         async with self._transport.stream(request, idle=idle) as pieces:
             if opened is not None:

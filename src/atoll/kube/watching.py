@@ -1,6 +1,6 @@
 """A watch's bytes to events, without sockets: the server sends one JSON object a line, cut anywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -23,7 +23,17 @@ class _Envelope(msgspec.Struct, gc=False):
     object: msgspec.Raw
 
 
+class _Version(msgspec.Struct, rename="camel", gc=False):
+    resource_version: str = ""
+
+
+class _Glance(msgspec.Struct, gc=False):
+    metadata: _Version = msgspec.field(default_factory=_Version)
+
+
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_glance = msgspec.json.Decoder(_Glance).decode
+_CHANGED = frozenset({"ADDED", "MODIFIED"})
 
 
 class Lines:
@@ -49,29 +59,38 @@ class Lines:
 
 
 class WatchDecoder:
-    """Feed it bytes as they come. An ERROR event raises its ApiError (`Expired` for 410): the watch is over then."""
+    """Feed it bytes as they come. An ERROR event raises its ApiError (`Expired` for 410): the watch is over then.
 
-    def __init__(self, resource: Resource) -> None:
+    `known(version)` is asked about each object that came or changed; what is known already is passed over unread.
+    """
+
+    def __init__(self, resource: Resource, known: Callable[[str], bool] | None = None) -> None:
         self._resource = resource
+        self._known = known
         self._lines = Lines()
 
     def feed(self, data: bytes) -> Iterator[WatchEvent]:
         """The events that `data` completes, in order; iterate to the end before feeding more."""
         for line in self._lines.feed(data):
-            if line and not line.isspace():
-                yield self._event(line)
+            if line and not line.isspace() and (event := self._event(line)) is not None:
+                yield event
 
     def close(self) -> None:
         """The stream has ended. Raises Unreachable when that was in the middle of an event."""
         if self._lines.rest.strip():
             raise Unreachable("Reset", "the watch broke off in the middle of an event")
 
-    def _event(self, line: bytes) -> WatchEvent:
+    def _event(self, line: bytes) -> WatchEvent | None:
         try:
             envelope = _decode_envelope(line)
             if envelope.type == "ERROR":
                 raise api_error(0, bytes(envelope.object))
+            if envelope.type in _CHANGED and self._knows(envelope.object):
+                return None
             return WatchEvent(envelope.type, decode_object(envelope.object, self._resource))
         except msgspec.DecodeError as error:
             text = line[:200].decode(errors="replace")
             raise Unreachable("Protocol", f"the watch sent something that is no event ({error}): {text}") from error
+
+    def _knows(self, live: msgspec.Raw) -> bool:
+        return self._known is not None and self._known(_decode_glance(live).metadata.resource_version)

@@ -58,6 +58,13 @@ class Collector:
         if site := self._sites.get(cluster):
             site.expect(before, expectation)
 
+    def passed(self, cluster: str, uid: str) -> None:
+        """Delivery has done what it could for now: what is not on `cluster` is missing. Until this is said, or a few
+        seconds have gone by, it may be on its way.
+        """
+        if site := self._sites.get(cluster):
+            site.passed(uid)
+
     def forget(self, cluster: str, uid: str) -> None:
         """The application has left the cluster."""
         self._told.get(cluster, {}).pop(uid, None)

@@ -104,8 +104,18 @@ class Site:
         for place in {self._place(about) for about in now.ids}:
             self._places[place].add(now.uid)
         self._since[now.uid] = time.monotonic()
-        self._dirty[now.uid] |= now.ids - kept
-        self._wake.set()
+        here = frozenset(about for about in now.ids - kept if self._watches.get(about) is not None)
+        if to_come := now.ids - kept - here:  # most are on their way, and nobody needs to hear that they are missing
+            self._unseen[now.uid] |= to_come
+            self._stir.set()
+        if here or not to_come:
+            self._dirty[now.uid] |= here
+            self._wake.set()
+
+    def passed(self, uid: str) -> None:
+        """Delivery has done what it could for now: what is not here is missing."""
+        for about in tuple(self._unseen.get(uid, ())):
+            self._mark(uid, about)
 
     def forget(self, expectation: Expectation) -> None:
         uid = expectation.uid
@@ -315,6 +325,6 @@ class Site:
 
     def _mark_place(self, place: Place) -> None:
         for uid in sorted(self._places[place]):  # who is told of first isn't left to chance
-            for about in self._expected[uid].ids:
+            for about in self._expected[uid].ids - self._unseen.get(uid, frozenset()):
                 if self._place(about) == place:
                     self._mark(uid, about)

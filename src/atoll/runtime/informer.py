@@ -190,6 +190,7 @@ class Informer(Generic[T]):
             timeout=max(1, int(self._watch_timeout * random.uniform(0.75, 1.0))),  # not all informers at once
             idle=self._idle,
             opened=self._connected,
+            known=self._mirror.echo,
         )
         async with contextlib.aclosing(events):
             async for event in events:

@@ -52,6 +52,8 @@ class Mirror(Generic[T]):
         """The last version, kept while a new list is awaited: what own writes made up to it has been seen."""
         self._ahead: dict[ObjectId, str] = {}
         """Own writes that neither a list nor the watch has brought yet: the versions that they made."""
+        self._echoes: dict[str, ObjectId] = {}
+        """The same, by version."""
 
     def get(self, identity: ObjectId) -> T | None:
         seen = self._seen.get(identity)
@@ -77,6 +79,7 @@ class Mirror(Generic[T]):
         version = listing.resource_version
         if _compare(version, self._reached) < 0:
             self._ahead.clear()  # the server was restored from a backup: they are lost
+            self._echoes.clear()
         gone = dict.fromkeys(self._seen)
         for found in listing.items:
             gone.pop(found.id, None)
@@ -111,8 +114,25 @@ class Mirror(Generic[T]):
         version, seen = found.resource_version, self._seen.get(found.id)
         known = (self._reached, seen.resource_version if seen is not None else "")
         if version.isdecimal() and all(not old or _compare(version, old) > 0 for old in known):
+            self._echoes.pop(self._ahead.get(found.id, ""), None)
             self._ahead[found.id] = version
+            self._echoes[version] = found.id
             yield from self._put(found)
+
+    def echo(self, version: str) -> bool:
+        """Whether the watch brings, with `version`, what an own write made and nobody changed since: that is taken.
+
+        If not, the event has to be looked at.
+        """
+        identity = self._echoes.get(version)
+        if identity is None or self._ahead.get(identity) != version or _compare(version, self.version) <= 0:
+            return False
+        seen = self._seen.get(identity)
+        if seen is None or seen.resource_version != version:
+            return False
+        del self._ahead[identity], self._echoes[version]
+        self.version = self._reached = version
+        return True
 
     def _overtaken(self, identity: ObjectId, version: str) -> bool:
         """Whether an own write of this object is newer than what is told as of `version`; if not, it has arrived."""
@@ -122,6 +142,7 @@ class Mirror(Generic[T]):
         if _compare(version, ahead) < 0:
             return True
         del self._ahead[identity]
+        self._echoes.pop(ahead, None)
         return False
 
     def _put(self, found: Object) -> Iterator[Change[T]]:

@@ -6,8 +6,10 @@ line of that task, and of the tasks that it starts, then carries it.
 
 import logging
 import sys
+from json import dumps
 from typing import Any, TextIO
 
+import msgspec
 import structlog
 from structlog.typing import Processor
 
@@ -49,11 +51,14 @@ def _endings(*, as_json: bool) -> list[Processor]:
     if as_json:
         return [
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=_as_text, sort_keys=False),
+            structlog.processors.JSONRenderer(serializer=_as_json),
         ]
     return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
 
 
-def _as_text(value: Any) -> str:
+def _as_json(line: Any, **_: Any) -> str:
     """Whatever JSON doesn't know is logged as its text: errors, ids, enumerations."""
-    return str(value)
+    try:
+        return msgspec.json.encode(line, enc_hook=str).decode()
+    except (TypeError, ValueError, RecursionError):  # keys that are no text, half of a surrogate pair
+        return dumps(line, default=str, skipkeys=True)

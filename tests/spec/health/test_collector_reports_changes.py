@@ -83,6 +83,10 @@ class Member1:
     def expect(self, *ids: ObjectId, rules: tuple[HealthRule, ...] = ()) -> None:
         self.collector.expect("m1", KEY, APP, frozenset(ids), rules)
 
+    def passed(self) -> None:
+        """Delivery has had its turn."""
+        self.collector.passed("m1", APP)
+
     @property
     def healths(self) -> list[str]:
         return [o.health for o in self.told]
@@ -128,6 +132,9 @@ async def test_what_is_expected_and_absent_is_missing(member: Member1) -> None:
     member.expect(WEB, CONFIG)
     async with member.engaged():
         await soon()
+        assert member.told == [], "it may be on its way"
+        member.passed()
+        await soon()
         assert member.last.health == "Missing"
         (problem,) = member.last.problems
         assert (problem.object, problem.reason) == (CONFIG, "Missing")
@@ -139,10 +146,21 @@ async def test_what_is_expected_and_absent_is_missing(member: Member1) -> None:
         assert member.healths == ["Missing", "Healthy", "Missing"]
 
 
+async def test_what_does_not_come_is_missing_after_a_while(member: Member1, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "GRACE", 0.1)
+    monkeypatch.setattr(site, "TICK", 0.02)
+    member.expect(WEB)
+    async with member.engaged():
+        assert member.told == []
+        await asyncio.sleep(0.2)
+        assert member.healths == ["Missing"]
+
+
 async def test_an_object_of_another_application_is_not_ours(member: Member1) -> None:
     member.watches.put(deployment(), app="somebody-else")
     member.expect(WEB)
     async with member.engaged():
+        member.passed()
         await soon()
         assert member.healths == ["Missing"]
 
@@ -160,6 +178,7 @@ async def test_a_burst_is_one_report(member: Member1) -> None:
     ids = [WEB._replace(name=f"web-{n}") for n in range(50)]
     member.expect(*ids)
     async with member.engaged():
+        member.passed()
         await soon()
         for about in ids:
             body = deployment()

@@ -29,7 +29,7 @@ def waits(status: ApplicationStatus, *, rolling: bool, planned_soon: bool) -> fl
     found = plan(msgspec.structs.replace(intent(), revision=Revision(1, "uid", 9)), FLEET)
     phase: Any = "Progressing" if rolling else "Complete"
     dossier.plan = msgspec.structs.replace(found, rollout=RolloutStatus(9, phase=phase))
-    reporter = Reporter(nothing, dossiers, nothing, nothing, nothing, lambda _: planned_soon)
+    reporter = Reporter(nothing, dossiers, nothing, nothing, nothing, lambda _: planned_soon, nothing)
     return reporter._too_early(dossier, BEFORE, status)
 
 

@@ -133,7 +133,11 @@ class History:
         for revision, kind, found in self.events:
             if revision > self.sent:
                 self.sent = revision
-                self.take(self.mirror.saw(WatchEvent(kind, found)))
+                if kind != "DELETED" and self.mirror.echo(found.resource_version):  # it passes unread
+                    assert self.mirror.get(A) == found
+                else:
+                    self.take(self.mirror.saw(WatchEvent(kind, found)))
+                assert self.mirror.version == str(revision)
                 return
 
 
@@ -164,6 +168,27 @@ def test_whatever_comes_first_what_is_told_goes_forward_and_ends_with_the_truth(
     assert (ends.resource_version if ends else None) == (server.live.resource_version if server.live else None)
     versions = [int(o.resource_version) for o in server.told if o is not None]
     assert versions == sorted(set(versions))
+
+
+def test_the_echo_of_an_own_write_is_told_by_its_version() -> None:
+    mirror: Mirror[Object] = Mirror()
+    list(mirror.listed(Listing((), "100")))
+    list(mirror.wrote(object_of("120", "u")))
+    assert not mirror.echo("110")
+    assert mirror.echo("120")
+    assert not mirror.echo("120")
+    assert mirror.version == "120"
+    assert not list(mirror.saw(WatchEvent("BOOKMARK", object_of("130", ""))))
+
+
+def test_of_two_own_writes_only_the_newer_passes_unread() -> None:
+    mirror: Mirror[Object] = Mirror()
+    list(mirror.listed(Listing((), "100")))
+    for version in ("120", "130"):
+        list(mirror.wrote(object_of(version, "u")))
+    assert not mirror.echo("120")
+    assert not list(mirror.saw(WatchEvent("MODIFIED", object_of("120", "u"))))
+    assert mirror.echo("130")
 
 
 def test_what_a_restored_server_has_forgotten_is_not_held_back_by_own_writes() -> None:

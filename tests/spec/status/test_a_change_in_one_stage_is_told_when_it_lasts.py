@@ -1,4 +1,4 @@
-"""The beginning of a change that gets on by itself is no news: most have reached every cluster before it was written."""
+"""The beginning of a change that gets on by itself is no news: most are over before it was written."""
 
 from typing import Any
 

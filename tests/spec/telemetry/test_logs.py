@@ -71,6 +71,14 @@ def test_tracebacks_are_in_one_line() -> None:
     assert "ZeroDivisionError" in lines(stream)[0]["exception"]
 
 
+def test_what_json_does_not_know_is_its_text() -> None:
+    stream = io.StringIO()
+    set_up_logging(stream=stream)
+    structlog.get_logger("x").info("odd", error=ValueError("broken \udc80"), number=1, keys={("a", "b"): 1})
+    (line,) = lines(stream)
+    assert (line["error"], line["number"]) == ("broken \udc80", 1)
+
+
 def test_people_get_text() -> None:
     stream = io.StringIO()
     set_up_logging(stream=stream, json=False)

@@ -289,6 +289,8 @@ class PullAgent:
             self._stir.set()
         else:
             self.outbox.delivered(outcome)
+            if not outcome.under_way:
+                self._collector.passed(self.cluster, outcome.uid)
 
     def _observed(self, observation: Observation) -> None:
         self.outbox.observed(observation)
