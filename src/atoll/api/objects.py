@@ -1,6 +1,7 @@
 """Identities of Kubernetes objects, and manifests."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +21,10 @@ class GroupKind(NamedTuple):
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
 
+group_kind = lru_cache(maxsize=1024)(GroupKind)
+"""The same, made once: a delivery asks for it twenty times."""
+
+
 class ObjectId(NamedTuple):
     """One object in one cluster, whatever version serves it; `namespace` is "" for cluster-scoped kinds."""
 
@@ -30,7 +35,7 @@ class ObjectId(NamedTuple):
 
     @property
     def group_kind(self) -> GroupKind:
-        return GroupKind(self.group, self.kind)
+        return group_kind(self.group, self.kind)
 
     def __str__(self) -> str:
         """As users name it: `Deployment/web`; `Certificate.cert-manager.io/shop` where the group is another's."""

@@ -30,8 +30,8 @@ def pod_spec(body: Mapping[str, Any]) -> PodSpec | None:
     for path in paths:
         part: Any = body
         for name in path:
-            part = part.get(name) if isinstance(part, Mapping) else None
-        if isinstance(part, Mapping) and any(isinstance(part.get(field), list) for field in CONTAINER_FIELDS):
+            part = part.get(name) if isinstance(part, dict) else None
+        if isinstance(part, dict) and any(isinstance(part.get(field), list) for field in CONTAINER_FIELDS):
             return PodSpec(".".join(path), part)
     return None
 
@@ -39,4 +39,4 @@ def pod_spec(body: Mapping[str, Any]) -> PodSpec | None:
 def items(body: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
     """The objects of a list; what isn't one counts as empty, so that places in it are kept."""
     value = body.get(field)
-    return [item if isinstance(item, Mapping) else {} for item in value] if isinstance(value, list) else []
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []

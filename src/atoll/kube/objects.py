@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from atoll.api.objects import GroupKind, Json, ObjectId, split_api_version
+from atoll.api.objects import GroupKind, Json, ObjectId, group_kind, split_api_version
 from atoll.kube.errors import BadRequest
 from atoll.kube.pool import Pool
 
@@ -33,7 +33,7 @@ class Resource(msgspec.Struct, frozen=True):
 
     @property
     def group_kind(self) -> GroupKind:
-        return GroupKind(self.group, self.kind)
+        return group_kind(self.group, self.kind)
 
     @property
     def api_version(self) -> str:
@@ -136,7 +136,7 @@ class Object(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def group_kind(self) -> GroupKind:
-        return GroupKind(self.group, self.kind)
+        return group_kind(self.group, self.kind)
 
     @property
     def api_version(self) -> str:

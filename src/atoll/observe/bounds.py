@@ -47,6 +47,14 @@ def room(raw: bytes) -> int:
 
 def bounded(status: ApplicationStatus, most: int = MOST_BYTES) -> ApplicationStatus:
     """`status` within its limits, `most` bytes among them; rows and placement sorted by cluster."""
+    small = len(status.clusters) <= FEW and len(status.placement) <= FEW
+    if small and size(status) <= min(most - MARGIN, REASONS_BYTES):  # nearly all
+        return msgspec.structs.replace(
+            status,
+            placement=tuple(sorted(status.placement, key=lambda p: p.cluster)),
+            clusters=tuple(sorted(status.clusters, key=lambda r: r.name)),
+            truncated=0,
+        )
     placement = _placement(sorted(status.placement, key=lambda p: p.cluster)[:MOST_ROWS])
     bare = msgspec.structs.replace(status, placement=placement, clusters=())
     rows, cut = fit(status.clusters, most - MARGIN - size(bare))

@@ -19,9 +19,11 @@ _QUOTED = re.compile(r"""Invalid value:\s*(?:"(?:[^"\\]|\\.)*"?|\S+)|(?<=[:=]\s)
 
 def clean(text: object, limit: int = LIMIT) -> str:
     """`text` on one line of at most `limit` characters; what a terminal or a reader could be fooled by is removed."""
-    line = _ESCAPES.sub("", str(text))
-    line = _INVISIBLE.sub("", line)
-    line = _SPACES.sub(" ", line).strip()
+    line = str(text)
+    if not (line.isascii() and line.isprintable() and "  " not in line):  # else these find nothing, as in most
+        line = _INVISIBLE.sub("", _ESCAPES.sub("", line))
+        line = _SPACES.sub(" ", line)
+    line = line.strip()
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

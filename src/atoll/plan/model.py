@@ -132,6 +132,8 @@ class ClusterShare(msgspec.Struct, frozen=True, gc=False):
     @property
     def common(self) -> int | None:
         """The number, when all workloads agree."""
+        if not self.replicas:
+            return None
         numbers = set(self.replicas.values())
         return numbers.pop() if len(numbers) == 1 else None
 

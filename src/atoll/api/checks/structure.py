@@ -39,12 +39,14 @@ def schema() -> Schema:
 
 
 def _walk(part: Schema, value: Any, path: str) -> Iterator[Issue]:
+    if not _ruled(part):
+        return
     for rule in part.get(VALIDATIONS, ()):
         if not _holds(rule["rule"], value):
             yield Issue(path + rule.get("fieldPath", ""), rule["message"])
     if isinstance(value, dict):
         for name, field in part.get("properties", {}).items():
-            if value.get(name) is not None:
+            if value.get(name) is not None and _ruled(field):
                 yield from _walk(field, value[name], f"{path}.{name}")
         if "additionalProperties" in part:
             for name, item in value.items():
@@ -52,6 +54,20 @@ def _walk(part: Schema, value: Any, path: str) -> Iterator[Issue]:
     elif isinstance(value, list | tuple) and "items" in part:
         for index, item in enumerate(value):
             yield from _walk(part["items"], item, f"{path}[{index}]")
+
+
+_RULED: dict[int, bool] = {}
+"""By identity of a part of `schema()`, which stays as it is."""
+
+
+def _ruled(part: Schema) -> bool:
+    """Whether there are rules in it, or in what is in it."""
+    known = _RULED.get(id(part))
+    if known is None:
+        inner = [*part.get("properties", {}).values(), part.get("items"), part.get("additionalProperties")]
+        known = bool(part.get(VALIDATIONS)) or any(_ruled(each) for each in inner if isinstance(each, dict))
+        _RULED[id(part)] = known
+    return known
 
 
 def _holds(rule: str, value: Any) -> bool:
