@@ -21,8 +21,8 @@ from atoll.telemetry import metrics
 TOGETHER = 0.05
 """Seconds in which what several clusters tell of a change is heard together."""
 A_CLUSTER = 0.001
-"""Seconds on top for each cluster of an Application: a look at all of a thousand takes the hub half a second, and isn't
-to be all that it does while they come back one after the other.
+"""Seconds for each cluster of an Application in which others' news are awaited: a look at a thousand takes the hub
+a tenth of a second, and isn't to be all that it does while they come back one after the other.
 """
 AT_LEISURE = 1.0
 """The same, where nothing of the change waits for it, and many objects are being delivered."""
@@ -104,7 +104,7 @@ class Waking:
             self._goes_on(dossier)
             dossier.front.touch(observation.key)
             if self._surroundings.observed(dossier, observation.cluster):
-                self._applications.add(observation.key)
+                self._look_at(observation.key)
 
     def _goes_on(self, dossier: Dossier) -> None:
         """A cluster has something to tell: a change that waits for it may go on."""
@@ -134,7 +134,7 @@ class Waking:
 
     def counted(self, cluster: str, capacity: Capacity) -> None:
         for key in self._surroundings.counted(cluster, capacity):
-            self._applications.add(key)
+            self._look_at(key)
         self._clusters.add(cluster)
 
     def serves(self, cluster: str, kinds: frozenset[GroupKind]) -> None:
@@ -159,11 +159,16 @@ class Waking:
                     self._applications.add_after(key, RECOUNT)
             case "worse":
                 for key in self._surroundings.concerned(cluster):
-                    self._applications.add(key)
+                    self._look_at(key)
             case "other":
                 for front in self._fronts:
                     for key in front.held():
-                        self._applications.add(key)
+                        self._look_at(key)
+
+    def _look_at(self, key: Key) -> None:
+        """One of its clusters has news."""
+        dossier = self._dossiers.get(key)
+        self._applications.add_after(key, A_CLUSTER * len(dossier.submitted) if dossier is not None else 0.0)
 
     def selected_changed(self, namespace: str) -> None:
         """An object of the hub that Applications of this namespace may have selected."""

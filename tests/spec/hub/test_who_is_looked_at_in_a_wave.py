@@ -1,5 +1,6 @@
 """In a wave an Application is looked at, or told of, when something may come of it, and not at each step."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -10,7 +11,7 @@ from atoll.api.objects import Key
 from atoll.api.rollout import RolloutStatus
 from atoll.api.status import ClusterState
 from atoll.hub.dossier import Dossier, Dossiers
-from atoll.hub.waking import AT_LEISURE, TOGETHER, Waking
+from atoll.hub.waking import A_CLUSTER, AT_LEISURE, TOGETHER, Waking
 from atoll.kube.objects import of_body
 from atoll.plan.planner import plan
 from atoll.testing.worlds import cluster, fleet, intent
@@ -51,7 +52,7 @@ class World:
         self.waking = Waking(
             applications=cast("Any", self.queue),
             clusters=cast("Any", Queue()),
-            fronts=anything,
+            fronts=cast("Any", [SimpleNamespace(held=lambda: [KEY])]),
             dossiers=dossiers,
             surroundings=anything,
             tombstones=anything,
@@ -94,6 +95,19 @@ def test_at_once_where_clusters_wait_for_it() -> None:
     world.planned(everywhere=False)
     assert world.told("a", "Applying") == [TOGETHER]
     assert world.told("a", "Applied") == [TOGETHER]
+
+
+def test_the_more_clusters_may_have_news_the_longer_the_first_waits_for_the_others() -> None:
+    """A thousand agents that come back one after the other are no thousand looks at a thousand clusters."""
+    world = World()
+    world.planned(everywhere=True)
+    assert world.dossier.plan is not None
+    one = world.dossier.plan.deliveries["a"]
+    for number in (2, 1000):
+        world.dossier.submitted = {f"c{each}": one for each in range(number)}
+        world.queue.added.clear()
+        world.waking.replan("c1", "other")
+        assert world.queue.added == [number * A_CLUSTER]
 
 
 def test_an_end_is_looked_at_when_it_is_gone_everywhere() -> None:
