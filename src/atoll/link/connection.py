@@ -13,7 +13,7 @@ from atoll.link.mux import Channel, Mux
 from atoll.link.session import Lost, Refused
 from atoll.link.streams import LINGER, StreamTransport
 from atoll.link.websocket import Unwrapper
-from atoll.link.whole import Heads
+from atoll.link.whole import ShortWay
 
 PING_EVERY = 5.0
 SILENCE = 12.0
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._take = offered
         self._mux = Mux(dialled=dialled, offered=self._offer, ponged=self._ponged)
         self._unwrapper = Unwrapper(masked=not dialled)
-        self._ours, self._theirs = Heads(masked=dialled), Heads(masked=not dialled)
+        self._short = ShortWay(self._mux, dialled=dialled)
         self._between = True
         """What comes next begins a message and a frame."""
         self._lingering = Expiry(LINGER, StreamTransport.lingered)
@@ -144,13 +144,16 @@ class Connection(asyncio.Protocol):
         """Send a short message now, if nothing else is to be sent. Where many come in a moment, they go together."""
         if self._flushing or self._held_up or not self._may_speak or self._cause:
             return False
-        now = self._loop.time()
-        if now - self._tick >= MOMENT:
-            self._tick, self._in_tick = now, 0
         self._in_tick += 1
-        if self._in_tick > APART_MOST or not self._mux.goes(channel, len(data)):
+        if self._in_tick > APART_MOST:
+            now = self._loop.time()
+            if now - self._tick < MOMENT:
+                return False
+            self._tick, self._in_tick = now, 1
+        if not (message := self._short.message(channel, data)):
             return False
-        self._write(self._ours.write(channel.id, data))
+        self._transport.write(message)
+        self.sent += len(message)
         return True
 
     def _flush(self) -> None:
@@ -180,13 +183,9 @@ class Connection(asyncio.Protocol):
         """It was made before us."""
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
         self._may_speak = True
-        self.received += len(data)
         try:
-            if self._between and (message := self._theirs.read(data)):
-                self._mux.data(*message)
-            else:
+            if not (self._between and self._short.receive(data)):
                 self._take_apart(data)
         except websocket.Closed:
             self.close(Lost("Closed", "the peer closed the connection"))
@@ -194,6 +193,8 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self.close(Lost("Protocol", f"the peer breaks the protocol: {error}"))
             return
+        self._heard = self._loop.time()
+        self.received += len(data)
         if self._mux.waits:
             self.wake()
 

@@ -176,15 +176,6 @@ class Mux:
         channel.queued += size
         self._schedule(channel)
 
-    def goes(self, channel: Channel, size: int) -> bool:
-        """Whether `size` bytes may go at once, in one frame, since nothing else is to go; if so, they have gone."""
-        if self.waits or size > channel.credit or not 0 < size <= MESSAGE_MOST:
-            return False
-        if not channel.open or channel.ending or channel.queued:
-            return False
-        channel.credit -= size
-        return True
-
     def end(self, channel: Channel) -> None:
         """After what was written, nothing more."""
         if not channel.ending and self._alive(channel):
@@ -295,7 +286,7 @@ class Mux:
         """Take what came. Raises ProtocolError, after which the connection is to be closed."""
         for kind, number, payload in self._parser.feed(data):
             if kind == frames.DATA:
-                self.data(number, payload)
+                self._data(number, payload)
             elif kind in {frames.PING, frames.PONG, frames.DRAIN}:
                 self._about_all(kind, payload)
             elif kind == frames.OPEN:
@@ -308,8 +299,7 @@ class Mux:
         """The next byte that is received begins a frame."""
         return self._parser.between
 
-    def data(self, number: int, payload: bytes) -> None:
-        """Take a frame of DATA, or a part of it. Raises ProtocolError, as `receive`."""
+    def _data(self, number: int, payload: bytes) -> None:
         channel = self.channels.get(number) or self._known(number)
         if channel is None:
             return

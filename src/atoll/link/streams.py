@@ -95,10 +95,16 @@ class StreamTransport(asyncio.Transport):
         if self._closing:
             self._mux.consumed(self._channel, len(data))
             self._wake()
-        elif self._paused or self._held or self._protocol is None:
+            return
+        if self._paused or self._held or self._protocol is None:
             self._held.append(data)
-        else:  # whoever brought it looks afterwards whether there is something to send
-            self._deliver(data)
+            return
+        try:  # as `_deliver`; whoever brought it looks afterwards whether there is something to send
+            self._feed(data)
+        except Exception as error:
+            self._failed(error)
+        if not self._gone:
+            self._mux.consumed(self._channel, len(data))
 
     def ended(self) -> None:
         self._finished = True

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from atoll.link import frames, websocket
 from atoll.link.frames import Parser, ProtocolError
 from atoll.link.websocket import Closed, Unwrapper, accept_key, head
-from atoll.link.whole import Heads
 
 CONTROL = st.tuples(
     st.sampled_from([frames.OPEN, frames.WINDOW, frames.END, frames.RESET]), st.integers(0, 99), st.binary(max_size=60)
@@ -40,34 +39,6 @@ def test_frames(sent: list[tuple[int, int, bytes]], cuts: list[int]) -> None:
     parser = Parser()
     wire = b"".join(frames.frame(*f) for f in sent)
     assert joined([f for piece in pieces(wire, cuts) for f in parser.feed(piece)]) == joined(sent)
-
-
-@given(st.lists(st.one_of(CONTROL, DATA), min_size=1, max_size=3), st.booleans(), st.integers(0, 2))
-def test_what_is_taken_for_one_message_is_one(sent: list[tuple[int, int, bytes]], masked: bool, more: int) -> None:
-    """The short way tells only what the long one would."""
-    inside = b"".join(frames.frame(*f) for f in sent)
-    wire = head(len(inside), masked=masked) + inside + bytes(more)
-    found = Heads(masked=masked).read(wire)
-    assert bool(found) == (not more and len(sent) == 1 and sent[0][0] == frames.DATA)
-    if found:
-        unwrapped = b"".join(Unwrapper(masked=masked).feed(wire))
-        assert Parser().feed(unwrapped) == [(frames.DATA, *found)]
-
-
-@pytest.mark.parametrize("size", [1, 116, 117, 118, 119, 300, 16_384, 65_527])
-@pytest.mark.parametrize("masked", [True, False])
-def test_a_message_that_is_one_frame_is_written_and_read_as_one(size: int, *, masked: bool) -> None:
-    data, heads = bytes(range(256)) * 256, Heads(masked=masked)
-    wire = heads.write(7, data[:size])
-    assert wire == head(size + 8, masked=masked) + frames.frame(frames.DATA, 7, data[:size])
-    assert heads.read(wire) == (7, data[:size])
-
-
-@given(st.binary(min_size=1, max_size=300), st.binary(min_size=4, max_size=4))
-def test_a_message_under_a_mask_is_left_to_the_long_way(data: bytes, key: bytes) -> None:
-    wire = bytearray(Heads(masked=True).write(7, data))
-    wire[-len(data) - 12 : -len(data) - 8] = key
-    assert (Heads(masked=True).read(bytes(wire)) is None) == (key != bytes(4))
 
 
 def test_it_is_known_whether_the_next_byte_begins_something() -> None:

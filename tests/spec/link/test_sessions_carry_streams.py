@@ -6,6 +6,7 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,14 +64,15 @@ async def test_a_short_message_goes_at_once_and_many_of_one_moment_go_together(
         transports = [stream._transport for stream in streams]
         (connection,) = session.connections
         writes: list[bytes] = []
-        send = connection._write
+        send = connection._transport.write
 
         def write(data: bytes) -> None:
             if b"at once" in data or b"together" in data:  # not a ping
                 writes.append(data)
             send(data)
 
-        monkeypatch.setattr(connection, "_write", write)
+        monkeypatch.setattr(connection, "_transport", SimpleNamespace(write=write))
+        connection._in_tick = APART_MOST
         await asyncio.sleep(2 * MOMENT)
         transports[0].write(b"at once")
         assert len(writes) == 1
@@ -82,6 +84,7 @@ async def test_a_short_message_goes_at_once_and_many_of_one_moment_go_together(
         for stream in streams[1:]:
             assert await stream.read(1 << 16) == b"together"
         assert len(writes) == APART_MOST + 1
+        monkeypatch.undo()
 
 
 async def test_what_nobody_serves_is_refused(end: HubEnd) -> None:
