@@ -165,6 +165,8 @@ class Ledger(OnDemand):
     """What may be there or not: the answer to a write was lost, or the watch has not brought it in time."""
 
     def __init__(self, target: Delivery | Removal) -> None:
+        for name, make in self.on_demand.items():  # a first pass needs nearly all of them: at once they cost less
+            setattr(self, name, make())
         self.target = target
         self.over = False
         self.wanted = NOTHING
@@ -251,9 +253,10 @@ class Ledger(OnDemand):
 
     def worked(self, key: ObjectId, cached: Object | None) -> None:
         """Work on an object has ended. An API server often sends a write's event before its answer: what the watch told
-        meanwhile is the echo of that write, or gives reason to look again.
+        meanwhile is the echo of that write, which is not awaited any more, or gives reason to look again.
         """
         self.working.discard(key)
+        self.current(key, cached)
         if key in self.meanwhile:
             self.meanwhile.discard(key)
             if cached is None or cached.resource_version != self.record(key).version:

@@ -50,7 +50,7 @@ from atoll.hub.selected import SelectedObjects
 from atoll.hub.snapshots import News, Snapshots, cluster_facts
 from atoll.hub.surroundings import Surroundings
 from atoll.hub.tombstones import Tombstones
-from atoll.hub.waking import AT_LEISURE, Waking
+from atoll.hub.waking import Waking
 from atoll.kube.client import Client
 from atoll.kube.connection import Config
 from atoll.kube.errors import KubeError, NotFound
@@ -189,7 +189,7 @@ class Hub:
         self._fleet = fleet
         self._reporter = Reporter(
             self._client, self._dossiers, fleet, self._collector, self._recorder,
-            lambda key: self._application_queue.soon(key, AT_LEISURE), self._applications.saw,
+            self._application_queue.soon, self._applications.saw,
         )  # fmt: skip
         profiles = Profiles(self._client)
         intents = Intents(

@@ -36,6 +36,8 @@ AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
 A_CLUSTER = 0.00025
 """The same for each cluster: to put together what a thousand say takes the hub as long as a hundred deliveries."""
+SOON = 1.0
+"""Seconds for which a status waits for another look at its Application: see `waking.AT_LEISURE`."""
 VALUES = 15.0
 """Seconds between two writes of what `failover.carry` names, while nothing else is new."""
 
@@ -43,7 +45,7 @@ VALUES = 15.0
 class Reporter:
     """Writes statuses. `touch(key)` says that something changed; the rest is when and whether to write.
 
-    `planned_soon(key)`: another look at the Application is about to come, after which there may be more to tell.
+    `planned_soon(key, seconds)`: another look at the Application comes within so many, and there may be more to tell.
     `saw(answer)` is called with each Application as a write left it.
     """
 
@@ -54,7 +56,7 @@ class Reporter:
         fleet: Fleet,
         collector: Collector,
         recorder: Recorder,
-        planned_soon: Callable[[Key], bool],
+        planned_soon: Callable[[Key, float], bool],
         saw: Callable[[Object], None],
     ) -> None:
         self.queue: FairQueue[Key] = FairQueue("status", meter=metrics)
@@ -69,7 +71,9 @@ class Reporter:
         self._interim = Interim()
         self._written: dict[str, ApplicationStatus] = {}
         self._at: dict[str, float] = {}
-        self._bustle: Bustle[Key] = Bustle(self.queue.add)
+        self._bustle: Bustle[Key] = Bustle(self._its_turn)
+        self._turns: set[Key] = set()
+        """Those that have been held back for long enough."""
 
     def wrote(self) -> None:
         """Something was written to a member."""
@@ -82,6 +86,10 @@ class Reporter:
         self._bustle.drop(key)
         dossier = self._dossiers.get(key)
         self.queue.add_after(key, AT_ONCE + A_CLUSTER * (len(dossier.submitted) if dossier is not None else 0))
+
+    def _its_turn(self, key: Key) -> None:
+        self._turns.add(key)
+        self.queue.add(key)
 
     def _urgent(self, key: Key) -> bool:
         """Whether something is wrong."""
@@ -100,9 +108,17 @@ class Reporter:
 
     async def reconcile(self, key: Key) -> Decision:
         dossier = self._dossiers.get(key)
+        its_turn = key in self._turns
+        self._turns.discard(key)
         if dossier is None or dossier.ended:
             self._interim.over(key)
             return Done()
+        if not its_turn and (key in self._bustle or self._bustle.on) and not self._urgent(key):
+            self._bustle.hold(key)  # it came a moment before many objects were to be written
+            return Done()
+        if not its_turn and self._looked_at_once_more(dossier):
+            self._turns.add(key)
+            return Wait(SOON)
         for cluster in tuple(dossier.submitted):  # what was applied is not told beside the health from before
             await self._collector.catch_up(cluster, dossier.uid)
         before = self._before(dossier)
@@ -134,6 +150,8 @@ class Reporter:
             return Wait(wait)
         hasty = not dossier.live.deleting and (settled(status) or stepped(before, status))
         if not hasty and (wait := self._too_early(dossier, before, status)):
+            if self._bustle.on:
+                self._turns.add(key)
             return Wait(wait)
         return await self._write(dossier, before, status)
 
@@ -148,18 +166,24 @@ class Reporter:
         return dossier.status or ApplicationStatus()
 
     def _too_early(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> float:
-        """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is. A change that
-        every cluster has needs but a last look: in a wave, all of them would be written twice.
-        """
-        busy = self._bustle.on or (dossier.rolling and self._planned_soon(dossier.key))
+        """Seconds until an interim write is due; 0 when it is now. Most endings are over before one is."""
+        busy = (self._bustle.on and not self._urgent(dossier.key)) or self._looked_at_once_more(dossier)
         return self._interim.wait(
             dossier.key,
             before,
             status,
             time.monotonic(),
             ending=dossier.live.deleting,
-            busy=busy and not self._urgent(dossier.key),
+            busy=busy,
         )
+
+    def _looked_at_once_more(self, dossier: Dossier) -> bool:
+        """A change that every cluster was handed is looked at in a moment, perhaps for the last time: told of before,
+        all of a wave would be written twice.
+        """
+        if not (dossier.rolling and dossier.out and self._planned_soon(dossier.key, SOON)):
+            return False
+        return not self._urgent(dossier.key)
 
     @failpoints.around("hub.status")
     async def _write(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> Decision:

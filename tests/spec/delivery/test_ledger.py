@@ -50,6 +50,7 @@ def test_the_echo_that_comes_before_the_answer_is_no_reason_to_work_either() -> 
     book.settle(ITEM, live("5"), answered=True)
     book.worked(ITEM.id, live("5"))
     assert book.dirty == set()
+    assert not book.behind, "nothing is awaited any more"
 
 
 def test_what_others_changed_while_we_wrote_is_looked_at() -> None:
