@@ -119,8 +119,9 @@ class Writer:
         ledger: Ledger,  # noqa: ARG002  a Replacer says there what it does
         delivery: Delivery,
     ) -> Object:
-        created = await self._apply(item, resource, item.sent(delivery.revision), only_create=True)
-        record.accepted, record.released = accepted(item.body, created), NO_FIELDS
+        body = item.body
+        created = await self._apply(item, resource, item.sent(delivery.revision, body), only_create=True)
+        record.accepted, record.released = accepted(body, created), NO_FIELDS
         return created
 
     def _deleted_by_others(self, item: Item, record: Record) -> None:

@@ -188,7 +188,8 @@ class Reporter:
     @failpoints.around("hub.status")
     async def _write(self, dossier: Dossier, before: ApplicationStatus, status: ApplicationStatus) -> Decision:
         try:
-            answer = await replace_status(self._client, APPLICATIONS, dossier.live, msgspec.to_builtins(status))
+            text = msgspec.Raw(msgspec.json.encode(status))
+            answer = await replace_status(self._client, APPLICATIONS, dossier.live, text)
         except NotFound:
             return Done()
         except Conflict as error:  # the watch brings the newer object

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from atoll.api.objects import Json
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, Invalid
@@ -27,8 +29,8 @@ async def _finalize(
     return await client.patch(resource, live.name, live.namespace, patch, type="merge")
 
 
-async def replace_status(client: Client, resource: Resource, live: Object, status: Json) -> Object:
-    """The object with this status and no other. Raises NotFound.
+async def replace_status(client: Client, resource: Resource, live: Object, status: Json | msgspec.Raw) -> Object:
+    """The object with this status, which may be JSON already, and no other. Raises NotFound.
 
     An API server calls a patch whose resourceVersion is not the current one either a conflict or invalid.
     """
