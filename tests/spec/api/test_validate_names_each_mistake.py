@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from atoll.api.checks import structure
 from tests.spec.api.shop import (
     APPLICATION,
     DEPLOYMENT,
@@ -396,3 +397,17 @@ def test_errors_come_first_and_not_without_end() -> None:
     found = issues(application(manifests=many, differences=None, replicas=None))
     assert len(found) == 100
     assert {issue.severity for issue in found} == {"error"}
+
+
+def test_no_rule_of_shape_looks_into_a_manifest() -> None:
+    """`shape` remembers what it found of a spec by all but its manifests."""
+    spec = structure.schema()["properties"]["spec"]["properties"]
+    assert not structure._ruled(spec["manifests"])
+    assert structure._ruled(spec["placement"])
+
+
+def test_a_large_spec_is_judged_alike() -> None:
+    many = [f"cluster-{number}" for number in range(structure.SMALL // 8)]
+    for clusters in (["a"], many):
+        found = structure.shape({"spec": {"placement": {"clusters": clusters, "all": True}, "manifests": [{}]}})
+        assert [issue.path for issue in found], len(clusters)

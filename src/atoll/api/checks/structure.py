@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache, reduce
 from operator import getitem
 from typing import Any, cast
@@ -17,6 +17,8 @@ from atoll.api.schema import VALIDATIONS, Schema, struct_schema
 
 _PLACE = re.compile(r" - at `(?:key in )?\$?(.*?)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+SMALL = 4096
+"""Bytes of a spec without its manifests, up to which what was found of it is remembered."""
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
 
 
@@ -28,9 +30,26 @@ def parse(body: Json) -> Application | Issue:
         return _issue(_with_keys(body, str(error)))
 
 
-def shape(body: Json) -> Iterator[Issue]:
-    """Where a rule of shape doesn't hold."""
-    yield from _walk(schema()["properties"]["spec"], body.get("spec") or {}, "spec")
+def shape(body: Json) -> Iterable[Issue]:
+    """Where a rule of shape doesn't hold. None looks into a manifest: of many Applications, all else is the same."""
+    spec = body.get("spec") or {}
+    if isinstance(spec, dict) and isinstance(manifests := spec.get("manifests"), list):
+        spec = {**spec, "manifests": [_leaf(each) for each in manifests]}
+    try:
+        text = msgspec.json.encode(spec)
+    except (TypeError, ValueError, OverflowError):  # nothing that JSON can say, such as an integer of 20 digits
+        return _walk(_of_spec(), spec, "spec")
+    return _shape(text) if len(text) <= SMALL else _walk(_of_spec(), spec, "spec")
+
+
+@lru_cache(maxsize=1024)
+def _shape(spec: bytes) -> tuple[Issue, ...]:
+    return tuple(_walk(_of_spec(), msgspec.json.decode(spec), "spec"))
+
+
+def _of_spec() -> Schema:
+    part: Schema = schema()["properties"]["spec"]
+    return part
 
 
 @cache
