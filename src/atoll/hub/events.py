@@ -12,6 +12,7 @@ from atoll.kube.client import Client
 from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object
 from atoll.kube.resources import EVENTS
+from atoll.kube.throttle import Bucket
 from atoll.observe.conditions import MOVING
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,8 @@ TOLD = {"Accepted": "False", "Placed": "False", "Ready": "True", "Stalled": "Tru
 """Conditions that are news when they become this."""
 ROUTINE = MOVING | {"Pending", "Missing", "Unknown", "Ready"}
 """Reasons for which an Application isn't ready, or is, while nothing is wrong."""
+ROUTINE_MOST = 1.0, 10
+"""Events a second, and at once, of Applications that are ready as was to be expected."""
 
 
 class Recorder:
@@ -32,6 +35,7 @@ class Recorder:
         self._client = client
         self._waiting: asyncio.Queue[dict[str, object]] = asyncio.Queue(MOST_WAITING)
         self._told: dict[tuple[str, str, str], float] = {}
+        self._routine = Bucket(*ROUTINE_MOST)
 
     async def run(self) -> None:
         while True:
@@ -42,15 +46,16 @@ class Recorder:
                 log.info("event not written", error=str(error))
 
     def transitions(self, about: Object, before: ApplicationStatus, after: ApplicationStatus) -> None:
-        """Tell what changed between two statuses of an Application. That it is ready is news after trouble: of all that
-        goes as it should, its status tells, and an Event each would cost the API server as much as one object.
+        """Tell what changed between two statuses of an Application. That it is ready, and was in no trouble, is told of
+        few at a time: in a wave an Event each would cost the API server as much as the objects.
         """
         known = {c.type: c for c in before.conditions}
         for condition in after.conditions:
             old = known.get(condition.type)
-            if condition.type == "Ready" and (old is None or old.reason in ROUTINE):
+            if TOLD.get(condition.type) != condition.status or same(old, condition):
                 continue
-            if TOLD.get(condition.type) == condition.status and not same(old, condition):
+            routine = condition.type == "Ready" and (old is None or old.reason in ROUTINE)
+            if not routine or self._routine.spare():
                 kind = "Normal" if condition.type == "Ready" else "Warning"
                 self.tell(about, kind, condition.reason or condition.type, condition.message)
 

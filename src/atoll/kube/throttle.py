@@ -25,10 +25,22 @@ class Bucket:
 
     def take(self) -> float:
         """Take one token; seconds until it may be used. Who comes later waits longer: first come, first served."""
-        now = self._clock()
-        self._tokens = min(float(self._burst), self._tokens + (now - self._at) * self._rate) - 1
-        self._at = now
+        self._refill()
+        self._tokens -= 1
         return max(0.0, -self._tokens / self._rate)
+
+    def spare(self) -> bool:
+        """Take one token, if there is one now."""
+        self._refill()
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._tokens = min(float(self._burst), self._tokens + (now - self._at) * self._rate)
+        self._at = now
 
 
 class Throttled(Transport):

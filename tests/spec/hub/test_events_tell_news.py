@@ -1,4 +1,4 @@
-"""Events of Applications: trouble, and that it is over. What goes as it should is in the status alone."""
+"""Events of Applications: trouble, that it is over, and of a few of many that all went as it should."""
 
 import asyncio
 from typing import Any, cast
@@ -33,9 +33,8 @@ NEW = ApplicationStatus()
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        (NEW, READY, []),
-        (status(("Ready", "False", "Applying")), READY, []),
-        (status(("Ready", "False", "RollingOut")), READY, []),
+        (NEW, READY, [("Normal", "Ready")]),
+        (status(("Ready", "False", "RollingOut")), READY, [("Normal", "Ready")]),
         (READY, READY, []),
         (NEW, status(("Ready", "False", "Failed"), ("Stalled", "True", "Failed")), [("Warning", "Failed")]),
         (status(("Ready", "False", "Failed"), ("Stalled", "True", "Failed")), READY, [("Normal", "Ready")]),
@@ -58,3 +57,17 @@ async def test_trouble_and_its_end_are_told(
     await asyncio.sleep(0)
     writing.cancel()
     assert hub.events == told
+
+
+async def test_of_a_wave_few_are_told_of_unless_they_were_in_trouble() -> None:
+    hub = Hub()
+    recorder = Recorder(cast("Any", hub))
+    failed = status(("Ready", "False", "Failed"))
+    for n in range(100):
+        metadata = {"name": f"shop-{n}", "namespace": "demo", "uid": f"uid-{n}", "resourceVersion": "1"}
+        recorder.transitions(of_body({"metadata": metadata}), failed if n >= 50 else NEW, READY)
+    writing = asyncio.create_task(recorder.run())
+    for _ in range(200):
+        await asyncio.sleep(0)
+    writing.cancel()
+    assert 60 <= len(hub.events) < 65
