@@ -17,6 +17,7 @@ from atoll.hub.bustle import Bustle
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.events import Recorder
 from atoll.hub.interim import Interim
+from atoll.hub.waking import AT_LEISURE
 from atoll.kube.asseen import replace_status
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
@@ -36,8 +37,8 @@ AT_ONCE = 0.02
 """Seconds in which what happens together is told together."""
 A_CLUSTER = 0.00025
 """The same for each cluster: to put together what a thousand say takes the hub as long as a hundred deliveries."""
-SOON = 1.0
-"""Seconds for which a status waits for another look at its Application: see `waking.AT_LEISURE`."""
+SOON = AT_LEISURE
+"""Seconds for which a status waits for another look at its Application."""
 VALUES = 15.0
 """Seconds between two writes of what `failover.carry` names, while nothing else is new."""
 

@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from atoll.cli.kubefed.app import app
 from atoll.cli.main import carried_out
@@ -45,14 +45,21 @@ async def called(fleet: Fleet, line: str) -> Ended:
 
 async def started(fleet: Fleet, program: str, line: str) -> Ended:
     """Run a command line of `program` to its end, as a process."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAMS[program], *line.split()),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "KUBECONFIG": str(fleet.kubeconfig)},
-    )
+    process = await launched(fleet, program, line, asyncio.subprocess.PIPE, asyncio.subprocess.PIPE)
     output, errors = await asyncio.wait_for(process.communicate(), 60)
     return Ended(process.returncode or 0, output.decode(), errors.decode())
+
+
+async def launched(
+    fleet: Fleet, program: str, line: str, output: int | IO[bytes], errors: int | IO[bytes]
+) -> asyncio.subprocess.Process:
+    """A command line of `program` as a process."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROGRAMS[program], *line.split()),
+        stdout=output,
+        stderr=errors,
+        env={**os.environ, "KUBECONFIG": str(fleet.kubeconfig)},
+    )
 
 
 class Words:

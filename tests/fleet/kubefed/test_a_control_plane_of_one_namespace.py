@@ -1,8 +1,6 @@
 """Scope Namespaced on real clusters: `controller-manager` works for its own namespace, with a member's rights there."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ from atoll.kube.resources import CLUSTERS, CONFIGMAPS, NAMESPACES, SECRETS
 from tests.delivering import eventually
 from tests.fleet.conftest import Fleet
 from tests.fleet.hub.world import HubProcess, free_port
-from tests.fleet.kubefed.commands import PROGRAMS, Words, control_plane
+from tests.fleet.kubefed.commands import Words, control_plane, launched
 from tests.fleet.kubefed.world import CONTROL_PLANE, HOST, MEMBER, apply, federated_resource
 
 TYPES = tuple(target for target in ENABLED if target.kind in ("ConfigMap", "Secret", "Namespace"))
@@ -37,12 +35,7 @@ async def manager(fleet: Fleet, namespace: str, log: Path) -> AsyncIterator[None
         f"--metrics-addr=127.0.0.1:{port}"
     )
     with log.open("wb") as file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", PROGRAMS["controller-manager"], *line.split()),
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "KUBECONFIG": str(fleet.kubeconfig)},
-        )
+        process = await launched(fleet, "controller-manager", line, file, file)
     try:
 
         async def promoted() -> bool:
