@@ -17,10 +17,14 @@ async def follow(kubeconfig: str, context: str, namespace: str) -> None:
     async with Client(load_kubeconfig(kubeconfig, context)) as client:
         start = (await client.list(CONFIGMAPS, namespace)).resource_version
         print("ready", context, flush=True)
-        async for event in client.watch(CONFIGMAPS, start, namespace, timeout=3600, idle=3600):
-            if event.object is not None and event.type != "BOOKMARK":
-                mark = event.object.body().get("data", {}).get("mark", "")
-                print(f"{time.monotonic():.6f} {context} {event.type} {event.object.name} {mark}", flush=True)
+        while True:  # a server may end a watch in order, a young one above all: the next goes on where it was
+            async for event in client.watch(CONFIGMAPS, start, namespace, timeout=3600, idle=3600):
+                if event.object is None:
+                    continue
+                start = event.object.resource_version
+                if event.type != "BOOKMARK":
+                    mark = event.object.body().get("data", {}).get("mark", "")
+                    print(f"{time.monotonic():.6f} {context} {event.type} {event.object.name} {mark}", flush=True)
 
 
 async def main(kubeconfig: str, contexts: str, namespace: str) -> None:

@@ -37,7 +37,7 @@ class Carrying:
         watches: WatchSet,
         writer: Writer,
         replacer: Replacer,
-        count: Callable[[str, float], None],
+        count: Callable[[str, str, float], None],
     ) -> None:
         self._count = count
         self._compiler = compiler
@@ -161,12 +161,13 @@ class Carrying:
             if isinstance(error, KindNotServed):
                 self._kinds.forget(item.id.group_kind)
             self._troubled(item, ledger, error)
-            self._count(_RESULTS.get(ledger.troubled[item.id].state, "refused"), time.perf_counter() - began)
+            result = _RESULTS.get(ledger.troubled[item.id].state, "refused")
+            self._count(delivery.uid, result, time.perf_counter() - began)
         else:
             if delivery.manner.whole:
                 ledger.doing.pop(item.id, None)
             self._done(item, ledger)
-            self._count("applied" if written else "unchanged", time.perf_counter() - began)
+            self._count(delivery.uid, "applied" if written else "unchanged", time.perf_counter() - began)
         finally:
             ledger.worked(item.id, self._watches.get(item.id))
 

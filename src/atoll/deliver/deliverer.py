@@ -38,15 +38,16 @@ class Deliverer:
 
     Level-triggered: of what was submitted for one application and cluster, the latest holds, also while the cluster is
     away. `report` is called with each change of an outcome, in the event loop. Belongs to one event loop.
-    `count(cluster, result, seconds)` is called for each object that was worked on: applied, unchanged, conflict,
-    refused, failed or deleted. `leads()` is asked before each request: once false, none is sent any more.
+    `count(cluster, uid, result, seconds)` is called for each object of Application `uid` that was worked on: applied,
+    unchanged, conflict, refused, failed or deleted. `leads()` is asked before each request: once false, none is sent
+    any more.
     """
 
     def __init__(
         self,
         report: Callable[[Outcome], None],
         *,
-        count: Callable[[str, str, float], None] = lambda *_: None,
+        count: Callable[[str, str, str, float], None] = lambda *_: None,
         leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._report = report

@@ -31,7 +31,13 @@ class Departures:
     """Takes objects off one member."""
 
     def __init__(
-        self, client: Client, gate: Gate, kinds: Kinds, watches: WatchSet, hub: str, count: Callable[[str, float], None]
+        self,
+        client: Client,
+        gate: Gate,
+        kinds: Kinds,
+        watches: WatchSet,
+        hub: str,
+        count: Callable[[str, str, float], None],
     ) -> None:
         self._count = count
         self._client = client
@@ -52,7 +58,7 @@ class Departures:
             if live.deleting:
                 return False
             try:
-                return await self._delete(live, options or {}) is None
+                return await self._delete(live, uid, options or {}) is None
             except NotFound:
                 return True
             except Conflict:
@@ -80,7 +86,7 @@ class Departures:
         raise Conflict(409, "Conflict", "others write it all the time")
 
     @failpoints.around("deliver.delete")
-    async def _delete(self, live: Object, options: Json) -> Object | None:
+    async def _delete(self, live: Object, uid: str, options: Json) -> Object | None:
         resource = await self._kinds.resource(live.group_kind, live.version)
         began = time.perf_counter()
         wanted = options.get("preconditions") or {}
@@ -100,7 +106,7 @@ class Departures:
                 grace_seconds=options.get("gracePeriodSeconds"),
             )
         )
-        self._count("deleted", time.perf_counter() - began)
+        self._count(uid, "deleted", time.perf_counter() - began)
         return rest
 
     @failpoints.around("deliver.unmark")

@@ -63,7 +63,7 @@ class Session:
         compiler: Compiler,
         report: Callable[[Outcome], None],
         claimed: Callable[[str], bool],
-        count: Callable[[str, str, float], None],
+        count: Callable[[str, str, str, float], None],
         leads: Callable[[], bool],
         estate: Estate,
     ) -> None:
@@ -80,8 +80,8 @@ class Session:
         self._kinds = Kinds(client, watches)
         self._applyset = ApplySet(client, hub, gate, namespaces)
 
-        def counted(result: str, seconds: float) -> None:
-            count(member.name, result, seconds)
+        def counted(uid: str, result: str, seconds: float) -> None:
+            count(member.name, uid, result, seconds)
 
         writer = Writer(client, gate, namespaces, hub, claimed, watches.saw)
         replacer = Replacer(client, gate, namespaces, hub, claimed, watches.saw)

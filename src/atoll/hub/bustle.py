@@ -9,16 +9,18 @@ K = TypeVar("K")
 
 WINDOW = 0.1
 MANY = 5
-"""Writes to members within a window that make a bustle: fifty a second and more, which a busy machine manages, too."""
-PATIENCE = 5.0
+"""Applications of which something was written within a window: that is a bustle. A busy machine manages so many, too;
+one Application that is changed all the time, or goes to a thousand clusters, is none, and holds nobody up.
+"""
+PATIENCE = 2.0
 """Seconds after which news is told all the same."""
 
 
 class Bustle(Generic[K]):
     """Holds keys back while there is a bustle; `tell(key)` is called for each when it is over, or has lasted too long.
 
-    `wrote()` is called for each write to a member that was answered: one that hangs makes no bustle. Belongs to one
-    event loop.
+    `wrote(uid)` is called for each write of an Application to a member that was answered: one that hangs makes no
+    bustle. Belongs to one event loop.
     """
 
     def __init__(self, tell: Callable[[K], None], clock: Callable[[], float] | None = None) -> None:
@@ -26,17 +28,18 @@ class Bustle(Generic[K]):
         self._clock = clock or time.monotonic
         self._held: dict[K, float] = {}
         self._window = 0
-        self._writes = self._before = 0
+        self._writes: set[str] = set()
+        self._before = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def wrote(self) -> None:
+    def wrote(self, uid: str) -> None:
         self._turn()
-        self._writes += 1
+        self._writes.add(uid)
 
     @property
     def on(self) -> bool:
         self._turn()
-        return self._writes >= MANY or self._before >= MANY
+        return len(self._writes) >= MANY or self._before >= MANY
 
     def __contains__(self, key: K) -> bool:
         return key in self._held
@@ -68,5 +71,5 @@ class Bustle(Generic[K]):
         """Begin a new window when its time has come."""
         window = int(self._clock() / WINDOW)
         if window != self._window:
-            self._before = self._writes if window == self._window + 1 else 0
-            self._window, self._writes = window, 0
+            self._before = len(self._writes) if window == self._window + 1 else 0
+            self._window, self._writes = window, set()

@@ -49,9 +49,9 @@ class Ending:
         self._began = time.monotonic()
         self._bustle: Bustle[Key] = Bustle(wake)
 
-    def wrote(self) -> None:
-        """Something was written to a member."""
-        self._bustle.wrote()
+    def wrote(self, uid: str) -> None:
+        """Something of Application `uid` was written to a member."""
+        self._bustle.wrote(uid)
 
     @property
     def bustling(self) -> bool:

@@ -412,11 +412,11 @@ class Hub:
 
     # What its own watches, and its parts, tell
 
-    def _wrote(self) -> None:
-        self._reporter.wrote()
-        self._ending.wrote()
+    def _wrote(self, uid: str) -> None:
+        self._reporter.wrote(uid)
+        self._ending.wrote(uid)
         if self._kubefed is not None:
-            self._kubefed.wrote()
+            self._kubefed.wrote(uid)
 
     def _replan(self, cluster: str, news: News) -> None:
         self._waking.replan(cluster, news)

@@ -76,9 +76,9 @@ class Reporter:
         self._turns: set[Key] = set()
         """Those that have been held back for long enough."""
 
-    def wrote(self) -> None:
-        """Something was written to a member."""
-        self._bustle.wrote()
+    def wrote(self, uid: str) -> None:
+        """Something of Application `uid` was written to a member."""
+        self._bustle.wrote(uid)
 
     def touch(self, key: Key) -> None:
         if (key in self._bustle or self._bustle.on) and not self._urgent(key):

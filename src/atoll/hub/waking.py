@@ -59,10 +59,12 @@ class Waking:
         deliverer: Deliverer,
         collector: Collector,
         departure: Departure,
-        wrote: Callable[[], None],
+        wrote: Callable[[str], None],
         bustling: Callable[[], bool],
     ) -> None:
-        """Who tells, and who is told. `wrote()`: something was written to a member; `bustling()`: much is."""
+        """Who tells, and who is told. `wrote(uid)`: something of that Application was written to a
+        member; `bustling()`: things of many are.
+        """
         self._bustling = bustling
         self._deliverer = deliverer
         self._collector = collector
@@ -71,10 +73,10 @@ class Waking:
 
     # What became of what was delivered
 
-    def worked(self, cluster: str, result: str, seconds: float) -> None:
+    def worked(self, cluster: str, uid: str, result: str, seconds: float) -> None:
         metrics.applied(cluster, result, seconds)
         if result in {"applied", "deleted"}:
-            self._wrote()
+            self._wrote(uid)
 
     def delivered(self, outcome: Outcome) -> None:
         if outcome.gone:

@@ -133,3 +133,24 @@ async def test_an_application_that_would_leave_every_cluster_is_held(world: Worl
     assert await world.find(first, CONFIGMAPS, "one") is not None
     await world.patch("app", {"allowEmpty": True})
     await world.gone(first, CONFIGMAPS, "one")
+
+
+async def test_one_that_is_changed_all_the_time_holds_nobody_up(world: World) -> None:
+    objects = [f"noise-{number}" for number in range(4)]
+    stop = asyncio.Event()
+
+    async def noise() -> None:
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            await world.deploy("noise", [configmap(name, turn=str(turn)) for name in objects])
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(noise())
+        try:
+            await asyncio.sleep(0.5)
+            for number in range(3):
+                await world.deploy("quiet", [configmap("quiet", turn=str(number))])
+                await world.ready("quiet", 3)  # five seconds, where statuses waited for the noise to end
+        finally:
+            stop.set()

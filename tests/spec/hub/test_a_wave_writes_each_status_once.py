@@ -54,8 +54,8 @@ class World:
         self.dossier.outcomes["a"] = Outcome(KEY, "uid", "a", Revision(1, "uid", 9), "Failed", 1, 0, (trouble,))
 
     def bustle(self) -> None:
-        for _ in range(MANY):
-            self.reporter.wrote()
+        for number in range(MANY):
+            self.reporter.wrote(f"other-{number}")
 
     async def tell(self) -> Decision:
         return await self.reporter.reconcile(KEY)

@@ -16,19 +16,26 @@ class Clock:
 def bustling(clock: Clock) -> tuple[Bustle[str], list[str]]:
     told: list[str] = []
     bustle = Bustle(told.append, clock)
-    for _ in range(MANY):
-        bustle.wrote()
+    for number in range(MANY):
+        bustle.wrote(str(number))
     return bustle, told
 
 
 def test_few_writes_make_no_bustle() -> None:
     clock = Clock()
     bustle: Bustle[str] = Bustle(lambda _: None, clock)
-    for _ in range(MANY - 1):
-        bustle.wrote()
+    for number in range(MANY - 1):
+        bustle.wrote(str(number))
     assert not bustle.on
-    bustle.wrote()
+    bustle.wrote("one more")
     assert bustle.on
+
+
+def test_one_application_that_is_changed_all_the_time_makes_no_bustle() -> None:
+    bustle: Bustle[str] = Bustle(lambda _: None, Clock())
+    for _ in range(20 * MANY):
+        bustle.wrote("one")
+    assert not bustle.on
 
 
 def test_it_is_over_one_quiet_window_later() -> None:
@@ -63,8 +70,8 @@ async def test_it_is_told_at_last_although_the_bustle_goes_on() -> None:
     bustle.hold("late")
     bustle.hold("early")  # the first hold counts
     clock.now += PATIENCE / 2
-    for _ in range(MANY):
-        bustle.wrote()
+    for number in range(MANY):
+        bustle.wrote(str(number))
     await asyncio.sleep(1.5 * WINDOW)
     assert told == ["early"]
     assert "late" in bustle

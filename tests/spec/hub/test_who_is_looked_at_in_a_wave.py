@@ -59,7 +59,7 @@ class World:
             cluster=lambda _: None,
             kinds={},
         )
-        self.waking.wire(anything, anything, anything, lambda: None, lambda: bustling)
+        self.waking.wire(anything, anything, anything, lambda _: None, lambda: bustling)
 
     def planned(self, *, everywhere: bool) -> None:
         """A change is on its way: every cluster was handed it, or `a` alone."""

@@ -74,7 +74,7 @@ class PullAgent:
         self._told: object = None
         self._member: Member | None = None
         self._talk: Conversation | None = None
-        self._deliverer = Deliverer(self._delivered, count=metrics.applied)
+        self._deliverer = Deliverer(self._delivered, count=_count)
         self._deliverer.claims_complete(lambda uid: uid not in self._ownerless)
         self._collector = Collector(self._observed)
         self.outbox = Outbox(self._catch_up, self._stock)
@@ -351,3 +351,7 @@ async def _identity(client: Client) -> MemberState:
 def _refusal(refusal: Refusal) -> Outcome:
     """What is told of an offer that isn't taken."""
     return untouched(refusal.target, "Conflict", refusal.reason, refusal.message)
+
+
+def _count(cluster: str, _: str, result: str, seconds: float) -> None:
+    metrics.applied(cluster, result, seconds)

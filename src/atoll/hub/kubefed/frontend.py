@@ -155,10 +155,10 @@ class KubeFed:
 
     # What the hub and the fronts tell
 
-    def wrote(self) -> None:
-        """Something was written to a member."""
+    def wrote(self, uid: str) -> None:
+        """Something of Application `uid` was written to a member."""
         if self._began:
-            self._reporter.wrote()
+            self._reporter.wrote(uid)
 
     def replanned(self) -> None:
         """A cluster came, went, or is in another state."""

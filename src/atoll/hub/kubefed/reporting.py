@@ -76,9 +76,9 @@ class FederatedReporter:
         self._episodes: dict[str, Episode] = {}
         self._bustle: Bustle[Key] = Bustle(self.queue.add)
 
-    def wrote(self) -> None:
-        """Something was written to a member."""
-        self._bustle.wrote()
+    def wrote(self, uid: str) -> None:
+        """Something of Application `uid` was written to a member."""
+        self._bustle.wrote(uid)
 
     def touch(self, key: Key) -> None:
         if not self._wrong(key) and (key in self._bustle or self._bustle.on):
