@@ -28,6 +28,10 @@ class Worker(Protocol):
         """Whether that is all that there is: right after contact it isn't."""
         ...
 
+    def clear_of(self, uid: str) -> bool:
+        """Whether it is certain that nothing of application `uid` is there, or on its way."""
+        ...
+
     def inherit(self, estate: Estate) -> None:
         """See to `estate` from now on, and decide about all of it anew."""
         ...
@@ -103,6 +107,11 @@ class Deliverer:
         """Whether it has been learnt what of ours is on `cluster`, since that was reached last."""
         worker = self._workers.get(cluster)
         return worker is not None and worker.knows()
+
+    def clear_of(self, cluster: str, uid: str) -> bool:
+        """Whether it is certain that nothing of application `uid` is on `cluster`, wanted there, or on its way."""
+        worker = self._workers.get(cluster)
+        return worker is not None and uid not in self._targets.get(cluster, ()) and worker.clear_of(uid)
 
     def inherit(
         self, labels: Mapping[str, str], kinds: Iterable[GroupKind], decide: Callable[[str, ObjectId], Verdict]

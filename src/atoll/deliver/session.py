@@ -73,6 +73,10 @@ class Session:
         self._ledgers: dict[str, Ledger] = {}
         self._queue: FairQueue[str] = FairQueue(f"deliver {member.name}")
         self._open = False
+        self._unaccounted: list[GroupKind] = []
+        """Kinds on record that can't be listed: something of ours may be of one."""
+        self._ailing: set[str] = set()
+        """Those that are worked on, or have objects in trouble."""
         self._logger = log.bind()
         client, watches, hub = member.client, member.watches, member.hub.id
         gate = self._gate = Gate(allowed=leads)
@@ -93,11 +97,10 @@ class Session:
     async def run(self) -> None:
         """Until cancelled. First everything of ours on the member is known; then work begins."""
         await self._applyset.read()
-        unknown: list[GroupKind] = []
 
         async def account(kind: GroupKind) -> None:
             if await self._kinds.accounted(kind):
-                unknown.append(kind)
+                self._unaccounted.append(kind)
 
         await together(sorted(self._applyset.kinds), account)
         for live in self.member.watches.all():
@@ -108,7 +111,7 @@ class Session:
             for uid in list(self._targets):
                 self.retarget(uid)
             async with asyncio.TaskGroup() as scope:
-                scope.create_task(self._account(unknown))
+                scope.create_task(self._account())
                 scope.create_task(self._heirs.run())
                 await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
@@ -117,14 +120,14 @@ class Session:
             self._queue.shutdown()
             self._gate.close()
 
-    async def _account(self, unknown: list[GroupKind]) -> None:
+    async def _account(self) -> None:
         """Watch the kinds on record that couldn't be listed at first: what is left out may be of one that nobody asks
         for any more.
         """
         backoff = Backoff(*ACCOUNT_AGAIN)
-        while unknown:
+        while self._unaccounted:
             await asyncio.sleep(backoff.next())
-            unknown = [kind for kind in unknown if await self._kinds.accounted(kind)]
+            self._unaccounted = [kind for kind in self._unaccounted if await self._kinds.accounted(kind)]
 
     def retarget(self, uid: str) -> None:
         """Something else is wanted of application `uid`, or nothing."""
@@ -134,6 +137,7 @@ class Session:
         if target is None:
             if (given_up := self._ledgers.pop(uid, None)) is not None:
                 given_up.over = True
+                self._ailing.discard(uid)
             return
         ledger = self._ledgers.get(uid)
         if ledger is None:
@@ -149,6 +153,13 @@ class Session:
     def knows(self) -> bool:
         """Whether that is all that there is: right after contact it isn't."""
         return self._open
+
+    def clear_of(self, uid: str) -> bool:
+        """Whether it is certain that nothing of application `uid` is here, or on its way."""
+        if not self._open or self._unaccounted or uid in self._ledgers or self._queue.soon(uid, 0.0):
+            return False
+        watches = self.member.watches
+        return uid not in watches.indexed() and not any(map(watches.excludes, self._applyset.namespaces))
 
     def inherit(self, estate: Estate) -> None:
         """See to `estate` from now on, and decide about all of it anew."""
@@ -175,7 +186,8 @@ class Session:
 
     def _free(self, key: ObjectId) -> None:
         """An object is gone, or no longer ours: whoever was told that it was another's may have it."""
-        for uid, ledger in self._ledgers.items():
+        for uid in self._ailing:
+            ledger = self._ledgers[uid]
             if key in ledger.troubled:
                 ledger.dirty.add(key)
                 self._queue.add(uid)
@@ -197,7 +209,8 @@ class Session:
         self._try_again(lambda o: o.reason == "NamespaceMissing" and o.id.namespace == name)
 
     def _try_again(self, waits: Callable[[ObjectOutcome], bool]) -> None:
-        for uid, ledger in self._ledgers.items():
+        for uid in self._ailing:
+            ledger = self._ledgers[uid]
             waiting = {key for key, outcome in ledger.troubled.items() if waits(outcome)}
             if waiting:
                 ledger.dirty |= waiting
@@ -209,6 +222,14 @@ class Session:
         ledger = self._ledgers.get(uid)
         if ledger is None:
             return Done()
+        self._ailing.add(uid)
+        try:
+            return await self._serve(ledger)
+        finally:
+            if (now := self._ledgers.get(uid)) is None or not now.troubled:
+                self._ailing.discard(uid)
+
+    async def _serve(self, ledger: Ledger) -> Decision:
         match ledger.target:
             case Removal() as removal:
                 return await self._remove(ledger, removal)
@@ -285,6 +306,7 @@ class Session:
         outcome = Outcome(removal.key, removal.uid, removal.cluster, None, "Removing", objects=objects, gone=gone)
         if gone:
             self._ledgers.pop(removal.uid, None)
+            self._ailing.discard(removal.uid)
         self._send(ledger, outcome)
         return Done() if gone else Wait(LOOK_AGAIN)
 
@@ -336,8 +358,8 @@ class Session:
             self._report(outcome)
 
     def _log(self, outcome: Outcome, *, expected: bool) -> None:
-        """That an application is where it should be, the hub logs once for all clusters."""
-        level = DEBUG if expected and outcome.state in EXPECTED else INFO
+        """That an application is where it should be, or gone, the hub logs once for all clusters."""
+        level = DEBUG if expected and (outcome.gone or outcome.state in EXPECTED) else INFO
         if not self._logger.is_enabled_for(level):
             return
         self._logger.log(

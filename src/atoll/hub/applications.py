@@ -32,6 +32,7 @@ class ApplicationFront(Front):
         super().__init__(informer, FINALIZER, dossiers, uids, wake)
         self._intents = intents
         self._reporter = reporter
+        self._asked: tuple[Hashable, Parting] | None = None
 
     async def read(self, live: Object) -> Reading:
         reading = await self._intents.read(live)
@@ -49,8 +50,11 @@ class ApplicationFront(Front):
         return False
 
     def parting(self, dossier: Dossier, cluster: str, *, ending: bool) -> Parting:  # noqa: ARG002  the same either way
-        """As it says now: what was read last may be older than its end."""
-        return Parting(self._intents.orphans(dossier.live))
+        """As it says now: what was read last may be older than its end. One cluster after the other asks."""
+        ground = self.ground(dossier.live)
+        if self._asked is None or self._asked[0] != ground:
+            self._asked = ground, Parting(self._intents.orphans(dossier.live))
+        return self._asked[1]
 
     def touch(self, key: Key) -> None:
         self._reporter.touch(key)

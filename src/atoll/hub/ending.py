@@ -5,6 +5,8 @@ ends.
 import time
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from atoll.api.delivery import Removal
 from atoll.api.objects import Key
 from atoll.deliver.deliverer import Deliverer
@@ -18,6 +20,8 @@ from atoll.kube.errors import Conflict, NotFound
 from atoll.observe.collector import Collector
 from atoll.runtime import failpoints
 from atoll.runtime.decisions import Decision, Done, Retry, Wait
+
+log = structlog.get_logger(__name__)
 
 LOOK_AGAIN = 5.0
 GRACE = 4.0
@@ -67,7 +71,7 @@ class Ending:
             front.recall(dossier)
         clusters = set(self._clusters())
         for cluster in sorted(clusters):
-            if cluster not in dossier.gone:
+            if cluster not in dossier.gone and not self._spared(dossier, cluster):
                 orphan, manner = front.parting(dossier, cluster, ending=True)
                 await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan, manner=manner))
         if not dossier.gone >= clusters:
@@ -76,6 +80,16 @@ class Ending:
         if self._lingers(dossier):
             return Done()
         return await self._release(dossier)
+
+    def _spared(self, dossier: Dossier, cluster: str) -> bool:
+        """Note that nothing is to be done where it never was: of a thousand clusters that may be all but one."""
+        app = dossier.app
+        if app is None or app.spec.suspend or cluster in dossier.placed or cluster in dossier.leaving:
+            return False
+        if not self._deliverer.clear_of(cluster, dossier.uid):
+            return False
+        dossier.gone.add(cluster)
+        return True
 
     def _lingers(self, dossier: Dossier) -> bool:
         """Members are served first: in a wave of deletions the hub's API server is asked for the last of it later."""
@@ -118,4 +132,5 @@ class Ending:
             if isinstance(error, Conflict):
                 return Retry(error)
             raise
+        log.info("removed", application=str(dossier.key), clusters=len(dossier.gone))
         return Done()

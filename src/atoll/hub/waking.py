@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from atoll.api.delivery import Outcome
 from atoll.api.objects import GroupKind, Key
 from atoll.api.observation import Observation
@@ -17,6 +19,8 @@ from atoll.kube.objects import Object
 from atoll.observe.collector import Collector
 from atoll.runtime.queue import FairQueue
 from atoll.telemetry import metrics
+
+log = structlog.get_logger(__name__)
 
 TOGETHER = 0.05
 """Seconds in which what several clusters tell of a change is heard together."""
@@ -88,6 +92,8 @@ class Waking:
             dossier.outcomes.pop(outcome.cluster, None)
             dossier.leaving.pop(outcome.cluster, None)
             dossier.gone.add(outcome.cluster)
+            if not dossier.live.deleting:
+                log.info("withdrawn", application=str(outcome.key), cluster=outcome.cluster)
             if not (dossier.live.deleting and dossier.awaits_clusters):  # an end: when it is gone everywhere
                 self._applications.add(outcome.key)
         else:

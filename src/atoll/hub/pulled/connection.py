@@ -120,6 +120,9 @@ class PulledConnection:
     def knows(self) -> bool:
         return self._all_told
 
+    def clear_of(self, uid: str) -> bool:  # noqa: ARG002  the agent may have been told to bring it, and not have yet
+        return False
+
     def inherit(self, estate: Estate) -> None:  # noqa: ARG002  whoever talks takes the newest
         if self.talk is not None:
             self.talk.confirm()

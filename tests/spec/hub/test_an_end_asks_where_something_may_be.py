@@ -1,0 +1,106 @@
+"""An end goes to each cluster on which something may be, and to no other: there may be a thousand."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+
+from atoll.api.application import Application
+from atoll.api.delivery import Removal
+from atoll.api.objects import Key
+from atoll.api.status import ApplicationStatus, PlacedCluster
+from atoll.hub.dossier import Dossiers
+from atoll.hub.ending import Ending
+from atoll.hub.front import Parting
+from atoll.kube.objects import of_body
+from atoll.runtime.decisions import Done
+
+NOTHING = cast("Any", None)
+KEY = Key("demo", "shop")
+CLUSTERS = ("a", "b", "c")
+
+
+class World:
+    """Three clusters that can be reached, and one Application that is being deleted."""
+
+    finalizer = "atoll.dev/delivery"
+    resource = NOTHING
+
+    def __init__(self, *placed: str, **spec: Any) -> None:
+        self.clear = set(CLUSTERS)
+        self.removed: list[str] = []
+        me: Any = self
+        self.ending = Ending(
+            client=me, fleet=me, deliverer=me, collector=me, tombstones=NOTHING,
+            clusters=lambda: CLUSTERS, cluster_uid=str, wake=NOTHING,
+        )  # fmt: skip
+        metadata = {
+            "name": "shop",
+            "namespace": "demo",
+            "uid": "u",
+            "resourceVersion": "1",
+            "finalizers": [World.finalizer],
+        }
+        live = of_body(
+            {"metadata": metadata | {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [World.finalizer]}}
+        )
+        self.dossier = Dossiers().open(KEY, live, me)
+        self.dossier.app = msgspec.convert({"metadata": {"name": "shop"}, "spec": spec}, Application)
+        self.dossier.status = ApplicationStatus(placement=tuple(map(PlacedCluster, placed)))
+
+    # The front, the fleet, the deliverer, the collector and the hub's API server
+
+    def parting(self, *_: Any, ending: bool) -> Parting:
+        return Parting(orphan=not ending)
+
+    def touch(self, _: Key) -> None:
+        pass
+
+    def link(self, _: str) -> Any:
+        return self
+
+    def reach(self, _: str) -> Any:
+        return SimpleNamespace(reachable=True)
+
+    def clear_of(self, cluster: str, uid: str) -> bool:
+        return uid == "u" and cluster in self.clear
+
+    def remove(self, removal: Removal) -> None:
+        self.removed.append(removal.cluster)
+
+    def forget(self, *_: str) -> None:
+        pass
+
+    async def patch(self, *_: Any, **__: Any) -> Any:
+        metadata = {"name": "shop", "namespace": "demo", "uid": "u", "resourceVersion": "2"}
+        return of_body({"metadata": metadata})
+
+
+async def test_it_goes_to_where_it_is_placed() -> None:
+    world = World("b")
+    await world.ending.step(world.dossier)
+    assert world.removed == ["b"]
+    assert world.dossier.gone == {"a", "c"}
+    world.dossier.gone.add("b")  # it told so
+    assert await world.ending.step(world.dossier) == Done()
+    assert world.dossier.released
+
+
+async def test_it_goes_to_where_something_may_be_though_it_was_never_placed_there() -> None:
+    world = World("b")
+    world.clear = {"a"}
+    await world.ending.step(world.dossier)
+    assert world.removed == ["b", "c"]
+
+
+async def test_what_was_placed_nowhere_ends_at_once() -> None:
+    world = World()
+    assert await world.ending.step(world.dossier) == Done()
+    assert world.removed == []
+    assert world.dossier.released
+
+
+async def test_of_one_that_is_suspended_something_may_be_anywhere() -> None:
+    world = World(suspend=True)
+    await world.ending.step(world.dossier)
+    assert world.removed == list(CLUSTERS)
