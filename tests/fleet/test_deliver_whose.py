@@ -80,6 +80,15 @@ async def test_adopt_never_takes_from_another_application(site: Site) -> None:
     assert await site.exists(CONFIGMAPS, "one", ns)
 
 
+async def test_what_another_application_lets_go_of_is_taken_at_once(site: Site) -> None:
+    first, second = site.app(ns := site.namespace()), site.app(ns)
+    await first.deliver(configmap("one", ns, a="first"))
+    await second.deliver(configmap("one", ns, a="second"), configmap("two", ns), state="Conflict", adopt=True)
+    await first.remove()
+    await second.outcome("Applied", seconds=2.0)
+    assert (await site.live(CONFIGMAPS, "one", ns)).body()["data"] == {"a": "second"}
+
+
 async def test_what_a_dead_application_left_is_taken_with_adopt_only(site: Site) -> None:
     dead, living = site.app(ns := site.namespace()), site.app(ns)
     await dead.deliver(configmap("one", ns, a="dead"))
