@@ -4,21 +4,21 @@ import pytest
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.kube.resources import CLUSTERPROFILES, CLUSTERS, CONFIGMAPS, NAMESPACES, SECRETS
+from tests.fleet.hub.agents import MODE
 from tests.fleet.hub.world import World, configmap
 
 
 async def rejoin(world: World, member: str) -> None:
-    world.atoll(
-        "cluster",
-        "join",
-        member,
-        "--kubeconfig",
-        str(world.fleet.kubeconfig),
-        "--context",
-        member,
-        "--labels",
-        "tier=gold",
-    )
+    """The way it came."""
+    if MODE == "direct":
+        kubeconfig = str(world.fleet.kubeconfig)
+        world.atoll(
+            *("cluster", "join", member, "--kubeconfig", kubeconfig, "--context", member, "--labels", "tier=gold")
+        )
+    else:
+        agent = world.process.agents[member]
+        agent.stop()
+        agent.start(agent.register("--labels", "tier=gold"))
 
     async def ready() -> bool:
         status = (await world.hub.get(CLUSTERS, member)).body().get("status") or {}
