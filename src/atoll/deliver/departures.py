@@ -15,7 +15,7 @@ from atoll.deliver.order import CRD, NAMESPACE, Stage, stage_of
 from atoll.deliver.ownership import entries, released
 from atoll.deliver.stamp import MARKS, NOTES
 from atoll.kube.client import Client
-from atoll.kube.errors import ApiError, Conflict, NotFound
+from atoll.kube.errors import ApiError, Conflict, KindNotServed, NotFound
 from atoll.kube.objects import Object
 from atoll.runtime import failpoints
 from atoll.runtime.watchset import WatchSet
@@ -59,7 +59,8 @@ class Departures:
                 return False
             try:
                 return await self._delete(live, uid, options or {}) is None
-            except NotFound:
+            except NotFound as error:
+                self._believe(error, live.group_kind, live.version)
                 return True
             except Conflict:
                 found = self._watches.get(live.id)
@@ -78,7 +79,8 @@ class Departures:
                 return
             try:
                 await self._patch(found, _without_marks(found, labels))
-            except NotFound:
+            except NotFound as error:
+                self._believe(error, live.group_kind, live.version)
                 return
             except Conflict:
                 continue
@@ -123,8 +125,15 @@ class Departures:
             return await self._gate.send(
                 lambda: self._client.get(resource, about.name, about.namespace, managed_fields=True)
             )
-        except NotFound:
+        except NotFound as error:
+            self._believe(error, about.group_kind, version)
             return None
+
+    def _believe(self, error: NotFound, kind: GroupKind, version: str) -> None:
+        """Raise KindNotServed when that says nothing of the object: its kind may be served in another version."""
+        if error.unknown_path:
+            self._kinds.forget(kind)
+            raise KindNotServed(kind, version) from error
 
     def shared_with(self, live: Object, uid: str) -> str:
         """Another Application whose objects would go with `live`, a Namespace or a CRD; "" when there is none."""

@@ -147,7 +147,7 @@ class Kinds:
             return ""
         self.forget(kind)
         try:
-            await self._watches.ensure(await self.resource(kind, self._versions.get(kind, "")))
+            await self._follow(kind)
         except KindNotServed:
             return ""
         except KubeError as error:
@@ -155,6 +155,17 @@ class Kinds:
                 log.info("kind can't be listed", kind=str(kind), error=str(error))
                 return str(error)
         return await self._hidden(kind)
+
+    async def _follow(self, kind: GroupKind) -> None:
+        """Watch it in the version that manifests want or, when that isn't served, in another: the objects are the same.
+        Raises KindNotServed only when the server has just said so, and not a second ago.
+        """
+        try:
+            await self._watches.ensure(await self.resource(kind, self._versions.get(kind, "")))
+        except KindNotServed:
+            self.forget(kind)
+            self._client.discovery.invalidate()
+            await self._watches.ensure(await self.resource(kind))
 
     async def _hidden(self, kind: GroupKind) -> str:
         """Why objects of ours may be in a namespace of our rights unseen; "" when such a namespace is gone."""

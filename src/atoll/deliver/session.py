@@ -73,8 +73,6 @@ class Session:
         self._ledgers: dict[str, Ledger] = {}
         self._queue: FairQueue[str] = FairQueue(f"deliver {member.name}")
         self._open = False
-        self._unaccounted: list[GroupKind] = []
-        """Kinds on record that can't be listed: something of ours may be of one."""
         self._ailing: set[str] = set()
         """Those that are worked on, or have objects in trouble."""
         self._logger = log.bind()
@@ -97,10 +95,11 @@ class Session:
     async def run(self) -> None:
         """Until cancelled. First everything of ours on the member is known; then work begins."""
         await self._applyset.read()
+        unknown: list[GroupKind] = []
 
         async def account(kind: GroupKind) -> None:
             if await self._kinds.accounted(kind):
-                self._unaccounted.append(kind)
+                unknown.append(kind)
 
         await together(sorted(self._applyset.kinds), account)
         for live in self.member.watches.all():
@@ -111,7 +110,7 @@ class Session:
             for uid in list(self._targets):
                 self.retarget(uid)
             async with asyncio.TaskGroup() as scope:
-                scope.create_task(self._account())
+                scope.create_task(self._account(unknown))
                 scope.create_task(self._heirs.run())
                 await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
@@ -120,14 +119,14 @@ class Session:
             self._queue.shutdown()
             self._gate.close()
 
-    async def _account(self) -> None:
+    async def _account(self, unknown: list[GroupKind]) -> None:
         """Watch the kinds on record that couldn't be listed at first: what is left out may be of one that nobody asks
         for any more.
         """
         backoff = Backoff(*ACCOUNT_AGAIN)
-        while self._unaccounted:
+        while unknown:
             await asyncio.sleep(backoff.next())
-            self._unaccounted = [kind for kind in self._unaccounted if await self._kinds.accounted(kind)]
+            unknown = [kind for kind in unknown if await self._kinds.accounted(kind)]
 
     def retarget(self, uid: str) -> None:
         """Something else is wanted of application `uid`, or nothing."""
@@ -155,11 +154,16 @@ class Session:
         return self._open
 
     def clear_of(self, uid: str) -> bool:
-        """Whether it is certain that nothing of application `uid` is here, or on its way."""
-        if not self._open or self._unaccounted or uid in self._ledgers or self._queue.soon(uid, 0.0):
-            return False
+        """Whether it is certain that nothing of application `uid` is here, or on its way.
+
+        Not while a kind on record isn't followed: one that wasn't served when it was asked for may be now.
+        """
         watches = self.member.watches
-        return uid not in watches.indexed() and not any(map(watches.excludes, self._applyset.namespaces))
+        if not self._open or uid in self._ledgers or uid in watches.indexed() or self._queue.soon(uid, 0.0):
+            return False
+        if not all(map(watches.listed, self._applyset.kinds)):
+            return False
+        return not watches.namespaces or not any(map(watches.excludes, self._applyset.namespaces))
 
     def inherit(self, estate: Estate) -> None:
         """See to `estate` from now on, and decide about all of it anew."""

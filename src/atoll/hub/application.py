@@ -200,6 +200,7 @@ class ApplicationController:
         self._collector.forget(removal.cluster, dossier.uid)
         if dossier.leaving.get(removal.cluster) != removal:
             dossier.drop(removal.cluster)
+            dossier.gone.discard(removal.cluster)  # it was, and something of it came back
             dossier.leaving[removal.cluster] = removal
             self._deliverer.remove(removal)
 

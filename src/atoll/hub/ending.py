@@ -69,9 +69,9 @@ class Ending:
         front = dossier.front
         if dossier.status is None:
             front.recall(dossier)
-        clusters = set(self._clusters())
+        clusters, placed = set(self._clusters()), dossier.placed
         for cluster in sorted(clusters):
-            if cluster not in dossier.gone and not self._spared(dossier, cluster):
+            if cluster not in dossier.gone and (cluster in placed or not self._spared(dossier, cluster)):
                 orphan, manner = front.parting(dossier, cluster, ending=True)
                 await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan, manner=manner))
         if not dossier.gone >= clusters:
@@ -84,7 +84,7 @@ class Ending:
     def _spared(self, dossier: Dossier, cluster: str) -> bool:
         """Note that nothing is to be done where it never was: of a thousand clusters that may be all but one."""
         app = dossier.app
-        if app is None or app.spec.suspend or cluster in dossier.placed or cluster in dossier.leaving:
+        if app is None or app.spec.suspend or cluster in dossier.leaving:
             return False
         if not self._deliverer.clear_of(cluster, dossier.uid):
             return False

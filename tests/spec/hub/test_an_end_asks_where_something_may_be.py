@@ -9,6 +9,7 @@ from atoll.api.application import Application
 from atoll.api.delivery import Removal
 from atoll.api.objects import Key
 from atoll.api.status import ApplicationStatus, PlacedCluster
+from atoll.hub.application import ApplicationController
 from atoll.hub.dossier import Dossiers
 from atoll.hub.ending import Ending
 from atoll.hub.front import Parting
@@ -104,3 +105,13 @@ async def test_of_one_that_is_suspended_something_may_be_anywhere() -> None:
     world = World(suspend=True)
     await world.ending.step(world.dossier)
     assert world.removed == list(CLUSTERS)
+
+
+async def test_it_goes_to_where_it_is_gone_from_and_came_back() -> None:
+    world = World()
+    world.dossier.gone.add("b")  # withdrawn, before it was to end
+    controller: Any = SimpleNamespace(_collector=world, _deliverer=world)
+    ApplicationController._withdraw(controller, world.dossier, Removal(KEY, "u", "b"))  # restored from a backup
+    await world.ending.step(world.dossier)
+    assert not world.dossier.released
+    assert world.dossier.awaits_clusters
