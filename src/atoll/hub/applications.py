@@ -51,7 +51,7 @@ class ApplicationFront(Front):
 
     def parting(self, dossier: Dossier, cluster: str, *, ending: bool) -> Parting:  # noqa: ARG002  the same either way
         """As it says now: what was read last may be older than its end. One cluster after the other asks."""
-        ground = self.ground(dossier.live)
+        ground = self._intents.orphans_ground(dossier.live)
         if self._asked is None or self._asked[0] != ground:
             self._asked = ground, Parting(self._intents.orphans(dossier.live))
         return self._asked[1]

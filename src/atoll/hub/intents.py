@@ -76,6 +76,10 @@ class Intents:
         """All beyond an Application in `namespace` itself on which a lasting reading of it rests."""
         return self._reaches(namespace), self._clusters(), self._defaults_versions(namespace)
 
+    def orphans_ground(self, live: Object) -> Hashable:
+        """All on which `orphans` rests."""
+        return live.uid, live.resource_version, self._defaults_versions(live.namespace)
+
     def orphans(self, live: Object) -> bool:
         """Whether its objects stay when it goes."""
         spec = self._with_defaults(live.body(), live.namespace).get("spec")

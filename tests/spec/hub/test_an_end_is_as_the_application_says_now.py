@@ -34,7 +34,7 @@ def test_objects_stay_as_it_says_when_it_goes(read: Json, goes: Json, default: J
     def with_defaults(body: Json, _: str) -> Json:
         return body | {"spec": default | body["spec"]}
 
-    intents = Intents(NOTHING, NOTHING, NOTHING, lambda _: None, frozenset, NOTHING, with_defaults)
+    intents = Intents(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, with_defaults)
     dossiers = Dossiers()
     front = ApplicationFront(NOTHING, dossiers, set(), lambda _: None, intents, NOTHING)
     before = application(1, spec=read)
@@ -47,7 +47,7 @@ def test_objects_stay_as_it_says_when_it_goes(read: Json, goes: Json, default: J
 def test_it_is_asked_again_when_a_default_changes() -> None:
     default: Json = {}
     intents = Intents(
-        *(NOTHING, NOTHING, NOTHING, lambda _: None, frozenset, NOTHING),
+        *(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
         with_defaults=lambda body, _: body | {"spec": default | body["spec"]},
         defaults_versions=lambda _: tuple(default.items()),
     )
