@@ -6,12 +6,14 @@ import structlog
 
 from atoll.api.delivery import Delivery, Doing, ObjectOutcome, ObjectState, Removal
 from atoll.api.manner import Manner
+from atoll.api.names import ANNOTATION_APPLICATION, LABEL_APP
 from atoll.api.objects import ObjectId
 from atoll.deliver.applyset import ApplySet
-from atoll.deliver.departures import Departures, in_reverse, kept_on_purpose
+from atoll.deliver.departures import Departures, holder, in_reverse, kept_on_purpose
 from atoll.deliver.kinds import Kinds
 from atoll.deliver.ledger import Ledger
 from atoll.deliver.marks import hands_off, ours, revision_of
+from atoll.deliver.order import CRD
 from atoll.deliver.refusals import refusal
 from atoll.deliver.together import together
 from atoll.kube.errors import KindNotServed, KubeError
@@ -53,8 +55,13 @@ class Pruning:
             if ledger.serves(delivery):  # else it may be wanted again
                 await self._let_go(live, ledger, delivery.uid, delivery.manner)
 
-        for group in in_reverse(left_out):
-            await together([live for live in group if not self._stays(live, ledger, delivery)], go)
+        leaving = [live for live in left_out if not self._stays(live, ledger, delivery)]
+        holders = [live for live in leaving if self._keeps_inside(live, ledger)]
+        await together(holders, go)
+        if any(live.id in ledger.kept for live in holders):
+            return  # nothing that says why they are not deleted goes before they are let go
+        for group in in_reverse(leaving):
+            await together(group, go)
 
     def _all_wanted(self, ledger: Ledger) -> bool:
         """Whether at a glance nothing is here, nor on its way, that is left out: so it is nearly always."""
@@ -100,10 +107,12 @@ class Pruning:
             await self._make_sure(about, ledger)
         mine = [live for live in ledger.everything(self._watches) if ours(live, self._hub, removal.uid)]
         began = ledger.began = ledger.began or time.monotonic()
-        for group in in_reverse(mine):
-            remaining = await self._remove_group(group, ledger, removal)
-            if remaining and time.monotonic() - began < PATIENCE:
-                break
+        holders = [live for live in mine if not removal.orphan and self._keeps_inside(live, ledger)]
+        if not await self._remove_group(holders, ledger, removal):  # before nothing tells any more what stays in them
+            for group in in_reverse(mine):
+                remaining = await self._remove_group(group, ledger, removal)
+                if remaining and time.monotonic() - began < PATIENCE:
+                    break
         left = {live.id for live in mine if ledger.sent_away.get(live.id) != f"gone {live.uid}"}
         for key in left - ledger.kept.keys():
             ledger.kept[key] = ObjectOutcome(key, "Removing", "", "waits for those that go first")
@@ -147,9 +156,12 @@ class Pruning:
                 return  # the watch will say so
             self._going(live, ledger)
             return
-        if other := self._departures.shared_with(live, uid):
-            log.info("kept: others live in it", object=str(live.id), other=other)
+        if stays := self._keeps_inside(live, ledger) or self._others_inside(live, uid):
+            log.info("kept: something in it stays", object=str(live.id), stays=stays)
             await self._leave(live, ledger, uid, manner)
+            return
+        if why := await self._unseen_inside(live):
+            ledger.kept[live.id] = ObjectOutcome(live.id, "Waiting", "NotListed", f"something in it may stay: {why}")
             return
         try:
             gone = await self._departures.delete(live, uid, manner.deletion)
@@ -160,6 +172,38 @@ class Pruning:
         ledger.sent_away[live.id] = f"gone {live.uid}" if gone else f"{live.uid} {live.resource_version}"
         if not gone:
             self._going(live, ledger)
+
+    def _keeps_inside(self, live: Object, ledger: Ledger) -> str:
+        """An object of the application's own that would go with `live`, a Namespace or a CRD, and is to stay: kept on
+        purpose, or wanted still. "" when there is none.
+        """
+        if (within := holder(live)) is None:
+            return ""
+        target = ledger.target
+        for own in filter(lambda own: within(own.id), ledger.everything(self._watches)):
+            newer = own.id in ledger.kept and ledger.kept[own.id].reason == "NewerRevision"
+            if newer or kept_on_purpose(own) or hands_off(own, target.manner):
+                return str(own.id)
+        wanted = () if isinstance(target, Removal) else (*ledger.items, *target.protected)
+        return next((str(about) for about in wanted if within(about)), "")
+
+    def _others_inside(self, live: Object, uid: str) -> str:
+        """Another Application whose objects would go with `live`; "" when there is none."""
+        if (within := holder(live)) is None:
+            return ""
+        there = (other for other in self._watches.all() if other.labels.get(LABEL_APP, uid) != uid)
+        other = next((other for other in there if within(other.id)), None)
+        return "" if other is None else other.annotations.get(ANNOTATION_APPLICATION, "") or other.labels[LABEL_APP]
+
+    async def _unseen_inside(self, live: Object) -> str:
+        """Why something that stays may be in `live` without being known; "" when all is known."""
+        if (within := holder(live)) is None:
+            return ""
+        for kind in sorted(self._applyset.kinds):
+            could_be = live.group_kind != CRD or within(ObjectId(kind.group, kind.kind, "", ""))
+            if could_be and (why := await self._kinds.accounted(kind)):
+                return f"{kind} can't be listed: {why}"
+        return ""
 
     async def _leave(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
         if ledger.sent_away.get(live.id) == f"gone {live.uid}":
