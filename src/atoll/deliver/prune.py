@@ -11,10 +11,10 @@ from atoll.api.objects import ObjectId
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.departures import Departures, holder, in_reverse, kept_on_purpose
 from atoll.deliver.kinds import Kinds
-from atoll.deliver.ledger import Ledger
+from atoll.deliver.ledger import Ledger, PutOff
 from atoll.deliver.marks import hands_off, ours, revision_of
 from atoll.deliver.order import CRD
-from atoll.deliver.refusals import refusal
+from atoll.deliver.refusals import refusal, wait_after
 from atoll.deliver.together import together
 from atoll.kube.errors import KindNotServed, KubeError
 from atoll.kube.objects import Object
@@ -120,14 +120,18 @@ class Pruning:
 
     async def _make_sure(self, about: ObjectId, ledger: Ledger) -> None:
         """Ask for what may be there. Should the watch tell of it later, nobody would care for it any more."""
+        if self._not_yet(about, ledger):
+            return
         try:
             live = await self._departures.read(about)
         except KindNotServed:
             live = None
         except KubeError as error:
             text = f"it may be there, and can't be read: {error}"
-            ledger.kept[about] = ObjectOutcome(about, "Removing", "NotListed", text)
+            outcome = ObjectOutcome(about, "Removing", "NotListed", text)
+            self._put_off(outcome, ledger, refusal(error, about.group_kind).wait)
             return
+        ledger.put_off.pop(about, None)
         ledger.unsure.discard(about)
         if live is not None:
             ledger.behind[about] = live, time.monotonic()
@@ -150,7 +154,7 @@ class Pruning:
         await take(live, ledger, uid, manner)
 
     async def _take(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
-        """Delete one object, or unmark what would take another application's objects with it."""
+        """Delete one object, or unmark what would take something with it that stays."""
         if ledger.sent_away.get(live.id) in {f"{live.uid} {live.resource_version}", f"gone {live.uid}"}:
             if ledger.sent_away[live.id].startswith("gone"):
                 return  # the watch will say so
@@ -163,11 +167,14 @@ class Pruning:
         if why := await self._unseen_inside(live):
             ledger.kept[live.id] = ObjectOutcome(live.id, "Waiting", "NotListed", f"something in it may stay: {why}")
             return
+        if self._not_yet(live.id, ledger):
+            return
         try:
             gone = await self._departures.delete(live, uid, manner.deletion)
         except KubeError as error:
             self._failed(live, ledger, error, "delete")
             return
+        ledger.put_off.pop(live.id, None)
         ledger.behind.pop(live.id, None)
         ledger.sent_away[live.id] = f"gone {live.uid}" if gone else f"{live.uid} {live.resource_version}"
         if not gone:
@@ -206,13 +213,14 @@ class Pruning:
         return ""
 
     async def _leave(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
-        if ledger.sent_away.get(live.id) == f"gone {live.uid}":
+        if ledger.sent_away.get(live.id) == f"gone {live.uid}" or self._not_yet(live.id, ledger):
             return
         try:
             await self._departures.unmark(live, uid, manner.labels)
         except KubeError as error:
             self._failed(live, ledger, error, "unmark")
         else:
+            ledger.put_off.pop(live.id, None)
             ledger.behind.pop(live.id, None)
             ledger.sent_away[live.id] = f"gone {live.uid}"
 
@@ -222,5 +230,22 @@ class Pruning:
 
     def _failed(self, live: Object, ledger: Ledger, error: KubeError, doing: Doing) -> None:
         found = refusal(error, live.group_kind)
-        ledger.kept[live.id] = ObjectOutcome(live.id, "Failed", found.reason, found.message, doing)
+        outcome = ObjectOutcome(live.id, "Failed", found.reason, found.message, doing)
+        self._put_off(outcome, ledger, found.wait)
         ledger.strays = True
+
+    def _put_off(self, outcome: ObjectOutcome, ledger: Ledger, bounds: tuple[float, float]) -> None:
+        """Who refuses a thousand deletes isn't asked again for all of them at each look."""
+        before = ledger.put_off.get(outcome.id)
+        failures = before.failures if before is not None else 0
+        wait = wait_after(failures, bounds)
+        ledger.put_off[outcome.id] = PutOff(outcome, time.monotonic() + wait, failures + 1)
+        ledger.kept[outcome.id] = outcome
+
+    def _not_yet(self, about: ObjectId, ledger: Ledger) -> bool:
+        """Whether it failed a moment ago, which is told again."""
+        before = ledger.put_off.get(about)
+        if before is None or before.due <= time.monotonic():
+            return False
+        ledger.kept[about] = before.outcome
+        return True
