@@ -47,8 +47,12 @@ class Pruning:
             if live.id not in ledger.items and live.id not in delivery.protected and ours(live, self._hub, delivery.uid)
         ]
         ledger.kept = {}
-        if not all(self._watches.listed(live.group_kind, live.namespace) for live in left_out):
+        if unlisted := [live for live in left_out if not self._watches.listed(live.group_kind, live.namespace)]:
             ledger.strays = True  # what is known of it may be old: wait until it is followed again
+            for live in unlisted:
+                why = self._watches.error(live.group_kind, live.namespace) or "its watch has just broken"
+                text = f"left out; stays while {live.group_kind} can't be listed: {why}"
+                ledger.kept[live.id] = ObjectOutcome(live.id, "Waiting", "NotListed", text)
             return
 
         async def go(live: Object) -> None:

@@ -60,3 +60,19 @@ async def test_they_go_when_they_may(api: FakeApi, site: Site) -> None:
         api.faults.rules.append(Rule(Refuse(500, "InternalError"), verb="delete", times=40))
         await app.remove()
         assert not await site.exists(CONFIGMAPS, "c1", "demo")
+
+
+async def test_what_stays_since_its_kind_is_not_followed_says_so(api: FakeApi, site: Site) -> None:
+    app = site.app("demo")
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "demo"}}
+    async with site.engaged():
+        await app.deliver(ONE, secret)
+        api.faults.rules.append(Rule(Refuse(403, "Forbidden"), plural="secrets"))
+        api.break_connections()
+        await eventually(lambda: not site.watches.listed(SECRETS.group_kind))
+        app.submit(ONE)
+        told = await eventually(lambda: app.trouble("s"))
+        assert told.reason == "NotListed"
+        api.faults.heal()
+        await app.outcome("Applied")
+        assert not await site.exists(SECRETS, "s", "demo")
