@@ -52,3 +52,20 @@ async def test_what_is_left_out_is_found_in_another_version() -> None:
                 return not await site.exists(NEW, "t", "demo")
 
             await eventually(gone)
+
+
+async def test_who_asks_for_the_new_version_does_not_wait_for_the_old_one() -> None:
+    async with FakeApi() as api, Client(api.config) as client, Client(api.config) as plain:
+        site = Site("c1", client, plain)
+        first, second = site.app("demo"), site.app("demo")
+        for resource in (OLD, NEW):
+            api.cluster.kinds.add(Kind(resource))
+        async with site.engaged():
+            await first.deliver(thing("v1"))
+            await second.deliver(thing("v2", "other"))
+            api.cluster.kinds.remove(KIND)
+            api.cluster.kinds.add(Kind(NEW))
+            api.break_connections()
+            await first.outcome("Waiting")
+            await second.deliver(thing("v2", "other"), thing("v2", "third"))
+            await first.deliver(thing("v2"))
