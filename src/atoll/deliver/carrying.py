@@ -152,6 +152,7 @@ class Carrying:
         began = time.perf_counter()
         try:
             if bool(item.id.namespace) != resource.namespaced:
+                self._kinds.forget(item.id.group_kind)  # its definition may be made anew, in the other scope
                 raise RefusedError(_misplaced(item, resource))
             if (error := self._kinds.refused(item.id)) is not None:
                 raise error

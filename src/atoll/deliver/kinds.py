@@ -86,6 +86,7 @@ class Kinds:
         for key in [key for key in self._resources if key[0] == kind]:
             del self._resources[key]
         self._watched.pop(kind, None)
+        self._client.discovery.doubt()
 
     def defined(self, crd: Object) -> None:
         """Take the kinds of a CRD that is established, which discovery may not tell yet."""

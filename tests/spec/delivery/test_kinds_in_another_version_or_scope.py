@@ -69,3 +69,22 @@ async def test_who_asks_for_the_new_version_does_not_wait_for_the_old_one() -> N
             await first.outcome("Waiting")
             await second.deliver(thing("v2", "other"), thing("v2", "third"))
             await first.deliver(thing("v2"))
+
+
+async def test_a_kind_that_came_back_in_the_other_scope_is_met_in_that_one() -> None:
+    async with FakeApi() as api, Client(api.config) as client, Client(api.config) as plain:
+        site = Site("c1", client, plain)
+        app = site.app("demo")
+        api.cluster.kinds.add(Kind(OLD))
+        async with site.engaged():
+            await app.deliver(thing("v1"))
+            await plain.delete(OLD, "t", "demo")
+            api.cluster.kinds.add(Kind(WIDE))  # as quickly as that: no watch breaks
+            await eventually(lambda: (told := app.trouble("t")) and told.reason == "ClusterScoped")
+            wide = thing("v1")
+            del wide["metadata"]["namespace"]
+            await app.deliver(wide)
+            await plain.delete(WIDE, "t")
+            api.cluster.kinds.add(Kind(OLD))
+            await eventually(lambda: (told := app.trouble("t")) and told.reason == "NamespaceMissing")
+            await app.deliver(thing("v1"))
