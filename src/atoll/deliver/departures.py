@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from atoll.api.names import ANNOTATION_PRUNE, ANNOTATION_WAVE, FIELD_MANAGER
+from atoll.api.names import ANNOTATION_WAVE, FIELD_MANAGER
 from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, defined_kind
@@ -144,11 +144,6 @@ def holder(live: Object) -> Callable[[ObjectId], bool] | None:
         kind: GroupKind = defined_kind(live.body())
         return lambda about: about.group_kind == kind
     return None
-
-
-def kept_on_purpose(live: Object) -> bool:
-    """Whether its annotation says that Atoll never deletes it."""
-    return live.annotations.get(ANNOTATION_PRUNE) == "false"
 
 
 def in_reverse(objects: Iterable[Object]) -> list[list[Object]]:

@@ -9,10 +9,10 @@ from atoll.api.manner import Manner
 from atoll.api.names import ANNOTATION_APPLICATION, LABEL_APP
 from atoll.api.objects import ObjectId
 from atoll.deliver.applyset import ApplySet
-from atoll.deliver.departures import Departures, holder, in_reverse, kept_on_purpose
+from atoll.deliver.departures import Departures, holder, in_reverse
 from atoll.deliver.kinds import Kinds
 from atoll.deliver.ledger import Ledger, PutOff
-from atoll.deliver.marks import hands_off, ours, revision_of
+from atoll.deliver.marks import hands_off, kept_on_purpose, ours, revision_of
 from atoll.deliver.order import CRD
 from atoll.deliver.refusals import refusal, wait_after
 from atoll.deliver.together import together
