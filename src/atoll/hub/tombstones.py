@@ -60,15 +60,22 @@ class Tombstones:
             if stone.cluster_uid in {"", cluster_uid} and uid not in self._paid[cluster]
         )
 
-    async def lay(self, removal: Removal, cluster_uid: str) -> None:
-        """Remember `removal`. Returns when it is on the hub's disk."""
+    def owed(self, cluster: str, uid: str) -> bool:
+        """Whether something of application `uid` is still to be removed from `cluster`."""
+        return uid in self._by_cluster.get(cluster, ()) and uid not in self._paid[cluster]
+
+    async def lay(self, removal: Removal, cluster_uid: str) -> bool:
+        """Remember `removal`; the latest word counts. Returns when it is on the hub's disk, whether that is new."""
         stone = Tombstone(str(removal.key), cluster_uid, removal.orphan, round(time.time(), 3), removal.manner)
         async with self._locks[removal.cluster]:
             known = self._by_cluster.setdefault(removal.cluster, {})
             self._paid[removal.cluster].discard(removal.uid)
-            if removal.uid not in known:
-                await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
-                known[removal.uid] = stone
+            before = known.get(removal.uid)
+            if before is not None and msgspec.structs.replace(stone, since=before.since) == before:
+                return False
+            await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
+            known[removal.uid] = stone
+            return True
 
     def paid(self, cluster: str, uid: str) -> bool:
         """Nothing of application `uid` is left on `cluster`: if there is a tombstone (the answer), `clear` lifts it."""

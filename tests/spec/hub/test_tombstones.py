@@ -72,6 +72,23 @@ async def test_what_is_laid_twice_is_written_once_and_a_cluster_that_left_is_for
         assert not owed(fresh)
 
 
+async def test_of_what_is_laid_twice_the_latest_word_counts() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        await Tombstones(client).lay(removal("1"), "uid-of-eu-before")
+        stones = Tombstones(client)  # the hub was restarted, and the Application is still ending
+        await stones.load()
+        assert await stones.lay(removal("1", orphan=True), "uid-of-eu")
+        assert not await stones.lay(removal("1", orphan=True), "uid-of-eu")
+        after = Tombstones(client)
+        await after.load()
+        for each in (stones, after):
+            assert each.removals("eu-1", "uid-of-eu") == (removal("1", orphan=True),)
+            assert each.owed("eu-1", "1")
+        after.paid("eu-1", "1")
+        assert not after.owed("eu-1", "1")
+
+
 async def test_what_was_paid_is_not_asked_for_again_while_its_stone_is_still_there() -> None:
     async with FakeApi() as api, Client(api.config) as client:
         await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
