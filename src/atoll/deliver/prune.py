@@ -16,6 +16,7 @@ from atoll.deliver.marks import hands_off, kept_on_purpose, ours, revision_of
 from atoll.deliver.order import CRD
 from atoll.deliver.refusals import refusal, wait_after
 from atoll.deliver.together import together
+from atoll.deliver.unrecorded import Unrecorded
 from atoll.kube.errors import KindNotServed, KubeError
 from atoll.kube.objects import Object
 from atoll.runtime.watchset import WatchSet
@@ -29,8 +30,17 @@ PATIENCE = 60.0
 class Pruning:
     """Takes away what an application has on one member and should not have."""
 
-    def __init__(self, kinds: Kinds, applyset: ApplySet, watches: WatchSet, departures: Departures, hub: str) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        applyset: ApplySet,
+        unrecorded: Unrecorded,
+        watches: WatchSet,
+        departures: Departures,
+        hub: str,
+    ) -> None:
         self._kinds = kinds
+        self._unrecorded = unrecorded
         self._applyset = applyset
         self._watches = watches
         self._departures = departures
@@ -99,6 +109,11 @@ class Pruning:
     async def remove(self, ledger: Ledger, removal: Removal) -> bool:
         """One pass of a removal. True when nothing of the application is left here, and that is known."""
         ledger.kept = {}
+        delivered = ledger.compiled is not None  # then it was put on record
+        if self._applyset.missing and not delivered and (why := await self._unrecorded.found()):
+            key = ObjectId("", "Namespace", "", "*")
+            text = f"Atoll's record on this cluster is gone, and what is here can't be listed: {why}"
+            ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", text)
         for kind in sorted(self._applyset.kinds):  # of others nothing was ever delivered
             if why := await self._kinds.accounted(kind):
                 key = ObjectId(kind.group, kind.kind, "", "*")

@@ -26,6 +26,7 @@ from atoll.deliver.prune import Pruning
 from atoll.deliver.refusals import refusal
 from atoll.deliver.replacing import Replacer
 from atoll.deliver.together import together
+from atoll.deliver.unrecorded import Unrecorded
 from atoll.deliver.writer import Writer
 from atoll.fleet.member import Member
 from atoll.kube.errors import KubeError
@@ -93,7 +94,8 @@ class Session:
         self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, replacer, counted)
         self._heirs = Heirs(member, gate, self._kinds, estate)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
-        self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
+        unrecorded = Unrecorded(client, gate, self._applyset, watches.namespaces, hub)
+        self._pruning = Pruning(self._kinds, self._applyset, unrecorded, watches, departures, hub)
 
     async def run(self) -> None:
         """Until cancelled. First everything of ours on the member is known; then work begins."""
