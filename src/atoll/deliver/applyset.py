@@ -38,16 +38,18 @@ class ApplySet:
         self._writing = asyncio.Lock()
         self._wanted_kinds: set[GroupKind] = set()
         self._wanted_namespaces: set[str] = set()
+        self.missing = False
+        """There was no record: see `unrecorded`."""
         self.kinds: frozenset[GroupKind] = frozenset()
         self._written_namespaces: frozenset[str] = frozenset()
 
     async def read(self) -> None:
-        """Learn what the member records. Without a parent nothing was ever delivered."""
+        """Learn what the member records."""
         try:
             name = applyset_parent(self._hub)
             parent = await self._gate.send(lambda: self._client.get(CONFIGMAPS, name, self._home))
         except NotFound:
-            self.kinds, self._written_namespaces = frozenset(), frozenset()
+            self.missing, self.kinds, self._written_namespaces = True, frozenset(), frozenset()
             return
         self._namespaces.seen(self._home)
         kinds = parent.annotations.get(APPLYSET_GROUP_KINDS, "")

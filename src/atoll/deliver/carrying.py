@@ -1,7 +1,6 @@
 """One pass over one application on one member: what is wanted goes there in order, what is left out goes away."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Iterable
 
@@ -10,9 +9,9 @@ from atoll.api.objects import GroupKind, ObjectId
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.compiled import Compiler
 from atoll.deliver.kinds import Kinds, established
-from atoll.deliver.ledger import Ledger, Record
+from atoll.deliver.ledger import Ledger
 from atoll.deliver.order import NAMESPACE
-from atoll.deliver.refusals import LATER, Refusal, RefusedError, refusal
+from atoll.deliver.refusals import LATER, Refusal, RefusedError, refusal, wait_after
 from atoll.deliver.replacing import Replacer
 from atoll.deliver.stamp import Item
 from atoll.deliver.together import together
@@ -153,6 +152,7 @@ class Carrying:
         began = time.perf_counter()
         try:
             if bool(item.id.namespace) != resource.namespaced:
+                self._kinds.forget(item.id.group_kind)  # its definition may be made anew, in the other scope
                 raise RefusedError(_misplaced(item, resource))
             if (error := self._kinds.refused(item.id)) is not None:
                 raise error
@@ -195,15 +195,9 @@ class Carrying:
         found = error.refusal if isinstance(error, RefusedError) else refusal(error, item.id.group_kind)
         doing: Doing = ledger.doing.pop(item.id, "read") if ledger.wanted.manner.whole else ""
         record = ledger.record(item.id)
-        record.due = time.monotonic() + _wait(record, found.wait)
+        record.due = time.monotonic() + wait_after(record.failures, found.wait)
         record.failures += 1
         ledger.note(item.id, ObjectOutcome(item.id, found.state, found.reason, found.message, doing))
-
-
-def _wait(record: Record, bounds: tuple[float, float]) -> float:
-    first, most = bounds
-    wait = min(most, first * 2.0 ** min(record.failures, 20))
-    return wait if first == most else wait * random.uniform(0.8, 1.2)
 
 
 def _by_step(items: Iterable[Item]) -> list[list[Item]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from atoll.api.names import ANNOTATION_APPLICATION, ANNOTATION_PRUNE, ANNOTATION_WAVE, FIELD_MANAGER, LABEL_APP
+from atoll.api.names import ANNOTATION_WAVE, FIELD_MANAGER
 from atoll.api.objects import GroupKind, Json, ObjectId
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds, defined_kind
@@ -135,24 +135,15 @@ class Departures:
             self._kinds.forget(kind)
             raise KindNotServed(kind, version) from error
 
-    def shared_with(self, live: Object, uid: str) -> str:
-        """Another Application whose objects would go with `live`, a Namespace or a CRD; "" when there is none."""
-        if live.group_kind == NAMESPACE:
-            inside: Iterable[Object] = (o for o in self._watches.all() if o.namespace == live.name)
-        elif live.group_kind == CRD:
-            kind: GroupKind = defined_kind(live.body())
-            inside = (o for o in self._watches.all() if o.group_kind == kind)
-        else:
-            return ""
-        for other in inside:
-            if other.labels.get(LABEL_APP, uid) != uid:
-                return other.annotations.get(ANNOTATION_APPLICATION, "") or f"UID {other.labels[LABEL_APP]}"
-        return ""
 
-
-def kept_on_purpose(live: Object) -> bool:
-    """Whether its annotation says that Atoll never deletes it."""
-    return live.annotations.get(ANNOTATION_PRUNE) == "false"
+def holder(live: Object) -> Callable[[ObjectId], bool] | None:
+    """Tells what goes with `live` when that is a Namespace or a CRD; None when nothing does."""
+    if live.group_kind == NAMESPACE:
+        return lambda about: about.namespace == live.name
+    if live.group_kind == CRD:
+        kind: GroupKind = defined_kind(live.body())
+        return lambda about: about.group_kind == kind
+    return None
 
 
 def in_reverse(objects: Iterable[Object]) -> list[list[Object]]:

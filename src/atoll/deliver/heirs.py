@@ -14,6 +14,7 @@ import structlog
 
 from atoll.api.names import FIELD_MANAGER, LABEL_APP
 from atoll.api.objects import GroupKind, Json, ObjectId
+from atoll.deliver.departures import holder
 from atoll.deliver.gate import Gate
 from atoll.deliver.kinds import Kinds
 from atoll.deliver.marks import inherited
@@ -152,13 +153,18 @@ class Heirs:
     async def _decide(self, watches: WatchSet, estate: Estate) -> bool:
         """Do what is decided about each object that came or changed. Whether something failed."""
         dirty, self._dirty = self._dirty, set()
+        member = self._member.name
 
         async def one(about: ObjectId) -> None:
             live = watches.get(about)
             if live is None or live.deleting or not inherited(live, estate.labels):
                 return
-            verdict = estate.verdict(self._member.name, about)
+            verdict = estate.verdict(member, about)
             if verdict == "keep":
+                return
+            if verdict == "delete" and (within := holder(live)) is not None and self._holds(within):
+                log.warning("left as it is: Applications' objects are in it", object=str(about), cluster=member)
+                self._dirty.add(about)
                 return
             try:
                 await (self._delete(live) if verdict == "delete" else self._unmark(live, estate.labels))
@@ -167,13 +173,17 @@ class Heirs:
             except Conflict:  # it changed: the watch brings it, and it is decided anew
                 return
             except KubeError as error:
-                log.warning("left as it is", object=str(about), cluster=self._member.name, error=str(error))
+                log.warning("left as it is", object=str(about), cluster=member, error=str(error))
                 self._dirty.add(about)
             else:
-                log.info("inherited", object=str(about), cluster=self._member.name, verdict=verdict)
+                log.info("inherited", object=str(about), cluster=member, verdict=verdict)
 
         await together(sorted(dirty), one)
         return bool(self._dirty & dirty)
+
+    def _holds(self, within: Callable[[ObjectId], bool]) -> bool:
+        """Whether an Application has something in what is to be deleted: that would go, too."""
+        return any(within(live.id) for live in self._member.watches.all())
 
     @failpoints.around("deliver.delete")
     async def _delete(self, live: Object) -> None:

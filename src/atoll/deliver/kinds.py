@@ -86,6 +86,7 @@ class Kinds:
         for key in [key for key in self._resources if key[0] == kind]:
             del self._resources[key]
         self._watched.pop(kind, None)
+        self._client.discovery.doubt()
 
     def defined(self, crd: Object) -> None:
         """Take the kinds of a CRD that is established, which discovery may not tell yet."""
@@ -108,14 +109,20 @@ class Kinds:
     async def watch(self, resource: Resource) -> None:
         """Return when our objects of this kind are watched and known. Raises KubeError.
 
-        The first version that a manifest asks for is the one that is watched: live objects in it can be compared.
+        The first version that a manifest asks for is the one that is watched, for as long as it is served: live objects
+        in it can be compared.
         """
-        version = self._versions.setdefault(resource.group_kind, resource.version)
-        if version == resource.version and self._watched.get(resource.group_kind) != version:
+        kind = resource.group_kind
+        version = self._versions.setdefault(kind, resource.version)
+        if version != resource.version and not self._watches.listed(kind):
+            try:
+                await self._watches.ensure(await self.resource(kind, version))
+            except KindNotServed:
+                self.forget(kind)
+                version = self._versions[kind] = resource.version
+        if version == resource.version and (self._watched.get(kind) != version or not self._watches.listed(kind)):
             await self._watches.ensure(resource)
-            self._watched[resource.group_kind] = version
-        elif not self._watches.listed(resource.group_kind):
-            await self._watches.ensure(await self.resource(resource.group_kind, version))
+            self._watched[kind] = version
 
     async def admit(self, key: ObjectId, version: str) -> None:
         """Raise KubeError when what is made at `key` could not be followed: then it is better not made.

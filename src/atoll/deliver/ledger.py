@@ -124,6 +124,14 @@ class Fight:
         self.last, self.what = now, what
 
 
+class PutOff(NamedTuple):
+    """Something that failed `failures` times in a row, is `outcome`, and is tried again when it is `due`."""
+
+    outcome: ObjectOutcome
+    due: float
+    failures: int
+
+
 class Ledger(OnDemand):
     """One application on one member. Level-triggered: events only say where to look.
 
@@ -131,12 +139,24 @@ class Ledger(OnDemand):
     """
 
     on_demand: ClassVar = {
-        **dict.fromkeys(("behind", "doing", "kept", "sent_away", "troubled", "vanished"), dict),
+        **dict.fromkeys(("behind", "doing", "kept", "put_off", "sent_away", "troubled", "vanished"), dict),
         **dict.fromkeys(("dirty", "held", "meanwhile", "unsure", "working"), set),
     }
     __slots__ = (
-        *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "meanwhile", "over", "records"),
-        *("reported", "sent_away", "still", "strays", "target", "troubled", "unsure", "vanished", "wanted", "working"),
+        *("all_dirty", "began", "behind", "compiled", "dirty", "doing", "held", "kept", "meanwhile", "over", "put_off"),
+        *(
+            "records",
+            "reported",
+            "sent_away",
+            "still",
+            "strays",
+            "target",
+            "troubled",
+            "unsure",
+            "vanished",
+            "wanted",
+            "working",
+        ),
     )
 
     records: dict[ObjectId, Record]
@@ -147,6 +167,8 @@ class Ledger(OnDemand):
     """What is being tried, of objects that are written as a whole."""
     kept: dict[ObjectId, ObjectOutcome]
     """Those that are left out and still here, and why."""
+    put_off: dict[ObjectId, PutOff]
+    """What could not be taken away, and isn't tried again yet."""
     sent_away: dict[ObjectId, str]
     """Deletes that were sent: the resourceVersion that they were for."""
     held: set[ObjectId]
@@ -220,6 +242,7 @@ class Ledger(OnDemand):
         self.target = target
         self.all_dirty = self.strays = True
         self.began = 0.0
+        self.put_off.clear()
         self.sent_away.clear()  # what was let go may be taken again, and the same object let go again
         for record in self.records.values():
             record.failures, record.due = 0, 0.0

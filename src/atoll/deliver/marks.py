@@ -6,7 +6,7 @@ from enum import Enum
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Revision
 from atoll.api.manner import Manner
-from atoll.api.names import ANNOTATION_APPLICATION, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB
+from atoll.api.names import ANNOTATION_APPLICATION, ANNOTATION_PRUNE, ANNOTATION_REVISION, LABEL_APP, LABEL_HUB
 from atoll.deliver.namespaces import LABEL_MADE_BY, MADE_BY
 from atoll.deliver.order import NAMESPACE
 from atoll.deliver.refusals import LATER, Refusal
@@ -34,6 +34,11 @@ def newer_text(there: Revision, ours: Revision) -> str:
         f"a newer revision is there: {there.epoch}/{there.sequence}, this one is {ours.epoch}/{ours.sequence}; "
         "was the hub restored from a backup? a new epoch makes what it says now count"
     )
+
+
+def kept_on_purpose(live: Object) -> bool:
+    """Whether its annotation says that Atoll never deletes it."""
+    return live.annotations.get(ANNOTATION_PRUNE) == "false"
 
 
 def hands_off(live: Object, manner: Manner) -> str:

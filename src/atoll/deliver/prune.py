@@ -6,14 +6,17 @@ import structlog
 
 from atoll.api.delivery import Delivery, Doing, ObjectOutcome, ObjectState, Removal
 from atoll.api.manner import Manner
+from atoll.api.names import ANNOTATION_APPLICATION, LABEL_APP
 from atoll.api.objects import ObjectId
 from atoll.deliver.applyset import ApplySet
-from atoll.deliver.departures import Departures, in_reverse, kept_on_purpose
+from atoll.deliver.departures import Departures, holder, in_reverse
 from atoll.deliver.kinds import Kinds
-from atoll.deliver.ledger import Ledger
-from atoll.deliver.marks import hands_off, ours, revision_of
-from atoll.deliver.refusals import refusal
+from atoll.deliver.ledger import Ledger, PutOff
+from atoll.deliver.marks import hands_off, kept_on_purpose, ours, revision_of
+from atoll.deliver.order import CRD
+from atoll.deliver.refusals import refusal, wait_after
 from atoll.deliver.together import together
+from atoll.deliver.unrecorded import Unrecorded
 from atoll.kube.errors import KindNotServed, KubeError
 from atoll.kube.objects import Object
 from atoll.runtime.watchset import WatchSet
@@ -27,8 +30,17 @@ PATIENCE = 60.0
 class Pruning:
     """Takes away what an application has on one member and should not have."""
 
-    def __init__(self, kinds: Kinds, applyset: ApplySet, watches: WatchSet, departures: Departures, hub: str) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        applyset: ApplySet,
+        unrecorded: Unrecorded,
+        watches: WatchSet,
+        departures: Departures,
+        hub: str,
+    ) -> None:
         self._kinds = kinds
+        self._unrecorded = unrecorded
         self._applyset = applyset
         self._watches = watches
         self._departures = departures
@@ -45,16 +57,25 @@ class Pruning:
             if live.id not in ledger.items and live.id not in delivery.protected and ours(live, self._hub, delivery.uid)
         ]
         ledger.kept = {}
-        if not all(self._watches.listed(live.group_kind, live.namespace) for live in left_out):
+        if unlisted := [live for live in left_out if not self._watches.listed(live.group_kind, live.namespace)]:
             ledger.strays = True  # what is known of it may be old: wait until it is followed again
+            for live in unlisted:
+                why = self._watches.error(live.group_kind, live.namespace) or "its watch has just broken"
+                text = f"left out; stays while {live.group_kind} can't be listed: {why}"
+                ledger.kept[live.id] = ObjectOutcome(live.id, "Waiting", "NotListed", text)
             return
 
         async def go(live: Object) -> None:
             if ledger.serves(delivery):  # else it may be wanted again
                 await self._let_go(live, ledger, delivery.uid, delivery.manner)
 
-        for group in in_reverse(left_out):
-            await together([live for live in group if not self._stays(live, ledger, delivery)], go)
+        leaving = [live for live in left_out if not self._stays(live, ledger, delivery)]
+        holders = [live for live in leaving if self._keeps_inside(live, ledger)]
+        await together(holders, go)
+        if any(live.id in ledger.kept for live in holders):
+            return  # nothing that says why they are not deleted goes before they are let go
+        for group in in_reverse(leaving):
+            await together(group, go)
 
     def _all_wanted(self, ledger: Ledger) -> bool:
         """Whether at a glance nothing is here, nor on its way, that is left out: so it is nearly always."""
@@ -88,6 +109,11 @@ class Pruning:
     async def remove(self, ledger: Ledger, removal: Removal) -> bool:
         """One pass of a removal. True when nothing of the application is left here, and that is known."""
         ledger.kept = {}
+        delivered = ledger.compiled is not None  # then it was put on record
+        if self._applyset.missing and not delivered and (why := await self._unrecorded.found()):
+            key = ObjectId("", "Namespace", "", "*")
+            text = f"Atoll's record on this cluster is gone, and what is here can't be listed: {why}"
+            ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", text)
         for kind in sorted(self._applyset.kinds):  # of others nothing was ever delivered
             if why := await self._kinds.accounted(kind):
                 key = ObjectId(kind.group, kind.kind, "", "*")
@@ -100,10 +126,12 @@ class Pruning:
             await self._make_sure(about, ledger)
         mine = [live for live in ledger.everything(self._watches) if ours(live, self._hub, removal.uid)]
         began = ledger.began = ledger.began or time.monotonic()
-        for group in in_reverse(mine):
-            remaining = await self._remove_group(group, ledger, removal)
-            if remaining and time.monotonic() - began < PATIENCE:
-                break
+        holders = [live for live in mine if not removal.orphan and self._keeps_inside(live, ledger)]
+        if not await self._remove_group(holders, ledger, removal):  # before nothing tells any more what stays in them
+            for group in in_reverse(mine):
+                remaining = await self._remove_group(group, ledger, removal)
+                if remaining and time.monotonic() - began < PATIENCE:
+                    break
         left = {live.id for live in mine if ledger.sent_away.get(live.id) != f"gone {live.uid}"}
         for key in left - ledger.kept.keys():
             ledger.kept[key] = ObjectOutcome(key, "Removing", "", "waits for those that go first")
@@ -111,14 +139,18 @@ class Pruning:
 
     async def _make_sure(self, about: ObjectId, ledger: Ledger) -> None:
         """Ask for what may be there. Should the watch tell of it later, nobody would care for it any more."""
+        if self._not_yet(about, ledger):
+            return
         try:
             live = await self._departures.read(about)
         except KindNotServed:
             live = None
         except KubeError as error:
             text = f"it may be there, and can't be read: {error}"
-            ledger.kept[about] = ObjectOutcome(about, "Removing", "NotListed", text)
+            outcome = ObjectOutcome(about, "Removing", "NotListed", text)
+            self._put_off(outcome, ledger, refusal(error, about.group_kind).wait)
             return
+        ledger.put_off.pop(about, None)
         ledger.unsure.discard(about)
         if live is not None:
             ledger.behind[about] = live, time.monotonic()
@@ -141,34 +173,73 @@ class Pruning:
         await take(live, ledger, uid, manner)
 
     async def _take(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
-        """Delete one object, or unmark what would take another application's objects with it."""
+        """Delete one object, or unmark what would take something with it that stays."""
         if ledger.sent_away.get(live.id) in {f"{live.uid} {live.resource_version}", f"gone {live.uid}"}:
             if ledger.sent_away[live.id].startswith("gone"):
                 return  # the watch will say so
             self._going(live, ledger)
             return
-        if other := self._departures.shared_with(live, uid):
-            log.info("kept: others live in it", object=str(live.id), other=other)
+        if stays := self._keeps_inside(live, ledger) or self._others_inside(live, uid):
+            log.info("kept: something in it stays", object=str(live.id), stays=stays)
             await self._leave(live, ledger, uid, manner)
+            return
+        if why := await self._unseen_inside(live):
+            ledger.kept[live.id] = ObjectOutcome(live.id, "Waiting", "NotListed", f"something in it may stay: {why}")
+            return
+        if self._not_yet(live.id, ledger):
             return
         try:
             gone = await self._departures.delete(live, uid, manner.deletion)
         except KubeError as error:
             self._failed(live, ledger, error, "delete")
             return
+        ledger.put_off.pop(live.id, None)
         ledger.behind.pop(live.id, None)
         ledger.sent_away[live.id] = f"gone {live.uid}" if gone else f"{live.uid} {live.resource_version}"
         if not gone:
             self._going(live, ledger)
 
+    def _keeps_inside(self, live: Object, ledger: Ledger) -> str:
+        """An object of the application's own that would go with `live`, a Namespace or a CRD, and is to stay: kept on
+        purpose, or wanted still. "" when there is none.
+        """
+        if (within := holder(live)) is None:
+            return ""
+        target = ledger.target
+        for own in filter(lambda own: within(own.id), ledger.everything(self._watches)):
+            newer = own.id in ledger.kept and ledger.kept[own.id].reason == "NewerRevision"
+            if newer or kept_on_purpose(own) or hands_off(own, target.manner):
+                return str(own.id)
+        wanted = () if isinstance(target, Removal) else (*ledger.items, *target.protected)
+        return next((str(about) for about in wanted if within(about)), "")
+
+    def _others_inside(self, live: Object, uid: str) -> str:
+        """Another Application whose objects would go with `live`; "" when there is none."""
+        if (within := holder(live)) is None:
+            return ""
+        there = (other for other in self._watches.all() if other.labels.get(LABEL_APP, uid) != uid)
+        other = next((other for other in there if within(other.id)), None)
+        return "" if other is None else other.annotations.get(ANNOTATION_APPLICATION, "") or other.labels[LABEL_APP]
+
+    async def _unseen_inside(self, live: Object) -> str:
+        """Why something that stays may be in `live` without being known; "" when all is known."""
+        if (within := holder(live)) is None:
+            return ""
+        for kind in sorted(self._applyset.kinds):
+            could_be = live.group_kind != CRD or within(ObjectId(kind.group, kind.kind, "", ""))
+            if could_be and (why := await self._kinds.accounted(kind)):
+                return f"{kind} can't be listed: {why}"
+        return ""
+
     async def _leave(self, live: Object, ledger: Ledger, uid: str, manner: Manner) -> None:
-        if ledger.sent_away.get(live.id) == f"gone {live.uid}":
+        if ledger.sent_away.get(live.id) == f"gone {live.uid}" or self._not_yet(live.id, ledger):
             return
         try:
             await self._departures.unmark(live, uid, manner.labels)
         except KubeError as error:
             self._failed(live, ledger, error, "unmark")
         else:
+            ledger.put_off.pop(live.id, None)
             ledger.behind.pop(live.id, None)
             ledger.sent_away[live.id] = f"gone {live.uid}"
 
@@ -178,5 +249,22 @@ class Pruning:
 
     def _failed(self, live: Object, ledger: Ledger, error: KubeError, doing: Doing) -> None:
         found = refusal(error, live.group_kind)
-        ledger.kept[live.id] = ObjectOutcome(live.id, "Failed", found.reason, found.message, doing)
+        outcome = ObjectOutcome(live.id, "Failed", found.reason, found.message, doing)
+        self._put_off(outcome, ledger, found.wait)
         ledger.strays = True
+
+    def _put_off(self, outcome: ObjectOutcome, ledger: Ledger, bounds: tuple[float, float]) -> None:
+        """Who refuses a thousand deletes isn't asked again for all of them at each look."""
+        before = ledger.put_off.get(outcome.id)
+        failures = before.failures if before is not None else 0
+        wait = wait_after(failures, bounds)
+        ledger.put_off[outcome.id] = PutOff(outcome, time.monotonic() + wait, failures + 1)
+        ledger.kept[outcome.id] = outcome
+
+    def _not_yet(self, about: ObjectId, ledger: Ledger) -> bool:
+        """Whether it failed a moment ago, which is told again."""
+        before = ledger.put_off.get(about)
+        if before is None or before.due <= time.monotonic():
+            return False
+        ledger.kept[about] = before.outcome
+        return True

@@ -1,5 +1,6 @@
 """What an error means for one object: in which state it is, in whose words, and how soon to try again."""
 
+import random
 import re
 
 import msgspec
@@ -61,6 +62,13 @@ class RefusedError(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+
+
+def wait_after(failures: int, bounds: tuple[float, float]) -> float:
+    """Seconds until another try, after so many that failed before: from the first to the longest of `bounds`."""
+    first, most = bounds
+    wait = min(most, first * 2.0 ** min(failures, 20))
+    return wait if first == most else wait * random.uniform(0.8, 1.2)
 
 
 def refusal(error: KubeError, kind: GroupKind) -> Refusal:

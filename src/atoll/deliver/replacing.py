@@ -63,7 +63,7 @@ class Replacer(Writer):
         try:
             written = await self._put(resource, body)
         except Invalid as error:
-            await self._recreate(item, resource, live, error, delivery)
+            await self._recreate(item, resource, live, whose, error, delivery)
             return None, True
         _sent(record, body, written, removed)
         if repair is not None:

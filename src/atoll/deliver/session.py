@@ -26,6 +26,7 @@ from atoll.deliver.prune import Pruning
 from atoll.deliver.refusals import refusal
 from atoll.deliver.replacing import Replacer
 from atoll.deliver.together import together
+from atoll.deliver.unrecorded import Unrecorded
 from atoll.deliver.writer import Writer
 from atoll.fleet.member import Member
 from atoll.kube.errors import KubeError
@@ -75,6 +76,9 @@ class Session:
         self._open = False
         self._ailing: set[str] = set()
         """Those that are worked on, or have objects in trouble."""
+        self._unknown: set[GroupKind] = set()
+        """Kinds of which objects may be here that are not known."""
+        self._lost = asyncio.Event()
         self._logger = log.bind()
         client, watches, hub = member.client, member.watches, member.hub.id
         gate = self._gate = Gate(allowed=leads)
@@ -90,16 +94,16 @@ class Session:
         self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, replacer, counted)
         self._heirs = Heirs(member, gate, self._kinds, estate)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
-        self._pruning = Pruning(self._kinds, self._applyset, watches, departures, hub)
+        unrecorded = Unrecorded(client, gate, self._applyset, watches.namespaces, hub)
+        self._pruning = Pruning(self._kinds, self._applyset, unrecorded, watches, departures, hub)
 
     async def run(self) -> None:
         """Until cancelled. First everything of ours on the member is known; then work begins."""
         await self._applyset.read()
-        unknown: list[GroupKind] = []
 
         async def account(kind: GroupKind) -> None:
             if await self._kinds.accounted(kind):
-                unknown.append(kind)
+                self._unaccounted(kind)
 
         await together(sorted(self._applyset.kinds), account)
         for live in self.member.watches.all():
@@ -110,7 +114,7 @@ class Session:
             for uid in list(self._targets):
                 self.retarget(uid)
             async with asyncio.TaskGroup() as scope:
-                scope.create_task(self._account(unknown))
+                scope.create_task(self._account())
                 scope.create_task(self._heirs.run())
                 await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
@@ -119,14 +123,23 @@ class Session:
             self._queue.shutdown()
             self._gate.close()
 
-    async def _account(self, unknown: list[GroupKind]) -> None:
-        """Watch the kinds on record that couldn't be listed at first: what is left out may be of one that nobody asks
-        for any more.
+    def _unaccounted(self, kind: GroupKind) -> None:
+        self._unknown.add(kind)
+        self._lost.set()
+
+    async def _account(self) -> None:
+        """Watch the kinds on record that couldn't be listed at first, or aren't served any more in the version that was
+        watched: what is left out may be of one that nobody asks for any more.
         """
-        backoff = Backoff(*ACCOUNT_AGAIN)
-        while unknown:
-            await asyncio.sleep(backoff.next())
-            unknown = [kind for kind in unknown if await self._kinds.accounted(kind)]
+        while True:
+            await self._lost.wait()
+            backoff = Backoff(*ACCOUNT_AGAIN)
+            while self._unknown:
+                await asyncio.sleep(backoff.next())
+                for kind in sorted(self._unknown):
+                    if not await self._kinds.accounted(kind):
+                        self._unknown.discard(kind)
+            self._lost.clear()
 
     def retarget(self, uid: str) -> None:
         """Something else is wanted of application `uid`, or nothing."""
@@ -187,6 +200,8 @@ class Session:
                 self._queue.add_after(uid, REST_AGAIN)
         if change.new is None:
             self._free(change.id)
+            if change.id.group_kind not in self.member.watches.kinds():
+                self._unaccounted(change.id.group_kind)
 
     def _free(self, key: ObjectId) -> None:
         """An object is gone, or no longer ours: whoever was told that it was another's may have it."""

@@ -7,13 +7,13 @@ from typing import NoReturn
 import msgspec
 
 from atoll.api.delivery import Delivery
-from atoll.api.names import ANNOTATION_DIGEST, FIELD_MANAGER, HANDOVER_MANAGER
+from atoll.api.names import ANNOTATION_DIGEST, ANNOTATION_PRUNE, FIELD_MANAGER, HANDOVER_MANAGER
 from atoll.api.objects import Json
 from atoll.deliver.autoscalers import Autoscalers
 from atoll.deliver.compare import Difference, differences
 from atoll.deliver.gate import Gate
 from atoll.deliver.ledger import NO_FIELDS, Fight, Ledger, Record, older
-from atoll.deliver.marks import Whose, judge
+from atoll.deliver.marks import Whose, judge, kept_on_purpose
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.ownership import adopted, entries, last_writer, managers
 from atoll.deliver.refusals import KEEPS_DATA, LATER, SOON, Refusal, RefusedError, immutable, plain
@@ -160,7 +160,7 @@ class Writer:
         try:
             written = await self._apply(item, resource, item.sent(delivery.revision, body), live=live)
         except Invalid as error:
-            await self._recreate(item, resource, live, error, delivery)
+            await self._recreate(item, resource, live, whose, error, delivery)
             return None, True
         record.accepted, record.released = accepted(body, written), pointers
         if repair is not None:
@@ -266,13 +266,19 @@ class Writer:
             return fresh
         return await self._apply(item, resource, holding(item, hold, body), live=fresh, manager=HANDOVER_MANAGER)
 
-    async def _recreate(self, item: Item, resource: Resource, live: Object, error: Invalid, delivery: Delivery) -> None:
+    async def _recreate(
+        self, item: Item, resource: Resource, live: Object, whose: Whose, error: Invalid, delivery: Delivery
+    ) -> None:
         """Delete what can't be changed in place, when that is wished and loses nothing; else raise."""
         if not immutable(error):
             raise error
         kind = item.id.group_kind
         if kind in KEEPS_DATA:
             _refuse_immutable(error, item, f"a {kind.kind} is never recreated: it holds data")
+        if kept_on_purpose(live):
+            _refuse_immutable(error, item, f"it is never recreated: {ANNOTATION_PRUNE} is false")
+        if whose is not Whose.OURS:
+            _refuse_immutable(error, item, "an object that is taken over is never recreated: it is somebody else's")
         if not delivery.recreate:
             _refuse_immutable(error, item, "`onImmutable: recreate` deletes it and makes it anew")
         await self._gate.send(

@@ -71,7 +71,11 @@ class Ending:
             front.recall(dossier)
         clusters, placed = set(self._clusters()), dossier.placed
         for cluster in sorted(clusters):
-            if cluster not in dossier.gone and (cluster in placed or not self._spared(dossier, cluster)):
+            if cluster in dossier.gone:
+                concerned = self._tombstones.owed(cluster, dossier.uid)  # what becomes of it there may be said anew
+            else:
+                concerned = cluster in placed or not self._spared(dossier, cluster)
+            if concerned:
                 orphan, manner = front.parting(dossier, cluster, ending=True)
                 await self._leave(dossier, Removal(dossier.key, dossier.uid, cluster, orphan, manner=manner))
         if not dossier.gone >= clusters:
@@ -102,11 +106,13 @@ class Ending:
         return True
 
     async def _leave(self, dossier: Dossier, removal: Removal) -> None:
-        if self._away(removal.cluster):
+        owed = removal.cluster in dossier.gone
+        if owed or self._away(removal.cluster):
             uid = self._cluster_uid(removal.cluster)
-            if uid:  # a cluster that was never reached has nothing of ours
-                await self._tombstones.lay(removal, uid)
-            self._deliverer.remove(removal)
+            # a cluster that was never reached has nothing of ours
+            laid = bool(uid) and await self._tombstones.lay(removal, uid)
+            if laid or not owed:
+                self._deliverer.remove(removal)
             dossier.gone.add(removal.cluster)
         elif dossier.leaving.get(removal.cluster) != removal:
             dossier.leaving[removal.cluster] = removal

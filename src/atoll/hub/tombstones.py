@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 
 import msgspec
+import structlog
 
 from atoll.api.delivery import Removal
 from atoll.api.manner import OWN_MANNER, Manner
@@ -19,6 +20,8 @@ from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, NotFound
 from atoll.kube.resources import CONFIGMAPS
 from atoll.runtime import failpoints
+
+log = structlog.get_logger(__name__)
 
 LABEL = "atoll.dev/tombstones"
 PREFIX = tombstones("")
@@ -47,10 +50,15 @@ class Tombstones:
     async def load(self) -> None:
         listing = await self._client.list(CONFIGMAPS, SYSTEM_NAMESPACE, labels=LABEL)
         for configmap in listing.items:
-            data = configmap.body().get("data") or {}
-            self._by_cluster[configmap.name.removeprefix(PREFIX)] = {
-                uid: msgspec.json.decode(text, type=Tombstone) for uid, text in data.items()
-            }
+            cluster = configmap.name.removeprefix(PREFIX)
+            known = self._by_cluster[cluster] = {}
+            for uid, text in (configmap.body().get("data") or {}).items():
+                try:
+                    known[uid] = msgspec.json.decode(text, type=Tombstone)
+                except msgspec.MsgspecError as error:  # the others count all the same, and so does the hub's start
+                    log.warning(
+                        "a tombstone can't be read: what it is for stays", cluster=cluster, uid=uid, why=str(error)
+                    )
 
     def removals(self, cluster: str, cluster_uid: str) -> tuple[Removal, ...]:
         """What is to be removed from `cluster`, when it is still the one that the tombstones are about."""
@@ -60,15 +68,22 @@ class Tombstones:
             if stone.cluster_uid in {"", cluster_uid} and uid not in self._paid[cluster]
         )
 
-    async def lay(self, removal: Removal, cluster_uid: str) -> None:
-        """Remember `removal`. Returns when it is on the hub's disk."""
+    def owed(self, cluster: str, uid: str) -> bool:
+        """Whether something of application `uid` is still to be removed from `cluster`."""
+        return uid in self._by_cluster.get(cluster, ()) and uid not in self._paid[cluster]
+
+    async def lay(self, removal: Removal, cluster_uid: str) -> bool:
+        """Remember `removal`; the latest word counts. Returns when it is on the hub's disk, whether that is new."""
         stone = Tombstone(str(removal.key), cluster_uid, removal.orphan, round(time.time(), 3), removal.manner)
         async with self._locks[removal.cluster]:
             known = self._by_cluster.setdefault(removal.cluster, {})
             self._paid[removal.cluster].discard(removal.uid)
-            if removal.uid not in known:
-                await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
-                known[removal.uid] = stone
+            before = known.get(removal.uid)
+            if before is not None and msgspec.structs.replace(stone, since=before.since) == before:
+                return False
+            await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
+            known[removal.uid] = stone
+            return True
 
     def paid(self, cluster: str, uid: str) -> bool:
         """Nothing of application `uid` is left on `cluster`: if there is a tombstone (the answer), `clear` lifts it."""

@@ -169,3 +169,23 @@ async def test_one_that_cannot_be_decided_about_stops_no_other(case: Case, monke
 
         await eventually(done)
         assert await case.labels("bad") == LABELS
+
+
+async def test_a_namespace_is_not_deleted_while_an_application_has_something_in_it(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atoll.deliver.heirs.TRY_AGAIN", (0.02, 0.1))
+    app = case.site.app("old")
+    await case.site.plain.create(NAMESPACES, {"metadata": {"name": "old", "labels": LABELS}})
+    case.verdicts = {"old": "delete"}
+    async with case.site.engaged():
+        await app.deliver(configmap("c", "old"))
+        case.inherit(frozenset({NAMESPACES.group_kind}))
+        await eventually(lambda: case.asked.count("old") > 2)
+        assert await case.site.exists(CONFIGMAPS, "c", "old")
+        await app.remove()
+
+        async def gone() -> bool:
+            return not await case.site.exists(NAMESPACES, "old")
+
+        await eventually(gone)

@@ -139,8 +139,8 @@ def test_a_ledger_at_rest_holds_no_empty_collections_and_loses_nothing() -> None
     book.held.clear()
     book.rest()
     assert set(Ledger.__slots__) - {name for name in Ledger.__slots__ if has(book, name)} == {
-        *("behind", "dirty", "doing", "held", "kept", "meanwhile", "records", "troubled", "unsure", "vanished"),
-        "working",
+        *("behind", "dirty", "doing", "held", "kept", "meanwhile", "put_off", "records", "troubled", "unsure"),
+        *("vanished", "working"),
     }
     assert book.still == ("5", "x")
     assert book.sent_away == {ITEM.id: "gone x"}

@@ -29,10 +29,13 @@ class World:
 
     def __init__(self, *placed: str, **spec: Any) -> None:
         self.clear = set(CLUSTERS)
+        self.away: set[str] = set()
+        self.stays = False
+        self.stones: dict[str, Removal] = {}
         self.removed: list[str] = []
         me: Any = self
         self.ending = Ending(
-            client=me, fleet=me, deliverer=me, collector=me, tombstones=NOTHING,
+            client=me, fleet=me, deliverer=me, collector=me, tombstones=me,
             clusters=lambda: CLUSTERS, cluster_uid=str, wake=NOTHING,
         )  # fmt: skip
         metadata = {
@@ -49,10 +52,10 @@ class World:
         self.dossier.app = msgspec.convert({"metadata": {"name": "shop"}, "spec": spec}, Application)
         self.dossier.status = ApplicationStatus(placement=tuple(map(PlacedCluster, placed)))
 
-    # The front, the fleet, the deliverer, the collector and the hub's API server
+    # The front, the fleet, the deliverer, the collector, the tombstones and the hub's API server
 
     def parting(self, *_: Any, ending: bool) -> Parting:
-        return Parting(orphan=not ending)
+        return Parting(orphan=self.stays or not ending)
 
     def touch(self, _: Key) -> None:
         pass
@@ -60,14 +63,21 @@ class World:
     def link(self, _: str) -> Any:
         return self
 
-    def reach(self, _: str) -> Any:
-        return SimpleNamespace(reachable=True)
+    def reach(self, cluster: str) -> Any:
+        return SimpleNamespace(reachable=cluster not in self.away)
 
     def clear_of(self, cluster: str, uid: str) -> bool:
         return uid == "u" and cluster in self.clear
 
     def remove(self, removal: Removal) -> None:
         self.removed.append(removal.cluster)
+
+    def owed(self, cluster: str, _: str) -> bool:
+        return cluster in self.stones
+
+    async def lay(self, removal: Removal, _: str) -> bool:
+        known, self.stones[removal.cluster] = self.stones.get(removal.cluster), removal
+        return known != removal
 
     def forget(self, *_: str) -> None:
         pass
@@ -115,3 +125,17 @@ async def test_it_goes_to_where_it_is_gone_from_and_came_back() -> None:
     await world.ending.step(world.dossier)
     assert not world.dossier.released
     assert world.dossier.awaits_clusters
+
+
+async def test_where_it_is_owed_the_latest_word_counts() -> None:
+    world = World("a", "b")
+    world.away.add("a")
+    await world.ending.step(world.dossier)
+    assert world.removed == ["a", "b"]
+    assert not world.stones["a"].orphan
+    world.stays = True  # it was deleted, and was not to be: somebody says so while another cluster is waited for
+    await world.ending.step(world.dossier)
+    await world.ending.step(world.dossier)
+    assert world.stones["a"].orphan
+    assert world.removed == ["a", "b"] * 2
+    assert world.dossier.gone == {"a", "c"}

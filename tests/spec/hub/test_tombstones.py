@@ -11,7 +11,7 @@ from atoll.api.objects import Key
 from atoll.hub.tombstones import Tombstones
 from atoll.kube.client import Client
 from atoll.kube.errors import Unavailable
-from atoll.kube.resources import NAMESPACES
+from atoll.kube.resources import CONFIGMAPS, NAMESPACES
 from atoll.testing.fakeapi import Delay, FakeApi, Refuse, Rule
 
 
@@ -70,6 +70,36 @@ async def test_what_is_laid_twice_is_written_once_and_a_cluster_that_left_is_for
         fresh = Tombstones(client)
         await fresh.load()
         assert not owed(fresh)
+
+
+async def test_of_what_is_laid_twice_the_latest_word_counts() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        await Tombstones(client).lay(removal("1"), "uid-of-eu-before")
+        stones = Tombstones(client)  # the hub was restarted, and the Application is still ending
+        await stones.load()
+        assert await stones.lay(removal("1", orphan=True), "uid-of-eu")
+        assert not await stones.lay(removal("1", orphan=True), "uid-of-eu")
+        after = Tombstones(client)
+        await after.load()
+        for each in (stones, after):
+            assert each.removals("eu-1", "uid-of-eu") == (removal("1", orphan=True),)
+            assert each.owed("eu-1", "1")
+        after.paid("eu-1", "1")
+        assert not after.owed("eu-1", "1")
+
+
+async def test_one_that_cannot_be_read_stops_nobody() -> None:
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        for number in range(3):
+            await Tombstones(client).lay(removal(str(number)), "uid-of-eu")
+        await client.patch(CONFIGMAPS, "tombstones-eu-1", SYSTEM_NAMESPACE, {"data": {"1": "edited by hand"}})
+        after = Tombstones(client)
+        await after.load()
+        assert owed(after) == {"0", "2"}
+        kept = await client.get(CONFIGMAPS, "tombstones-eu-1", SYSTEM_NAMESPACE)
+        assert kept.body()["data"]["1"] == "edited by hand"
 
 
 async def test_what_was_paid_is_not_asked_for_again_while_its_stone_is_still_there() -> None:
