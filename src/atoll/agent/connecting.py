@@ -9,7 +9,8 @@ import msgspec
 import structlog
 
 from atoll.agent.state import Door, Folder, State
-from atoll.link.certificates import CertificateError, make_request, renew_at
+from atoll.kube.errors import KubeError
+from atoll.link.certificates import CertificateError, lifetime, make_request, renew_at
 from atoll.link.dialling import LASTED, Back, DialError, dial, new_instance
 from atoll.link.enrolment import renew
 from atoll.link.listening import ELSEWHERE
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 UNWANTED = frozenset({"Replaced", "Left", "Revoked"})
 """Reasons after which dialling again soon would help nobody."""
 RENEW_AGAIN = 30.0
+LOOK = 60.0
+"""Seconds between two looks at the clock."""
 
 Attend = Callable[[LinkSession], Awaitable[None]]
 """What an agent does on a session, for as long as it lasts."""
@@ -42,7 +45,7 @@ class Connector:
         back: Callable[[], Back] = Back,
     ) -> None:
         self._folder = folder
-        self.state = state
+        self.state = self._kept = state
         self._serve = serve
         self._attend = attend
         self._connections = connections
@@ -52,16 +55,24 @@ class Connector:
         self._doors: dict[str, Door] = {}
         self._lost = asyncio.Event()
         """Set when a session has ended, then another one."""
+        self._scope = asyncio.TaskGroup()
+        self._dialled: set[str] = set()
 
     def doors(self) -> tuple[Door, ...]:
         """How it goes with each address, now."""
         return tuple(self._measured(door) for door in self._doors.values())
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as scope:
+        async with self._scope as scope:
             scope.create_task(self._renewing(), name="renewing")
-            for address in self.state.addresses:
-                scope.create_task(self._stay_connected(address), name=f"link {address}")
+            self._dial_all()
+
+    def _dial_all(self) -> None:
+        """Every address that is known now; one that is told of no more may still lead to the hub."""
+        for address in self.state.addresses:
+            if address not in self._dialled:
+                self._dialled.add(address)
+                self._scope.create_task(self._stay_connected(address), name=f"link {address}")
 
     async def _stay_connected(self, address: str) -> None:
         back = self._back()
@@ -145,23 +156,40 @@ class Connector:
     # The certificate.
 
     async def _renewing(self) -> None:
+        """By the wall clock, which is looked at often: a machine sleeps, a clock is set, and neither may outlast it."""
         while True:
-            pause = renew_at(self.state.certificate.encode()) - time.time()
-            await asyncio.sleep(max(pause, 0.05))
+            pause = LOOK
             try:
-                await self._renew()
-            except (DialError, CertificateError) as error:
-                log.warning("certificate not renewed", why=str(error))
-                await asyncio.sleep(RENEW_AGAIN)
+                if self.state is not self._kept:
+                    await self._keep_state()
+                begin, end = lifetime(self.state.certificate.encode())
+                pause = min(pause, renew_at(self.state.certificate.encode()) - time.time())
+                if pause <= 0:
+                    await self._renew()
+                    pause = min(LOOK, (end - begin) / 10)  # also where our clock takes the new one for old
+            except (DialError, CertificateError, KubeError, OSError) as error:
+                log.warning("certificate not renewed, or not kept", why=str(error))
+                pause = RENEW_AGAIN
+            await asyncio.sleep(pause)
 
     async def _renew(self) -> None:
         """A new certificate for the same key, then new connections with it before the old ones go."""
         address = next(iter(self._sessions), self.state.addresses[0])
         welcome = await renew(self.state.config(address), make_request(self.state.key.encode()))
+        lifetime(welcome.certificate.encode())
         addresses = self.state.told(welcome.addresses)
         self.state = msgspec.structs.replace(self.state, certificate=welcome.certificate, addresses=addresses)
-        await self._folder.save(self.state)
         log.info("certificate renewed")
+        self._dial_all()
         for place, session in list(self._sessions.items()):
             for index in range(self._connections):
-                await dial(self.state.config(place), session, instance=self._instance, index=index, renews=True)
+                try:
+                    await dial(self.state.config(place), session, instance=self._instance, index=index, renews=True)
+                except DialError as error:
+                    log.info("connection not renewed", hub=place, reason=error.reason, why=str(error))
+        await self._keep_state()
+
+    async def _keep_state(self) -> None:
+        state = self.state
+        await self._folder.save(state)
+        self._kept = state

@@ -108,8 +108,15 @@ async def _tunnel(options: Options, state: State, health: Health) -> None:
 
 
 async def _telling(folder: Folder, doors: Callable[[], tuple[Door, ...]]) -> None:
-    """For `atoll agent status`."""
+    """For `atoll agent status`. A full disk is no reason to be gone."""
+    trouble = ""
     while True:
         news = News(os.getpid(), time.time(), __version__, doors())
-        await asyncio.to_thread(folder.tell, news)
+        before, trouble = trouble, ""
+        try:
+            await asyncio.to_thread(folder.tell, news)
+        except OSError as error:
+            trouble = str(error)
+            if trouble != before:
+                log.warning("status not written", why=trouble)
         await asyncio.sleep(TELL_EVERY)

@@ -92,11 +92,15 @@ class Folder:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self.path / f".{name}.{secrets.token_hex(4)}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path / name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path / name)
+        except OSError:
+            temporary.unlink(missing_ok=True)  # a full disk is not to be filled further, every two seconds
+            raise
 
 
 class Door(msgspec.Struct, frozen=True):

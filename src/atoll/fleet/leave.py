@@ -21,7 +21,7 @@ from atoll.api.application import Application
 from atoll.api.names import SYSTEM_NAMESPACE, applyset_parent, tombstones
 from atoll.fleet.credentials import LABEL_MANAGED
 from atoll.fleet.rights import LABEL_INSTALLED_BY, account_name, owner_reference
-from atoll.fleet.tokens import bearer_name
+from atoll.fleet.tokens import bearer_name, forget
 from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
 from atoll.kube.errors import ApiError, Forbidden, KindNotServed, KubeError, NotFound
@@ -72,8 +72,8 @@ async def clean_member(client: Client, hub: str) -> tuple[str, ...]:
 
 
 async def clean_hub(hub: Client, name: str) -> None:
-    """Remove what the hub keeps of cluster `name`: the Secret, when `cluster join` made it, its agent's access, and the
-    tombstones.
+    """Remove what the hub keeps of cluster `name`: the Secret, when `cluster join` made it, its agent's access and
+    what could bring that back, and the tombstones.
     """
     try:
         secret = await hub.get(SECRETS, name, SYSTEM_NAMESPACE)
@@ -82,6 +82,7 @@ async def clean_hub(hub: Client, name: str) -> None:
     else:
         if secret.labels.get(LABEL_MANAGED) == "true":
             await _delete(hub, SECRETS, name, SYSTEM_NAMESPACE)
+    await forget(hub, name)
     await _delete(hub, SECRETS, bearer_name(name), SYSTEM_NAMESPACE)
     await _delete(hub, CONFIGMAPS, tombstones(name), SYSTEM_NAMESPACE)
 

@@ -67,6 +67,8 @@ async def _cluster(hub: Client, name: str, mode: str, described: Description, la
         }
         await hub.create(CLUSTERS, body)
         return False
+    if live.deleting:
+        raise JoinError(f"cluster {name} is leaving", f"wait until it is gone: kubectl get cluster {name} --watch")
     connection = (live.body().get("spec") or {}).get("connection") or {}
     if mode not in connection:
         raise JoinError(

@@ -5,6 +5,7 @@ in is kept in the Secret `agent-<cluster>`: there is one at a time, so a new tok
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import re
@@ -64,9 +65,9 @@ async def create(hub: Client, cluster: str, *, life: float = LIFE_MOST) -> tuple
     return token, record
 
 
-async def use(hub: Client, token: str, cluster: str, key: str) -> Record:
-    """Spend `token` for the key with fingerprint `key`. Who asks again with the same key gets the same answer: the
-    first may have been lost on its way. Raises TokenError.
+async def use(hub: Client, token: str, cluster: str, key: str) -> tuple[Record, bool]:
+    """Spend `token` for the key with fingerprint `key`; whether it was spent before, too. Who asks again with the same
+    key gets the same answer: the first may have been lost on its way. Raises TokenError.
     """
     if not _FORM.fullmatch(token):
         raise TokenError("TokenUnknown", "this is no join token; copy the whole command")
@@ -81,7 +82,7 @@ async def use(hub: Client, token: str, cluster: str, key: str) -> Record:
             raise _unknown()
         _check(record, cluster, key)
         if record.key:
-            return record
+            return record, True
         spent = msgspec.structs.replace(record, key=key, used=time.time())
         body = _body(spent)
         body["metadata"] |= {"resourceVersion": stored.resource_version, "uid": stored.uid}
@@ -89,16 +90,14 @@ async def use(hub: Client, token: str, cluster: str, key: str) -> Record:
             await hub.replace(SECRETS, body)
         except (Conflict, NotFound):
             continue  # somebody was quicker: look again
-        return spent
+        return spent, False
 
 
 def _check(record: Record, cluster: str, key: str) -> None:
     if record.cluster != cluster:
         raise TokenError("WrongCluster", f"this token is not for a cluster named {cluster}; register that name")
     if record.key and record.key != key:
-        raise TokenError(
-            "TokenUsed", f"this token has been used already; `atoll cluster register {cluster}` makes another"
-        )
+        raise _spent(cluster)
     if time.time() > record.expires:
         raise TokenError(
             "TokenExpired",
@@ -106,8 +105,17 @@ def _check(record: Record, cluster: str, key: str) -> None:
         )
 
 
+def _spent(cluster: str) -> TokenError:
+    return TokenError(
+        "TokenUsed", f"this token has been used already; `atoll cluster register {cluster}` makes another"
+    )
+
+
 def _unknown() -> TokenError:
-    return TokenError("TokenUnknown", "this hub knows no such token: was it revoked, or is it another hub's?")
+    return TokenError(
+        "TokenUnknown",
+        "this hub knows no such token: was it revoked, has its cluster left since, or is it another hub's?",
+    )
 
 
 async def records(hub: Client) -> tuple[Record, ...]:
@@ -127,6 +135,13 @@ async def revoke(hub: Client, name: str) -> None:
     await hub.delete(SECRETS, _name(name), SYSTEM_NAMESPACE)
 
 
+async def forget(hub: Client, cluster: str) -> None:
+    """Cluster `cluster` has left: no token lets anybody in under this name, nor in again, should it come back."""
+    for stored in (await hub.list(SECRETS, SYSTEM_NAMESPACE, labels=f"{LABEL_TOKEN},{LABEL_CLUSTER}={cluster}")).items:
+        with contextlib.suppress(NotFound):
+            await hub.delete(SECRETS, stored.name, SYSTEM_NAMESPACE, uid=stored.uid)
+
+
 def read(stored: Object) -> Record:
     data = stored.body().get("data") or {}
     return msgspec.json.decode(base64.b64decode(data.get("record", "")), type=Record)
@@ -140,9 +155,13 @@ def bearer_name(cluster: str) -> str:
     return f"agent-{cluster}"
 
 
-async def admit(hub: Client, cluster: str, uid: str, key: str) -> None:
-    """From now on the key with fingerprint `key`, and no other, speaks for Cluster `cluster` with UID `uid`."""
-    body = {
+async def admit(hub: Client, cluster: str, uid: str, record: Record, *, again: bool) -> None:
+    """From now on the key of `record`, which was used, and no other, speaks for Cluster `cluster` with UID `uid`.
+
+    `again`: the token was spent before. Then whoever was let in since stays: who was replaced doesn't come back by the
+    token that let him in. Raises TokenError.
+    """
+    body: Json = {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
@@ -154,12 +173,29 @@ async def admit(hub: Client, cluster: str, uid: str, key: str) -> None:
                 {"apiVersion": "atoll.dev/v1alpha1", "kind": "Cluster", "name": cluster, "uid": uid},
             ],
         },
-        "data": {"uid": _base64(uid), "key": _base64(key)},
+        "data": {"uid": _base64(uid), "key": _base64(record.key), "used": _base64(repr(record.used))},
     }
-    try:
-        await hub.create(SECRETS, body)
-    except AlreadyExists:
-        await hub.replace(SECRETS, body)
+    while True:
+        try:
+            there = await hub.get(SECRETS, bearer_name(cluster), SYSTEM_NAMESPACE)
+        except NotFound:
+            there = None
+        try:
+            if there is None:
+                await hub.create(SECRETS, body)
+                return
+            if again and _admitted(there) > record.used and not speaks_for(there, uid, record.key):
+                raise _spent(cluster)
+            metadata = body["metadata"] | {"resourceVersion": there.resource_version, "uid": there.uid}
+            await hub.replace(SECRETS, body | {"metadata": metadata})
+        except (AlreadyExists, Conflict, NotFound):
+            continue  # somebody was quicker: look again
+        return
+
+
+def _admitted(bearer: Object) -> float:
+    """When the token was used that let it in; 0 where that was not kept."""
+    return float(base64.b64decode((bearer.body().get("data") or {}).get("used", "")) or 0.0)
 
 
 def speaks_for(bearer: Object | None, uid: str, key: str) -> bool:

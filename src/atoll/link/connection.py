@@ -110,6 +110,8 @@ class Connection(asyncio.Protocol):
             made.attach(self._mux.open(target, made))
         except ProtocolError as error:
             raise Refused("Draining", str(error)) from error
+        except ValueError as error:
+            raise Refused("NotAllowed", str(error)) from error
         self.wake()
         return made
 
@@ -203,7 +205,7 @@ class Connection(asyncio.Protocol):
         for piece in self._unwrapper.feed(data):
             self._mux.receive(piece)
         self._between = self._unwrapper.between and self._mux.between
-        if self._unwrapper.answers:
+        if self._unwrapper.answers and not self._held_up:  # the last answer is enough for who asks and doesn't read
             self._write(self._unwrapper.answers.pop())
 
     def eof_received(self) -> bool:

@@ -29,6 +29,7 @@ MESSAGE_MOST = 16 << 10
 """Bytes of a write that needs no turn of its own, while nobody waits for one."""
 MESSAGES_MOST = 64 << 10
 """The same, of all that is to go out."""
+CREDIT_MOST = 2**31
 _LAST = 2**32 - 2
 
 
@@ -131,14 +132,14 @@ class Mux:
 
     def open(self, target: str, sink: Sink) -> Channel:
         """Ask for a stream. Raises ProtocolError when the connection's numbers are used up: it is to be replaced."""
+        name = target.encode(errors="replace")
+        if len(name) > frames.TARGET_MOST:
+            raise ValueError(f"a target has at most {frames.TARGET_MOST} bytes")
         if self._next > _LAST:
             raise ProtocolError("this connection has no numbers left for streams")
         channel = self._add(self._next, target)
         channel.sink = sink
         self._next += 2
-        name = target.encode()
-        if len(name) > frames.TARGET_MOST:
-            raise ValueError(f"a target has at most {frames.TARGET_MOST} bytes")
         self._say(frames.frame(frames.OPEN, channel.id, frames.U32.pack(channel.window) + name))
         return channel
 
@@ -323,6 +324,8 @@ class Mux:
             raise ProtocolError(f"a stream was opened with number {number} after {self._theirs}")
         self._theirs = number
         credit = frames.number(payload)
+        if credit > CREDIT_MOST:  # before there is a stream that nobody is the sink of
+            raise ProtocolError(f"stream {number}: more credit than any window")
         if self._peers >= STREAMS_MOST:
             self._say(frames.reason_frame(frames.REFUSED, number, "Busy", f"{STREAMS_MOST} streams are open"))
             self._bound_replies()
@@ -358,7 +361,7 @@ class Mux:
 
     def _credited(self, channel: Channel, count: int) -> None:
         channel.credit += count
-        if channel.credit > 2**31:
+        if channel.credit > CREDIT_MOST:
             raise ProtocolError(f"stream {channel.id}: more credit than any window")
         self._schedule(channel)
 

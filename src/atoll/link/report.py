@@ -5,6 +5,7 @@ rests on the hub: it is in memory, and gone with the process.
 """
 
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,6 +13,7 @@ from atoll.link.session import Stream
 
 TARGET = "report/1"
 LINE_MOST = 256 << 10
+NAME_MOST = 512
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -37,6 +39,15 @@ def encode(report: Report) -> bytes:
     return msgspec.json.encode(report) + b"\n"
 
 
+def check(told: Report) -> None:
+    """What can't be dialled must not come as far as who dials. Raises ValueError."""
+    where = urlsplit(told.server)  # may raise it, as the port may
+    if where.scheme not in {"http", "https"} or not where.hostname or where.port == 0:
+        raise ValueError(f"{told.server[:200]!r} is no API server's URL")
+    if max(len(told.server), len(told.tls_server_name), len(told.uid)) > NAME_MOST:
+        raise ValueError(f"a URL, a name or a UID has at most {NAME_MOST} characters")
+
+
 async def reports(stream: Stream) -> AsyncIterator[Report]:
     """Each report as it comes. Raises LinkError, and ValueError for what is none."""
     held = b""
@@ -45,8 +56,10 @@ async def reports(stream: Stream) -> AsyncIterator[Report]:
         while b"\n" in held:
             line, _, held = held.partition(b"\n")
             try:
-                yield msgspec.json.decode(line, type=Report)
-            except msgspec.DecodeError as error:
+                told = msgspec.json.decode(line, type=Report)
+            except (msgspec.DecodeError, RecursionError) as error:
                 raise ValueError(f"this is no report: {error}") from error
+            check(told)
+            yield told
         if len(held) > LINE_MOST:
             raise ValueError("a report is too long")

@@ -189,3 +189,25 @@ def test_what_was_on_its_way_to_a_stream_that_is_gone_is_dropped() -> None:
     assert isinstance(channel.sink, Recorder)
     assert str(channel.sink.error) == "enough"
     assert pair.hub.channels == {}
+
+
+def test_a_stream_with_more_credit_than_any_window_takes_no_other_with_it() -> None:
+    """The connection ends by it, and every stream hears of that."""
+    pair = Pair()
+    pair.open()
+    pair.settle()
+    with pytest.raises(ProtocolError, match="more credit"):
+        pair.hub.receive(frame(frames.OPEN, 3, frames.U32.pack(2**32 - 1) + b"x"))
+    pair.hub.abandon(LinkError("Protocol"))
+    assert pair.taken[0].error is not None
+    assert not pair.hub.channels
+
+
+def test_a_target_that_is_too_long_is_no_stream() -> None:
+    pair = Pair()
+    with pytest.raises(ValueError, match="at most"):
+        pair.agent.open("x" * 2_000, Recorder(pair.agent))
+    assert not pair.agent.channels
+    pair.open()
+    pair.settle()
+    assert len(pair.taken) == 1

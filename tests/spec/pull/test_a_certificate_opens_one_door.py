@@ -15,17 +15,24 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atoll.agent.connecting import Connector
 from atoll.agent.state import Folder
 from atoll.fleet import tokens
+from atoll.fleet.identity import ensure_namespace
+from atoll.fleet.leave import leave
+from atoll.hub.agents.trust import Trust
+from atoll.kube.client import Client
 from atoll.kube.connection import Config
 from atoll.kube.errors import ApiError, Unauthorized
-from atoll.kube.resources import SECRETS
+from atoll.kube.objects import Object
+from atoll.kube.resources import CLUSTERS, SECRETS
 from atoll.kube.transport import Request as Asked
 from atoll.kube.transport import Transport
-from atoll.link.certificates import Authority, identity_of, make_key, make_request
+from atoll.link.certificates import Authority, identity_of, make_authority, make_key, make_request
 from atoll.link.dialling import DialError, dial
 from atoll.link.enrolment import RENEW_PATH, Request, Welcome, enrol
 from atoll.link.session import Lost, Refused, Stream
 from atoll.link.sessions import LinkSession
 from atoll.runtime.supervise import cancel_and_wait
+from atoll.testing.fakeapi import FakeApi
+from atoll.testing.pulledfleet import install, register
 from tests.delivering import eventually
 
 from .linked import Linked
@@ -168,3 +175,63 @@ async def test_how_its_bearer_is_doing_is_told(linked: Linked) -> None:
     await cancel_and_wait(linked.working.pop("a"))
     await eventually(lambda: (s := hub.ends.listener.sight("a")) is not None and not s.connected)
     assert hub.ends.listener.sight("nobody") is None
+
+
+async def spend(linked: Linked, cluster: str, token: str, key: bytes) -> Welcome:
+    hub = (await config_of(linked, cluster)).server
+    ca = (await config_of(linked, cluster)).ca
+    return await enrol(Config(server=hub, ca=ca), token=token, cluster=cluster, request=make_request(key))
+
+
+async def test_who_was_replaced_does_not_come_back_by_the_token_that_let_him_in(linked: Linked) -> None:
+    first, second = make_key(), make_key()
+    old, _ = await tokens.create(linked.hub, "a")
+    await spend(linked, "a", old, first)
+    await spend(linked, "a", old, first)  # the answer was lost: it asks again
+    new, _ = await tokens.create(linked.hub, "a")
+    await spend(linked, "a", new, second)
+    with pytest.raises(DialError) as refused:
+        await spend(linked, "a", old, first)
+    assert refused.value.reason == "TokenUsed"
+    await spend(linked, "a", new, second)
+
+
+async def test_no_token_of_a_cluster_that_left_brings_anybody_in_when_its_name_is_registered_again(
+    linked: Linked,
+) -> None:
+    key, spare = make_key(), (await tokens.create(linked.hub, "b"))[0]
+    used, _ = await tokens.create(linked.hub, "b")
+    await spend(linked, "b", used, key)
+    await leave(linked.hub, "b", "force", timeout=20)
+    await register(linked.hub, "b")
+    await eventually(lambda: linked.hosted("b"))
+    for token in (used, spare):
+        with pytest.raises(DialError) as refused:
+            await spend(linked, "b", token, key)
+        assert refused.value.reason == "TokenUnknown"
+
+
+async def test_who_was_let_in_is_known_before_he_is_told() -> None:
+    """He dials at once; taken for one who was replaced, he would wait for half a minute."""
+    async with FakeApi() as api, Client(api.config) as hub:
+        await install(hub)
+        await ensure_namespace(hub)
+        await register(hub, "c")
+        live = await hub.get(CLUSTERS, "c")
+        looks = 0
+
+        def bearer(_: str) -> Object | None:
+            nonlocal looks
+            looks += 1
+            return written if looks > 3 else None
+
+        key = make_key()
+        written: Object | None = None
+        token, _ = await tokens.create(hub, "c")
+        trust = Trust(hub, "hub", Authority(make_authority("test")), lambda _: live, bearer, lambda: "")
+        enrolling = asyncio.create_task(trust.enrol(Request(make_request(key).decode(), "c", token)))
+        await eventually(lambda: looks)
+        assert not enrolling.done()
+        written = await hub.get(SECRETS, tokens.bearer_name("c"), "atoll-system")
+        await enrolling
+        assert looks > 3

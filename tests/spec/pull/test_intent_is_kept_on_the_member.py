@@ -1,9 +1,11 @@
 """The intent on the member: of any size, whole at any moment, and of no use to those who only read names."""
 
+import base64
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from atoll.agent.pulling.holdings import Held, Mark, digest_of
@@ -100,6 +102,44 @@ async def test_what_somebody_spoilt_is_left_out_and_the_rest_is_held(api: FakeAp
         await client.patch(SECRETS, secret_name("u1"), SYSTEM_NAMESPACE, {"data": {"intent": "bm9uc2Vuc2U="}})
         await client.patch(SECRETS, secret_name("u2"), SYSTEM_NAMESPACE, {"data": {"parts": "bm93aGVyZQ=="}})
         assert (await Store(client).load())[1] == {"u3": held("u3")}
+
+
+@pytest.mark.parametrize("place", [0, 2, 10, 11, 30, -6])
+@pytest.mark.parametrize("key", ["intent", "parts"])
+async def test_a_byte_that_was_spoilt_anywhere_costs_its_application_only(api: FakeApi, key: str, place: int) -> None:
+    """An agent that can't start repairs nothing."""
+    async with Client(api.config) as client:
+        for uid in ("u1", "u2"):
+            await Store(client).put(held(uid))
+        secret = await client.get(SECRETS, secret_name("u1"), SYSTEM_NAMESPACE)
+        data = bytearray(base64.b64decode(secret.body()["data"][key]) or bytes(40))
+        data[place] ^= 0xFF
+        spoilt = {"data": {key: base64.b64encode(data).decode()}}
+        await client.patch(SECRETS, secret_name("u1"), SYSTEM_NAMESPACE, spoilt)
+        found = (await Store(client).load())[1]
+        assert {uid: found[uid] for uid in found.keys() - {"u1"}} == {"u2": held("u2")}
+
+
+async def test_a_write_of_the_same_word_as_another_revision_breaks_off_without_loss(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub that was confirmed says what it said before, which counts as newer."""
+    large = held(text=secrets.token_hex(1_500_000))
+    raised = Held(msgspec.structs.replace(large.target, revision=Revision(2, "u1", 5)), large.digest)
+    async with Client(api.config) as client:
+        store = Store(client)
+        await store.put(large)
+        apply = client.apply
+
+        async def failing(resource: Resource, body: Json, **rest: Any) -> Object:
+            if rest["name"] == secret_name("u1"):
+                raise KubeError("lost")
+            return await apply(resource, body, **rest)
+
+        monkeypatch.setattr(client, "apply", failing)
+        with pytest.raises(KubeError):
+            await store.put(raised)
+        assert (await Store(client).load())[1] == {"u1": large}
 
 
 @pytest.mark.parametrize("uid", ["", "../x", "A", "a" * 200, "x/y", "-a"])

@@ -162,6 +162,23 @@ def test_resuming_makes_what_the_hub_says_now_count(talk: Talk) -> None:
     assert talk.goes_on(wants("u1", 41)).take[0].target.revision == Revision(2, "u1", 41)
 
 
+def test_a_hub_that_was_confirmed_stays_so_when_it_is_called_again(talk: Talk) -> None:
+    """A flap of the line must not undo an administrator's word; a second restore is found out all the same."""
+    talk.says(wants("u1", 7), welcome=met(100))
+    talk.says(wants("u1", 5), welcome=met(50))
+    assert talk.holdings.mark.doubted
+    assert talk.holdings.resume("word", epoch=1)
+    talk.goes_on()
+    talk.restarts()
+    talk.says(wants("u1", 60), welcome=met(50, resume="word"))
+    assert not talk.holdings.mark.doubted
+    assert not talk.refused
+    talk.says(wants("u1", 60), welcome=met(61, resume="word"))  # its next process
+    assert not talk.holdings.mark.doubted
+    talk.says(welcome=met(59, resume="word"))
+    assert talk.holdings.mark.doubted
+
+
 def test_resuming_lets_a_new_uid_take_the_name(talk: Talk) -> None:
     talk.says(wants("u1", 5))
     talk.says(wants("u2", 9), welcome=met(101))

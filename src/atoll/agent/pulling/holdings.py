@@ -8,6 +8,7 @@ that. What is given up is never deleted for that: only a Removal deletes.
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -77,6 +78,8 @@ class Holdings:
         self._done: dict[str, str] = {}
         """Removals that were carried out: the digest of each, until the hub says something else, or says it again."""
         self._look: set[str] = set()
+        self._said: Welcome | None = None
+        """Who talks now."""
 
     def digests(self) -> dict[str, str]:
         """What is held, as the hub names it."""
@@ -92,7 +95,7 @@ class Holdings:
                 f"this member is held by hub {mark.hub} as {mark.cluster}, not by {said.hub} as {said.cluster}; "
                 "it has to leave that one first"
             )
-        self._draft, self._done = {}, {}
+        self._draft, self._done, self._said = {}, {}, said
         same = said.process == mark.process and said.process != ""
         older = not same and (said.epoch, said.moment) < (mark.epoch, self._moment())
         doubted = older or (mark.doubted and said.epoch <= mark.epoch)
@@ -136,7 +139,11 @@ class Holdings:
         """What the hub says now counts. `epoch` is the greatest on the member. False when `word` was heard before."""
         if word == self.mark.resumed:
             return False
-        changes = {"resumed": word, "doubted": False}
+        changes: dict[str, Any] = {"resumed": word, "doubted": False}
+        if (
+            self.mark.doubted and (said := self._said) is not None
+        ):  # what it is now is what it is measured by from now on
+            changes |= {"epoch": said.epoch, "moment": said.moment, "process": said.process}
         if self.mark.doubted or self.refused:
             epochs = [held.target.revision.epoch for held in self.held.values() if held.target.revision]
             changes["floor"] = max(epoch, self.mark.epoch, self.mark.floor, *epochs, 0) + 1
@@ -235,10 +242,11 @@ class Holdings:
 
     def _moment(self) -> int:
         """How far the hub had come, by its own words and by what it wanted: sequences are such moments, too."""
+        now = max(self.mark.epoch, self.mark.floor)  # what its words count as
         sequences = (
             held.target.revision.sequence
             for held in self.held.values()
-            if held.target.revision is not None and held.target.revision.epoch == self.mark.epoch
+            if held.target.revision is not None and held.target.revision.epoch == now
         )
         return max(self.mark.moment, *sequences, 0)
 

@@ -5,13 +5,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 
 import msgspec
+import structlog
 
 from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.objects import ObjectId
 from atoll.api.observation import Observation
+from atoll.api.rooms import Rooms
 from atoll.fleet.capacity import Capacity
 from atoll.pull.protocol import AnyMessage, Beat, Count, Left, MemberState, Report, Stock
 from atoll.runtime import failpoints
+
+log = structlog.get_logger(__name__)
 
 BURST = 0.02
 """Seconds in which what happens together is told together."""
@@ -21,6 +25,14 @@ LEFT_AT_ONCE = 500
 """Objects that are asked about in one message."""
 OBJECTS, TEXT = 20, 1024
 """Objects in trouble of one application, and characters of each message: the status shows fewer, and shorter ones."""
+REPORT_TEXT = 384 << 10
+"""Characters after which a report goes on in another: a hub takes 4 MiB of JSON, in which one has up to six bytes."""
+STATUSES = 1536 << 10
+"""Bytes of statuses, which are JSON already, of one application."""
+FEW, ROOMS = 256, 2 << 20
+"""Kinds of nodes that are told of whatever their size; bytes of a count that tell of nodes. More are left out, the
+fullest first: what isn't told of is no room.
+"""
 URGENT = {"Failed": 0, "Conflict": 1, "Waiting": 2}
 
 Send = Callable[[AnyMessage], Awaitable[None]]
@@ -168,12 +180,23 @@ class Outbox:
     async def _report(self, send: Send) -> None:
         uids = [uid for uid, _ in zip(self._news, range(AT_ONCE), strict=False)]
         for uid in uids:
-            del self._news[uid]
-        for uid in uids:
             await self._catch_up(uid)
-        outcomes = [o for uid in uids if (o := self._refusals.get(uid) or self._outcomes.get(uid)) is not None]
-        seen = [self._observations[uid] for uid in uids if uid in self._observations]
-        await send(Report(self.number(), tuple(brief(o) for o in outcomes), tuple(seen)))
+        outcomes: list[Outcome] = []
+        briefs: list[Outcome] = []
+        seen: list[Observation] = []
+        size = 0
+        for uid in uids:
+            if size >= REPORT_TEXT:
+                break
+            self._news.pop(uid, None)
+            if (outcome := self._refusals.get(uid) or self._outcomes.get(uid)) is not None:
+                outcomes.append(outcome)
+                briefs.append(brief(outcome))
+                size += sum(len(found.message) for found in briefs[-1].objects)
+            if (observation := self._observations.get(uid)) is not None:
+                seen.append(observation := told(observation))
+                size += _text(observation)
+        await send(Report(self.number(), tuple(briefs), tuple(seen)))
         for outcome in outcomes:
             if outcome.gone and self._outcomes.get(outcome.uid) is outcome:
                 self.forget(outcome.uid)
@@ -188,9 +211,36 @@ def _count(number: int, found: Capacity) -> Count:
         found.zones,
         found.allocatable,
         found.requested,
-        found.rooms,
+        _roomiest(found.rooms),
         tuple((*workload, since) for workload, since in found.waiting.items()),
     )
+
+
+def _roomiest(rooms: Rooms | None) -> Rooms | None:
+    """As many as may be told of."""
+    if rooms is None or len(rooms) <= FEW:
+        return rooms
+    kept, size = [], 0
+    for room in sorted(rooms, key=lambda room: (room.pods * room.nodes, room.free.get("cpu", 0)), reverse=True):
+        size += len(msgspec.json.encode(room))
+        if size > ROOMS:
+            log.warning("more nodes than can be told of", told=len(kept), kinds=len(rooms))
+            break
+        kept.append(room)
+    return tuple(kept)
+
+
+def told(seen: Observation) -> Observation:
+    """`seen` without statuses that are too large together: they would take everything else with them."""
+    if sum(len(raw) for _, raw in seen.statuses) > STATUSES:
+        log.warning("statuses too large to be told of", application=str(seen.key))
+        return msgspec.structs.replace(seen, statuses=())
+    return seen
+
+
+def _text(seen: Observation) -> int:
+    said = sum(len(problem.message) for problem in seen.problems)
+    return said + sum(len(raw) for _, raw in seen.statuses) + sum(map(len, seen.carry.values()))
 
 
 def brief(outcome: Outcome) -> Outcome:

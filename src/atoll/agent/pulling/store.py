@@ -9,7 +9,9 @@ before a write or after it.
 import asyncio
 import base64
 import gzip
+import hashlib
 import re
+import zlib
 from typing import Any
 
 import msgspec
@@ -37,6 +39,8 @@ MARK = "atoll-intent"
 MANAGER = "atoll-agent"
 PART = 700_000
 """Bytes in one Secret: the API server takes 1 MiB of data, in base64 and with its object 1.5 MiB."""
+UNREADABLE = (KeyError, ValueError, OSError, EOFError, RecursionError, zlib.error, msgspec.DecodeError)
+"""What comes of a Secret that somebody spoilt."""
 _SAFE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,99}[a-z0-9])?")
 
 
@@ -72,7 +76,7 @@ class Store:
                 elif secret.labels.get(LABEL) == "held":
                     found = self._read(secret.name, data)
                     held[found.target.uid] = found
-            except (KeyError, OSError, EOFError, msgspec.DecodeError) as error:
+            except UNREADABLE as error:
                 log.warning("intent unreadable", secret=secret.name, error=f"{type(error).__name__}: {error}")
         self._label(mark.hub)
         return mark, held
@@ -104,7 +108,8 @@ class Store:
         kept = _kept(held.digest, target)
         text = await asyncio.to_thread(lambda: gzip.compress(msgspec.json.encode(kept), 3, mtime=0))
         pieces = [text[start : start + PART] for start in range(0, len(text), PART)]
-        parts = tuple(f"{name}-{held.digest[:12]}-{number}" for number in range(1, len(pieces)))
+        content = hashlib.blake2b(text, digest_size=6).hexdigest()  # one digest may count as a later revision
+        parts = tuple(f"{name}-{content}-{number}" for number in range(1, len(pieces)))
         for part, piece in zip(parts, pieces[1:], strict=True):
             await self._write(part, "part", {"intent": piece})
         await self._write(name, "held", {"intent": pieces[0], "parts": " ".join(parts).encode()})

@@ -31,6 +31,8 @@ from atoll.telemetry.serving import running
 log = structlog.get_logger(__name__)
 
 BODY_MOST = 64 << 10
+LOOK = 60.0
+"""Seconds between two looks at how old the hub's certificate is."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -169,9 +171,13 @@ async def serve_agents(
 
 
 async def _renewing(context: ssl.SSLContext, ca: Authority, names: tuple[str, ...], when: float) -> None:
-    """New handshakes get a new certificate when the old one is past most of its life."""
+    """New handshakes get a new certificate when the old one is past most of its life, by the wall clock: that is looked
+    at often, since clocks are set and machines sleep.
+    """
     while True:
-        await asyncio.sleep(max(60.0, when - time.time()))
+        await asyncio.sleep(LOOK)
+        if time.time() < when:
+            continue
         pair = ca.server(names)
         load(context, pair.certificate, pair.key)
         when = renew_at(pair.certificate)

@@ -5,6 +5,8 @@ and its key is the one that speaks for it. So leaving, registering again and del
 without a list of revoked certificates.
 """
 
+import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -19,6 +21,9 @@ from atoll.link.certificates import AgentIdentity, Authority, CertificateError, 
 from atoll.link.enrolment import Request, Welcome
 
 log = structlog.get_logger(__name__)
+
+SEEN_WITHIN = 5.0
+"""Seconds that a watch may take, at most, to tell of what was written."""
 
 
 class RefusedError(Exception):
@@ -66,16 +71,26 @@ class Trust:
         """A token for a certificate. Raises RefusedError."""
         self._check_ready()
         key = self._key(request)
-        live = self._cluster(request.cluster)
         try:
-            await tokens.use(self._client, request.token, request.cluster, key)
+            record, again = await tokens.use(self._client, request.token, request.cluster, key)
+            live = self._cluster(request.cluster)
+            if live is None or live.deleting:
+                raise RefusedError(403, "UnknownCluster", f"there is no Cluster {request.cluster} on this hub any more")
+            await tokens.admit(self._client, request.cluster, live.uid, record, again=again)
         except TokenError as error:
             raise RefusedError(403, error.reason, str(error)) from error
-        if live is None or live.deleting:
-            raise RefusedError(403, "UnknownCluster", f"there is no Cluster {request.cluster} on this hub any more")
-        await tokens.admit(self._client, request.cluster, live.uid, key)
+        await self._seen(live, key)
         log.info("agent enrolled", cluster=request.cluster)
         return self._welcome(live, request)
+
+    async def _seen(self, live: Object, key: str) -> None:
+        """Until this process knows whom it let in: he comes at once, and would be taken for one who was replaced."""
+        until = time.monotonic() + SEEN_WITHIN
+        while not tokens.speaks_for(self._bearer(live.name), live.uid, key):
+            if time.monotonic() > until:
+                log.warning("the agent that was let in isn't seen yet", cluster=live.name)
+                return
+            await asyncio.sleep(0.01)
 
     def renew(self, proof: Proof, request: Request) -> Welcome:
         """A new certificate for the key of the old one. Raises RefusedError."""

@@ -22,12 +22,14 @@ from atoll.link import report
 from atoll.link.destinations import tcp
 from atoll.link.listening import Listener
 from atoll.link.report import Report
-from atoll.link.session import LinkError, Lost, Stream
+from atoll.link.session import LinkError, Lost, Refused, Stream
 from atoll.link.sessions import LinkSession
 
 log = structlog.get_logger(__name__)
 
 OPEN_TIMEOUT = 9.0
+REPORTS_MOST = 2
+"""Streams of one agent's reports: each may hold a line that isn't complete."""
 PATIENCE = 12.0
 """Seconds that an agent has, from when it is first looked for, before it is away: as long as one in pull mode."""
 
@@ -45,8 +47,12 @@ class Tunnels:
 
     def serve(self, session: LinkSession) -> None:
         """Take the reports of the agent at the other end."""
+        listening: list[Stream] = []
 
         async def listen(stream: Stream) -> None:
+            if len(listening) >= REPORTS_MOST:
+                raise Refused("Busy", "an agent reports on one stream")
+            listening.append(stream)
             try:
                 async for told in report.reports(stream):
                     self._reports[session.peer] = told
@@ -54,6 +60,8 @@ class Tunnels:
             except ValueError as error:
                 log.warning("a report that can't be read", cluster=session.peer, error=str(error))
                 stream.reset("Protocol")
+            finally:
+                listening.remove(stream)
 
         session.serve(listen, lambda target: target == report.TARGET)
         session.spawn_last(self._until_lost(session))

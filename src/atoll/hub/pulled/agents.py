@@ -1,15 +1,21 @@
 """All agents in pull mode: who may call, and who is there."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 
 from atoll.hub.pulled.connection import PulledConnection
 from atoll.hub.pulled.conversation import Conversation
 from atoll.hub.pulled.terms import Terms
 from atoll.kube.errors import Unreachable
-from atoll.link.session import Session, Stream
+from atoll.link.session import Refused, Session, Stream
 from atoll.pull.channel import Channel
 from atoll.pull.framing import TO_HUB
 from atoll.pull.protocol import CONTROL, Answer, Bye, Question, ToHub
+
+TALKS_MOST = 8
+"""Conversations with one agent, those included that have just ended: each may hold a message of megabytes that isn't
+complete.
+"""
 
 
 class Agents:
@@ -18,6 +24,7 @@ class Agents:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._connections: dict[str, PulledConnection] = {}
+        self._talks: Counter[str] = Counter()
         self.starting = True
         """The hub doesn't know yet what belongs to whom: agents wait."""
 
@@ -36,7 +43,15 @@ class Agents:
         """Let the agent at the other end of `session` open its control stream."""
 
         async def handle(stream: Stream) -> None:
-            await self.attend(session, stream)
+            if self._talks[session.peer] >= TALKS_MOST:
+                raise Refused("Busy", "an agent talks on one stream")
+            self._talks[session.peer] += 1
+            try:
+                await self.attend(session, stream)
+            finally:
+                self._talks[session.peer] -= 1
+                if not self._talks[session.peer]:
+                    del self._talks[session.peer]
 
         session.serve(handle, lambda target: target == CONTROL)
 

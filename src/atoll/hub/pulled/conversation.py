@@ -8,7 +8,6 @@ import asyncio
 import time
 from typing import TypeVar
 
-import msgspec
 import structlog
 
 from atoll.api.delivery import Delivery, Outcome, Removal, untouched
@@ -17,6 +16,7 @@ from atoll.api.objects import ObjectId
 from atoll.deliver.heirs import Estate
 from atoll.fleet.capacity import Capacity
 from atoll.fleet.pods import Workload
+from atoll.hub.pulled.believing import believed_observation, believed_outcome
 from atoll.hub.pulled.connection import PulledConnection
 from atoll.hub.pulled.terms import Terms
 from atoll.link.session import LinkError, Session, Stream
@@ -323,11 +323,11 @@ class Conversation:
         for outcome in report.outcomes:
             target = targets.get(outcome.uid)
             if target is not None and target.key == outcome.key and (not outcome.gone or isinstance(target, Removal)):
-                self._terms.delivered(msgspec.structs.replace(outcome, cluster=name))
+                self._terms.delivered(believed_outcome(outcome, target, name))
         for seen in report.observations:
             target = targets.get(seen.uid)
             if isinstance(target, Delivery) and target.key == seen.key:
-                self._terms.collector.heard(msgspec.structs.replace(seen, cluster=name))
+                self._terms.collector.heard(believed_observation(seen, target, name, time.time()))
 
 
 def _capacity(said: Count) -> Capacity:

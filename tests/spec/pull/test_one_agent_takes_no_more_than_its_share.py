@@ -1,0 +1,89 @@
+"""An agent that opens as many streams as it may, or reports what can't be: its own cluster's matter alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from atoll.agent.state import Folder
+from atoll.link.dialling import dial
+from atoll.link.report import TARGET, Report, encode
+from atoll.link.session import LinkError, Lost
+from atoll.link.sessions import LinkSession
+from atoll.pull.framing import HEAD, TO_HUB
+from atoll.pull.protocol import CONTROL
+from atoll.runtime.supervise import cancel_and_wait
+from atoll.testing.fakeapi import FakeApi
+
+from .linked import Linked, opened
+
+
+@asynccontextmanager
+async def impostor(linked: Linked) -> AsyncIterator[LinkSession]:
+    """With the credential of `a`, whose agent is gone."""
+    await cancel_and_wait(linked.working.pop("a"))
+    state = await Folder(linked.folder / "a").load()
+    assert state is not None
+    session = LinkSession(state.hub)
+    await dial(state.config(f"https://127.0.0.1:{linked.port}"), session, instance="another")
+    try:
+        yield session
+    finally:
+        session.close(Lost("Closed", "the test is over"))
+
+
+@pytest.mark.parametrize(
+    ("target", "most", "beginning"),
+    [(CONTROL, 8, HEAD.pack(TO_HUB - 1, 0) + b"[" * 1_000), (TARGET, 2, b"{" * 1_000)],
+)
+async def test_beginnings_of_messages_on_many_streams_are_not_all_kept(
+    linked: Linked, target: str, most: int, beginning: bytes
+) -> None:
+    async with impostor(linked) as session:
+        streams = [await session.open(target) for _ in range(40)]
+        for stream in streams:
+            try:
+                await stream.write(beginning)
+            except LinkError:
+                continue
+
+        async def ended(number: int) -> bool:
+            try:
+                async with asyncio.timeout(1.0):
+                    await streams[number].read()
+            except TimeoutError:
+                return False
+            except LinkError:
+                return True
+            return True
+
+        over = await asyncio.gather(*(ended(number) for number in range(40)))
+        assert sum(not one for one in over) <= most
+    await linked.deploy("app", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}}, clusters=("b",))
+    await linked.ready("app")
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://[::1",
+        "http://h:99999",
+        "https://h:-1",
+        "https://\u2100.com",
+        "ftp://x",
+        "",
+        "http://",
+        "http://" + "a" * 3_000,
+    ],
+)
+async def test_a_report_of_what_can_not_be_dialled_is_refused(
+    apis: dict[str, FakeApi], tmp_path: Path, server: str
+) -> None:
+    """It would end in whoever dials, who takes it for a fault of his own."""
+    async with opened(apis, tmp_path, "tunnel") as linked, impostor(linked) as session:
+        stream = await session.open(TARGET)
+        await stream.write(encode(Report(server, "", "token", "uid", 0.0, 1e12)))
+        with pytest.raises(LinkError):
+            await asyncio.wait_for(stream.read(1), 2.0)
