@@ -7,7 +7,7 @@ import msgspec
 from atoll.api.objects import GroupKind, Json
 from atoll.deliver.gate import Gate
 from atoll.kube.client import Client
-from atoll.kube.errors import ApiError, KindNotServed
+from atoll.kube.errors import Forbidden, KindNotServed, NotFound
 from atoll.kube.objects import Resource
 
 HPA = GroupKind("autoscaling", "HorizontalPodAutoscaler")
@@ -46,13 +46,16 @@ class Autoscalers:
         self._answers: dict[str, tuple[float, frozenset[Scaled]]] = {}
 
     async def scales(self, workload: Scaled) -> bool:
-        """Whether an autoscaler targets `workload` now. Where that can't be read, none does."""
+        """Whether an autoscaler targets `workload` now. Where that may not be read, or isn't served, none does.
+
+        Raises KubeError when it can't be told now.
+        """
         namespace = workload[0]
         asked, found = self._answers.get(namespace, (0.0, frozenset()))
         if time.monotonic() - asked > REMEMBER:
             try:
                 listing = await self._gate.send(lambda: self._client.list(_RESOURCE, namespace))
-            except (ApiError, KindNotServed):
+            except (Forbidden, NotFound, KindNotServed):
                 listing = None
             items = listing.items if listing else ()
             found = frozenset(target_of(hpa.body(), namespace) for hpa in items)

@@ -154,7 +154,7 @@ class Session:
         ledger = self._ledgers.get(uid)
         if ledger is None:
             self._ledgers[uid] = Ledger(target)
-        else:
+        elif not (isinstance(target, Removal) and ledger.target == target):  # asked for once more, it goes on
             ledger.retarget(target)
         self._queue.add(uid)
 

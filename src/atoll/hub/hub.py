@@ -123,6 +123,7 @@ class Hub:
             tombstones=self._tombstones,
             cluster=lambda name: self._clusters.get(cluster_id(name)),
             kinds=self._kinds,
+            recorder=self._recorder,
         )
         self._deliverer = Deliverer(waking.delivered, count=waking.worked, leads=leads)
         self._collector = Collector(waking.observed)

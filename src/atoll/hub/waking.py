@@ -11,6 +11,7 @@ from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.capacity import Capacity
 from atoll.hub.departure import Departure
 from atoll.hub.dossier import Dossier, Dossiers
+from atoll.hub.events import Recorder
 from atoll.hub.front import Fronts
 from atoll.hub.snapshots import News
 from atoll.hub.surroundings import Surroundings
@@ -48,6 +49,7 @@ class Waking:
         tombstones: Tombstones,
         cluster: Callable[[str], Object | None],
         kinds: dict[str, frozenset[GroupKind]],
+        recorder: Recorder,
     ) -> None:
         self._applications = applications
         self._clusters = clusters
@@ -57,6 +59,7 @@ class Waking:
         self._tombstones = tombstones
         self._cluster = cluster
         self._kinds = kinds
+        self._recorder = recorder
 
     def wire(
         self,
@@ -87,6 +90,7 @@ class Waking:
             self._fleet_gone(outcome)
         dossier = self._dossiers.get(outcome.key, outcome.uid)
         if dossier is None:
+            self._owed(outcome)
             return
         if outcome.gone:
             dossier.outcomes.pop(outcome.cluster, None)
@@ -104,6 +108,13 @@ class Waking:
         if not (outcome.under_way and dossier.out):
             self._goes_on(dossier)
         dossier.front.touch(outcome.key)
+
+    def _owed(self, outcome: Outcome) -> None:
+        """Of an Application that is no more no status tells why its objects stay: its cluster's Events do."""
+        refused = next((o for o in outcome.objects if o.state == "Failed" or o.reason == "NotListed"), None)
+        if refused is not None and (cluster := self._cluster(outcome.cluster)) is not None:
+            what = f"{refused.id.kind} of Applications that are gone stay there: {refused.reason}"
+            self._recorder.tell(cluster, "Warning", "RemovalWaits", what)
 
     def observed(self, observation: Observation) -> None:
         dossier = self._dossiers.get(observation.key, observation.uid)

@@ -15,6 +15,10 @@ import msgspec
 from atoll.api.objects import GroupKind
 
 
+LONGEST_RETRY_AFTER = 60.0
+"""API servers ask for seconds. What asks for an hour is a proxy before them, which may be back sooner: it is asked."""
+
+
 class Cause(msgspec.Struct, frozen=True):
     """One of the server's causes: `field` is a path such as `.spec.replicas` or `spec.containers[0].image`."""
 
@@ -28,7 +32,7 @@ class KubeError(Exception):
 
 
 class ApiError(KubeError):
-    """The server answered with an error. `retry_after` is what it asked for, in seconds."""
+    """The server answered with an error. `retry_after` is what it asked for, in seconds, a minute at most."""
 
     def __init__(
         self,
@@ -231,6 +235,8 @@ def api_error(status: int, body: bytes, retry_after: float | None = None) -> Api
         causes = tuple(Cause(field, "FieldValueInvalid", words) for field, words in _TYPED_CAUSE.findall(message))
     if retry_after is None and details.retry_after_seconds:
         retry_after = details.retry_after_seconds
+    if retry_after is not None:
+        retry_after = min(retry_after, LONGEST_RETRY_AFTER)
     return _kind_of(status, reason, message, causes)(status, reason, message, causes, retry_after)
 
 

@@ -19,6 +19,9 @@ from atoll.runtime.meter import SILENT, Meter
 
 log = structlog.get_logger(__name__)
 
+JOINED = 5.0
+"""Seconds that somebody waits for a first list that another has been waiting for before."""
+
 
 class WatchSet:
     """Objects of the kinds that were asked for, all with `labels`, indexed by what `index(object)` says.
@@ -76,21 +79,26 @@ class WatchSet:
 
         A kind that is watched in another version is from now on watched in this one. Raises KindNotServed when the
         server answers 404. Raises Unauthorized and Forbidden at once, when they are the answer for every namespace, and
-        any other error that stood in the way for `timeout` seconds; after these three the informers go on trying.
+        any other error that stood in the way for `timeout` seconds; after these three the informers go on trying. Who
+        isn't the first to ask waits for one attempt, `JOINED` seconds at most: many don't all wait for what fails.
         """
         watch = self._watches.get(resource.group_kind)
-        if watch is None or watch.resource.version != resource.version:
+        first = watch is None or watch.resource.version != resource.version
+        if watch is None or first:
             watch = self._start(resource)
+        seconds = timeout if first else min(timeout, JOINED)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 while (informer := watch.pending()) is not None:
+                    if not first and informer.last_error is not None:
+                        raise informer.last_error.with_traceback(None)
                     await informer.wait_attempt()
                     if self._watches.get(resource.group_kind) is not watch:
                         raise KindNotServed(resource.group_kind, resource.version)
         except TimeoutError:
             if (error := watch.error) is not None:
                 raise error.with_traceback(None) from None
-            raise Unreachable("Timeout", f"listing {resource.plural} took longer than {timeout:g} s") from None
+            raise Unreachable("Timeout", f"listing {resource.plural} took longer than {seconds:g} s") from None
         if not watch.synced and (refusal := watch.refusal()) is not None:
             raise refusal.with_traceback(None)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from atoll.api.delivery import Removal
+from atoll.deliver.session import WORKERS
 from atoll.deliver.together import LANES
 from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS
@@ -78,6 +79,24 @@ async def test_five_thousand_objects_go_and_one_that_drifts_is_found_quickly(api
         await eventually(right)
         assert time.monotonic() - began < 0.5
         assert site.requests().get("apply", 0) - before.get("apply", 0) == 1
+
+
+async def test_a_kind_that_cannot_be_listed_holds_up_nobody_else(api: FakeApi) -> None:
+    async with member(api) as site, site.engaged():
+        app = site.app("demo")
+        await app.deliver(configmap("one", "demo", a="1"))
+        api.faults.rules.append(Rule(Refuse(500, "InternalError"), verb="list", plural="secrets"))
+        sick = [site.app("demo") for _ in range(3 * WORKERS)]
+        for number, each in enumerate(sick):
+            metadata = {"name": f"s{number}", "namespace": "demo"}
+            each.submit({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+        await eventually(
+            lambda: sum(each.trouble(f"s{number}") is not None for number, each in enumerate(sick)) > WORKERS
+        )
+        await app.deliver(configmap("one", "demo", a="2"), seconds=2)
+        api.faults.heal()
+        for each in sick:
+            await each.outcome("Applied")
 
 
 async def test_contact_lost_and_found_again_sends_only_what_differs(api: FakeApi) -> None:

@@ -76,3 +76,18 @@ async def test_what_stays_since_its_kind_is_not_followed_says_so(api: FakeApi, s
         api.faults.heal()
         await app.outcome("Applied")
         assert not await site.exists(SECRETS, "s", "demo")
+
+
+async def test_who_asks_for_a_removal_again_and_again_does_not_hold_it_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atoll.deliver.prune.PATIENCE", 0.1)
+    app = site.app("demo")
+    stuck = configmap("stuck", "demo", {"atoll.dev/wave": "1"})
+    stuck["metadata"]["finalizers"] = ["example.org/never"]
+    async with site.engaged():
+        await app.deliver(ONE, stuck)
+        for _ in range(40):  # as the hub does whenever a cluster that owes it is looked at
+            site.deliverer.remove(Removal(app.key, app.uid, site.name))
+            await asyncio.sleep(0.01)
+        assert not await site.exists(CONFIGMAPS, "c0", "demo")

@@ -58,6 +58,7 @@ class World:
             tombstones=anything,
             cluster=lambda _: None,
             kinds={},
+            recorder=anything,
         )
         self.waking.wire(anything, anything, anything, lambda _: None, lambda: bustling)
 

@@ -116,6 +116,13 @@ def test_when_to_come_back() -> None:
     assert api_error(429, status(429, "TooManyRequests")).retry_after is None
 
 
+def test_who_asks_for_an_hour_is_asked_after_a_minute() -> None:
+    """A proxy before a server that is away says what it likes: the member is back long before."""
+    assert api_error(503, b"maintenance", 3600.0).retry_after == 60
+    assert api_error(503, b"maintenance", float("9" * 400)).retry_after == 60
+    assert api_error(429, status(429, "TooManyRequests", retryAfterSeconds=86400)).retry_after == 60
+
+
 def test_a_missing_object_is_not_a_missing_kind() -> None:
     missing = api_error(404, status(404, "NotFound", 'configmaps "x" not found'))
     unserved = api_error(404, b"404 page not found\n")
