@@ -50,7 +50,7 @@ class Connector:
         self._attend = attend
         self._connections = connections
         self._back = back
-        self._instance = new_instance()
+        self._instance, self._began = new_instance(), time.time_ns()
         self._sessions: dict[str, LinkSession] = {}
         self._doors: dict[str, Door] = {}
         self._lost = asyncio.Event()
@@ -97,7 +97,7 @@ class Connector:
         self._serve(session)
         try:
             for index in range(self._connections):
-                await dial(self.state.config(address), session, instance=self._instance, index=index)
+                await self._dial(address, session, index)
             self._sessions[address] = session
             self._doors[address] = Door(address, True, time.time())
             log.info("connected", hub=address)
@@ -112,6 +112,10 @@ class Connector:
             session.close(Lost("Closed", "the agent closed the connection"))
         return lost.reason, str(lost)
 
+    async def _dial(self, address: str, session: LinkSession, index: int, *, renews: bool = False) -> None:
+        config = self.state.config(address)
+        await dial(config, session, instance=self._instance, index=index, renews=renews, began=self._began)
+
     async def _keep(self, address: str, session: LinkSession, index: int) -> None:
         """One of several connections, lost by itself, is made anew. With the last of them the session ends."""
         back = self._back()
@@ -119,7 +123,7 @@ class Connector:
             await session.wait_without(index)
             await asyncio.sleep(back.next())
             try:
-                await dial(self.state.config(address), session, instance=self._instance, index=index)
+                await self._dial(address, session, index)
             except DialError as error:
                 log.info("fewer connections than wanted", hub=address, reason=error.reason, why=str(error))
             else:
@@ -184,7 +188,7 @@ class Connector:
         for place, session in list(self._sessions.items()):
             for index in range(self._connections):
                 try:
-                    await dial(self.state.config(place), session, instance=self._instance, index=index, renews=True)
+                    await self._dial(place, session, index, renews=True)
                 except DialError as error:
                     log.info("connection not renewed", hub=place, reason=error.reason, why=str(error))
         await self._keep_state()
