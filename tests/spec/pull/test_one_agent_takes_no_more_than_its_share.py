@@ -1,6 +1,7 @@
 """An agent that opens as many streams as it may, or reports what can't be: its own cluster's matter alone."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from atoll.agent.state import Folder
+from atoll.hub.agents import endpoint
 from atoll.link.dialling import DialError, dial
 from atoll.link.report import TARGET, Report, encode
 from atoll.link.session import LinkError, Lost
@@ -115,3 +117,30 @@ async def test_two_agents_with_one_state_do_not_take_turns(linked: Linked) -> No
     first = LinkSession(state.hub)
     await dial(config, first, instance="first", began=later - 1)
     first.close(Lost("Closed", "the test is over"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET /agents/ca HTTP/1.1\r\nHo",
+        b"GET /agents/ca HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /agents/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "no more", "half a body"],
+)
+async def test_who_is_nobody_holds_no_connection_for_long(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """Else a few thousand of them would take every place that agents come in by."""
+    monkeypatch.setattr(endpoint, "IDLE", 0.3)
+    async with opened(apis, tmp_path) as linked:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection("127.0.0.1", linked.port, ssl=context)
+        writer.write(said)
+        async with asyncio.timeout(5.0):
+            while piece := await reader.read(1 << 16):
+                if b" 408 " in piece:
+                    break  # the server closes it a little later
+        writer.close()
