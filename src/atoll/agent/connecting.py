@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from atoll.agent.state import Door, Folder, State
+from atoll.api.times import format_time
 from atoll.kube.errors import KubeError
 from atoll.link.certificates import CertificateError, lifetime, make_request, renew_at
 from atoll.link.dialling import LASTED, Back, DialError, dial, new_instance
@@ -19,7 +20,7 @@ from atoll.link.sessions import LinkSession
 
 log = structlog.get_logger(__name__)
 
-UNWANTED = frozenset({"Replaced", "Left", "Revoked"})
+UNWANTED = frozenset({"Replaced", "Left", "Revoked", "ClientCertificateRefused"})
 """Reasons after which dialling again soon would help nobody."""
 RENEW_AGAIN = 30.0
 LOOK = 60.0
@@ -114,7 +115,21 @@ class Connector:
 
     async def _dial(self, address: str, session: LinkSession, index: int, *, renews: bool = False) -> None:
         config = self.state.config(address)
-        await dial(config, session, instance=self._instance, index=index, renews=renews, began=self._began)
+        try:
+            await dial(config, session, instance=self._instance, index=index, renews=renews, began=self._began)
+        except DialError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: DialError) -> DialError:
+        """A server that refuses a certificate may just close the connection; we know whether ours has ended."""
+        end = lifetime(self.state.certificate.encode())[1]
+        if error.reason not in {"Reset", "ClientCertificateRefused"} or time.time() < end:
+            return error
+        return DialError(
+            "ClientCertificateRefused",
+            f"this agent's certificate ended at {format_time(end)}, while it was away or its hub was: "
+            f"`atoll cluster register {self.state.cluster}` on the hub brings it back",
+        )
 
     async def _keep(self, address: str, session: LinkSession, index: int) -> None:
         """One of several connections, lost by itself, is made anew. With the last of them the session ends."""

@@ -51,6 +51,16 @@ def refusal(status: int, reason: str, message: str) -> web.Response:
     return web.json_response({"reason": reason, "message": message}, status=status)
 
 
+def _expiring(session: LinkSession, connection: Connection, until: float) -> asyncio.TimerHandle:
+    """A certificate that has ended proves nothing more. One that was renewed has a time of its own to end in."""
+
+    def end() -> None:
+        if connection in session.connections:
+            connection.close(Lost("Expired", "the certificate by which the agent came in has ended"))
+
+    return asyncio.get_running_loop().call_later(max(0.0, until - time.time()), end)
+
+
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 20 else 0
 
@@ -159,7 +169,10 @@ class Listener:
         session.connected(index, connection, renews=request.headers.get(RENEWS) == "yes")
         connection.start()
         log.info("agent connected", cluster=peer, address=arrival.address, version=arrival.version)
+        expiry = _expiring(session, connection, until) if until else None
         lost = await asyncio.shield(connection.lost)
+        if expiry is not None:
+            expiry.cancel()
         log.info("agent disconnected", cluster=peer, reason=lost.reason, why=str(lost))
         return response
 
