@@ -12,11 +12,15 @@ import pytest
 
 from atoll.agent import connecting, main
 from atoll.agent.connecting import Connector
+from atoll.agent.enrolling import Command, enrolled
 from atoll.agent.state import Folder, News, State
+from atoll.fleet import tokens
+from atoll.fleet.identity import hub_identity
 from atoll.hub.agents import endpoint
+from atoll.hub.agents.authority import authority
 from atoll.hub.webhook import load
 from atoll.kube.errors import Unreachable
-from atoll.link.certificates import renew_at
+from atoll.link.certificates import fingerprint, renew_at
 from atoll.link.enrolment import renew
 from atoll.link.sessions import LinkSession
 from atoll.runtime.supervise import cancel_and_wait
@@ -170,3 +174,13 @@ async def test_the_hubs_own_certificate_is_renewed_by_the_wall_clock(
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 89 * 24 * 3600)
     await eventually(lambda: loaded)
+
+
+async def test_a_key_that_was_cut_off_is_named(linked: Linked, tmp_path: Path) -> None:
+    token, _ = await tokens.create(linked.hub, "b")
+    me = await hub_identity(linked.hub)
+    pin = fingerprint((await authority(linked.hub, me.id)).certificate)
+    folder = Folder(tmp_path / "cut")
+    await folder.pending_key(b"-----BEGIN PRIVATE KEY-----\nMIG")
+    with pytest.raises(ValueError, match="pending.key can't be read"):
+        await enrolled(folder, Command(f"https://127.0.0.1:{linked.port}", "b", token, pin))
