@@ -146,7 +146,8 @@ async def admitted(hub: Client, me: str, issuer: Authority, name: str, address: 
     uid = (await hub.get(CLUSTERS, name)).uid
     key = make_key()
     request = make_request(key)
-    await tokens.admit(hub, name, uid, request_fingerprint(request))
+    used = tokens.Record("0", name, 0.0, "", request_fingerprint(request), time.time())
+    await tokens.admit(hub, name, uid, used, again=False)
     certificate = issuer.agent(request, AgentIdentity(me, name, uid))
     return State(name, "pull", me, (address,), issuer.certificate.decode(), key.decode(), certificate.decode())
 

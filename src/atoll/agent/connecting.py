@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from atoll.agent.state import Door, Folder, State
+from atoll.api.times import format_time
 from atoll.kube.errors import KubeError
 from atoll.link.certificates import CertificateError, lifetime, make_request, renew_at
 from atoll.link.dialling import LASTED, Back, DialError, dial, new_instance
@@ -19,7 +20,7 @@ from atoll.link.sessions import LinkSession
 
 log = structlog.get_logger(__name__)
 
-UNWANTED = frozenset({"Replaced", "Left", "Revoked"})
+UNWANTED = frozenset({"Replaced", "Left", "Revoked", "ClientCertificateRefused"})
 """Reasons after which dialling again soon would help nobody."""
 RENEW_AGAIN = 30.0
 LOOK = 60.0
@@ -50,7 +51,7 @@ class Connector:
         self._attend = attend
         self._connections = connections
         self._back = back
-        self._instance = new_instance()
+        self._instance, self._began = new_instance(), time.time_ns()
         self._sessions: dict[str, LinkSession] = {}
         self._doors: dict[str, Door] = {}
         self._lost = asyncio.Event()
@@ -97,7 +98,7 @@ class Connector:
         self._serve(session)
         try:
             for index in range(self._connections):
-                await dial(self.state.config(address), session, instance=self._instance, index=index)
+                await self._dial(address, session, index)
             self._sessions[address] = session
             self._doors[address] = Door(address, True, time.time())
             log.info("connected", hub=address)
@@ -112,6 +113,24 @@ class Connector:
             session.close(Lost("Closed", "the agent closed the connection"))
         return lost.reason, str(lost)
 
+    async def _dial(self, address: str, session: LinkSession, index: int, *, renews: bool = False) -> None:
+        config = self.state.config(address)
+        try:
+            await dial(config, session, instance=self._instance, index=index, renews=renews, began=self._began)
+        except DialError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: DialError) -> DialError:
+        """A server that refuses a certificate may just close the connection; we know whether ours has ended."""
+        end = lifetime(self.state.certificate.encode())[1]
+        if error.reason not in {"Reset", "ClientCertificateRefused"} or time.time() < end:
+            return error
+        return DialError(
+            "ClientCertificateRefused",
+            f"this agent's certificate ended at {format_time(end)}, while it was away or its hub was: "
+            f"`atoll cluster register {self.state.cluster}` on the hub brings it back",
+        )
+
     async def _keep(self, address: str, session: LinkSession, index: int) -> None:
         """One of several connections, lost by itself, is made anew. With the last of them the session ends."""
         back = self._back()
@@ -119,7 +138,7 @@ class Connector:
             await session.wait_without(index)
             await asyncio.sleep(back.next())
             try:
-                await dial(self.state.config(address), session, instance=self._instance, index=index)
+                await self._dial(address, session, index)
             except DialError as error:
                 log.info("fewer connections than wanted", hub=address, reason=error.reason, why=str(error))
             else:
@@ -184,7 +203,7 @@ class Connector:
         for place, session in list(self._sessions.items()):
             for index in range(self._connections):
                 try:
-                    await dial(self.state.config(place), session, instance=self._instance, index=index, renews=True)
+                    await self._dial(place, session, index, renews=True)
                 except DialError as error:
                     log.info("connection not renewed", hub=place, reason=error.reason, why=str(error))
         await self._keep_state()

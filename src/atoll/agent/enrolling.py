@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import structlog
 
-from atoll.agent.state import Folder, State
+from atoll.agent.state import PENDING, Folder, State
 from atoll.kube.connection import Config
-from atoll.link.certificates import make_key, make_request
+from atoll.link.certificates import CertificateError, make_key, make_request
 from atoll.link.dialling import DialError
 from atoll.link.enrolment import enrol, fetch_authority
 
@@ -68,8 +68,12 @@ async def _same_hub(state: State, command: Command) -> bool:
 async def _enrol(folder: Folder, command: Command) -> State:
     ca = await fetch_authority(command.address, command.pin)
     key = await folder.pending_key(make_key())
+    try:
+        request = make_request(key)
+    except CertificateError as error:
+        raise ValueError(f"{folder.path / PENDING} can't be read: {error}; remove it, and register anew") from error
     hub = Config(server=command.address, ca=ca)
-    welcome = await enrol(hub, token=command.token, cluster=command.cluster, request=make_request(key))
+    welcome = await enrol(hub, token=command.token, cluster=command.cluster, request=request)
     state = State(
         cluster=command.cluster,
         mode=welcome.mode,

@@ -21,7 +21,7 @@ from atoll.kube.tls import context_for
 from atoll.link import websocket
 from atoll.link.connection import Connection
 from atoll.link.frames import VERSION
-from atoll.link.listening import ADDRESS, AGENT_VERSION, HUB, INDEX, INSTANCE, RENEWS, subprotocol
+from atoll.link.listening import ADDRESS, AGENT_VERSION, BEGAN, HUB, INDEX, INSTANCE, RENEWS, subprotocol
 from atoll.link.sessions import LinkSession
 
 log = structlog.get_logger(__name__)
@@ -45,8 +45,12 @@ class DialError(Exception):
         self.reason = reason
 
 
-async def dial(hub: Config, session: LinkSession, *, instance: str, index: int = 0, renews: bool = False) -> Connection:
+async def dial(
+    hub: Config, session: LinkSession, *, instance: str, index: int = 0, renews: bool = False, began: int = 0
+) -> Connection:
     """Connect `session` with `hub`, and count the connection in as its number `index`. Raises DialError.
+
+    `instance` is this run of the agent, which began at `began` (nanoseconds of the epoch).
 
     `hub` carries the hub's CA and our certificate; HTTPS_PROXY is honoured. `renews`: what has this number now works,
     and is let go gently.
@@ -66,6 +70,7 @@ async def dial(hub: Config, session: LinkSession, *, instance: str, index: int =
                 hdrs.SEC_WEBSOCKET_PROTOCOL: subprotocol(VERSION),
                 INSTANCE: instance,
                 INDEX: str(index),
+                BEGAN: str(began),
                 AGENT_VERSION: __version__,
                 RENEWS: "yes" if renews else "no",
                 ADDRESS: hub.server,

@@ -22,19 +22,24 @@ INSTANCE, INDEX, AGENT_VERSION, HUB = "Atoll-Instance", "Atoll-Connection", "Ato
 ADDRESS = "Atoll-Address"
 """Header: the address that the agent dials. Several may lead to one hub process: one connection is enough."""
 ELSEWHERE = "AlreadyConnected"
+BEGAN = "Atoll-Began"
+"""Header: when this run of the agent began, nanoseconds of the epoch. Of two runs the later one is the agent."""
 RENEWS = "Atoll-Renews"
 """Header: the connection takes the place of one that still works, whose certificate ends."""
 CONNECTIONS_MOST = 16
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """Who has come: `instance` is another one each time the agent is started."""
+    """Who has come: `instance` is another one each time the agent is started, which was at `began` (nanoseconds of the
+    epoch, 0 where it doesn't say).
+    """
 
     peer: str
     instance: str
     version: str
     address: str
     dialled: str = ""
+    began: int = 0
 
 
 def subprotocol(version: int) -> str:
@@ -46,9 +51,24 @@ def refusal(status: int, reason: str, message: str) -> web.Response:
     return web.json_response({"reason": reason, "message": message}, status=status)
 
 
+def _expiring(session: LinkSession, connection: Connection, until: float) -> asyncio.TimerHandle:
+    """A certificate that has ended proves nothing more. One that was renewed has a time of its own to end in."""
+
+    def end() -> None:
+        if connection in session.connections:
+            connection.close(Lost("Expired", "the certificate by which the agent came in has ended"))
+
+    return asyncio.get_running_loop().call_later(max(0.0, until - time.time()), end)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
+
+
 class Listener:
     """The sessions of all agents of one hub process. `arrived(session, arrival)` is called for a new session, before
-    any of its streams; the newest run of an agent replaces an older one.
+    any of its streams; the newest run of an agent replaces an older one, which is refused from then on: else two that
+    run by mistake would take turns, and cut every stream each time.
     """
 
     def __init__(self, hub_id: str, arrived: Callable[[LinkSession, Arrival], None]) -> None:
@@ -115,10 +135,15 @@ class Listener:
             request.headers.get(AGENT_VERSION, "")[:64],
             request.remote or "",
             request.headers.get(ADDRESS, "")[:256],
+            _number(request.headers.get(BEGAN, "")),
         )
         now = self.arrival(peer)
         if now is not None and now.instance == arrival.instance and now.dialled != arrival.dialled:
             return refusal(409, ELSEWHERE, f"this hub process is reached by {now.dialled} already")
+        if now is not None and now.instance != arrival.instance and 0 < arrival.began < now.began:
+            return refusal(
+                409, "Replaced", f"a later agent of {peer} is connected, from {now.address}: stop one of both"
+            )
         response = web.StreamResponse(
             status=101,
             headers={
@@ -144,7 +169,10 @@ class Listener:
         session.connected(index, connection, renews=request.headers.get(RENEWS) == "yes")
         connection.start()
         log.info("agent connected", cluster=peer, address=arrival.address, version=arrival.version)
+        expiry = _expiring(session, connection, until) if until else None
         lost = await asyncio.shield(connection.lost)
+        if expiry is not None:
+            expiry.cancel()
         log.info("agent disconnected", cluster=peer, reason=lost.reason, why=str(lost))
         return response
 
@@ -159,7 +187,11 @@ class Listener:
                 426, "Version", f"the hub speaks {subprotocol(VERSION)}, the agent {', '.join(offered)}; update it"
             )
         index = request.headers.get(INDEX, "0")
-        if not request.headers.get(INSTANCE) or not index.isdecimal() or int(index) >= CONNECTIONS_MOST:
+        if (
+            not request.headers.get(INSTANCE)
+            or not (index.isdecimal() and len(index) < 4)
+            or int(index) >= CONNECTIONS_MOST
+        ):
             return refusal(400, "Protocol", f"{INSTANCE} and {INDEX} are missing or wrong")
         return None
 

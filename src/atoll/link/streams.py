@@ -17,7 +17,9 @@ log = structlog.get_logger(__name__)
 HIGH, LOW = 128 << 10, 32 << 10
 """Bytes written and not yet sent, from which on a writer is held up, and down to which it is let go."""
 LINGER = 10.0
-"""Seconds that the peer may take to finish, once we closed."""
+"""Seconds that the peer may take to finish, once we closed and all was sent; or in which it takes some of that."""
+CLOSED = "Closed"
+"""Why a stream is reset whose peer has not finished then."""
 
 
 class Way(Protocol):
@@ -56,6 +58,8 @@ class StreamTransport(asyncio.Transport):
         self._finished = False
         self._told_end = False
         self._gone = False
+        self._left = 0
+        """Bytes that were still to be sent, when that was looked at last after the end."""
         self.answer: asyncio.Future[None] = self._loop.create_future()
         """Done when the peer has accepted; its exception is why not."""
         self.on_datagram: Callable[[bytes], None] = lambda _: None
@@ -123,6 +127,8 @@ class StreamTransport(asyncio.Transport):
     def gone(self, error: LinkError | None) -> None:
         self._leave()
         self.error = error
+        if self._finished and isinstance(error, Reset) and error.reason == CLOSED:
+            error = self.error = None  # the peer had said all, and waits no longer for our end: what it said holds
         if not self.answer.done() and error is not None:
             self.answer.set_exception(error)
             self.answer.exception()  # nobody has to ask
@@ -201,6 +207,7 @@ class StreamTransport(asyncio.Transport):
         self._held.clear()
         self._mux.end(self._channel)
         self._wake()
+        self._left = self._channel.queued
         self._lingering.add(self)
         self._loop.call_soon(self._lose, None)
 
@@ -225,8 +232,12 @@ class StreamTransport(asyncio.Transport):
     # Between the two.
 
     def lingered(self) -> None:
-        """The peer has had its time."""
-        self._give_up("Closed")
+        """The peer has had its time, unless it still takes what was written."""
+        left, self._left = self._left, self._channel.queued
+        if 0 < self._left < left:
+            self._lingering.add(self)
+        else:
+            self._give_up(CLOSED)
 
     def _leave(self) -> None:
         self._gone = True

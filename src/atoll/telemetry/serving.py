@@ -12,6 +12,7 @@ STANDBY = "waiting for leadership"
 """What a process says that could work and needn't: another one does. `/readyz?standby=ok` takes that for ready, as
 whoever rolls out several processes must."""
 
+IDLE = 3600.0
 ENDS_WITHIN = 3.0
 """Seconds that answers under way may take when a server ends: who leads must not keep its Lease for a slow reader."""
 
@@ -40,10 +41,15 @@ async def serve_health(address: str, unready: Readiness) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def running(app: web.Application, address: str, ssl_context: object = None) -> AsyncIterator[str]:
-    """Run `app` on `address` while the context lasts; yields host:port. Raises OSError when it is taken."""
+async def running(
+    app: web.Application, address: str, ssl_context: object = None, *, idle: float = IDLE
+) -> AsyncIterator[str]:
+    """Run `app` on `address` while the context lasts; yields host:port. Raises OSError when it is taken.
+
+    `idle`: seconds that a connection may go without a whole request's head, the first one included.
+    """
     host, _, port = address.rpartition(":")
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=ENDS_WITHIN)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=ENDS_WITHIN, keepalive_timeout=idle)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host.strip("[]") or None, int(port), ssl_context=ssl_context)  # type: ignore[arg-type]  # an SSLContext or None

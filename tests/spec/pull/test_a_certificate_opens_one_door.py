@@ -122,10 +122,7 @@ async def test_it_is_renewed_at_70_percent_of_its_life_while_a_stream_runs(
     state = await linked.enrol("b")
     folder = Folder(linked.folder / "b")
 
-    async def attend(session: LinkSession) -> None:
-        await session.wait_lost()
-
-    connector = Connector(folder, state, serve=echoing, attend=attend)
+    connector = Connector(folder, state, serve=echoing, attend=idle)
     linked.working["b"] = asyncio.create_task(connector.run())
 
     def here() -> LinkSession | None:
@@ -151,6 +148,29 @@ async def test_it_is_renewed_at_70_percent_of_its_life_while_a_stream_runs(
     kept = await folder.load()
     assert kept is not None
     assert kept.certificate == connector.state.certificate
+
+
+async def test_a_link_ends_with_the_certificate_that_was_not_renewed(
+    linked: Linked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = dt.timedelta(seconds=1.5)
+    issue = Authority.agent
+    monkeypatch.setattr(Authority, "agent", lambda self, request, identity: issue(self, request, identity, life))
+    await cancel_and_wait(linked.working.pop("b"))
+    state = await linked.enrol("b")
+    session = LinkSession(state.hub)
+    await dial(state.config(f"https://127.0.0.1:{linked.port}"), session, instance="renews nothing")
+    async with asyncio.timeout(5):
+        await session.wait_lost()
+    connector = Connector(Folder(linked.folder / "b"), state, serve=echoing, attend=idle)
+    linked.working["b"] = asyncio.create_task(connector.run())
+    await eventually(connector.doors)
+    assert [door.reason for door in connector.doors()] == ["ClientCertificateRefused"]
+    assert "atoll cluster register b" in connector.doors()[0].message
+
+
+async def idle(session: LinkSession) -> None:
+    await session.wait_lost()
 
 
 def echoing(session: LinkSession) -> None:

@@ -4,6 +4,7 @@ moment. None of it may end the agent, nor lock it out.
 
 import asyncio
 import os
+import ssl
 import time
 from pathlib import Path
 
@@ -11,10 +12,16 @@ import pytest
 
 from atoll.agent import connecting, main
 from atoll.agent.connecting import Connector
+from atoll.agent.enrolling import Command, enrolled
 from atoll.agent.state import Folder, News, State
+from atoll.fleet import tokens
+from atoll.fleet.identity import hub_identity
 from atoll.hub.agents import endpoint
+from atoll.hub.agents.authority import authority
+from atoll.hub.webhook import load
 from atoll.kube.errors import Unreachable
-from atoll.link.certificates import renew_at
+from atoll.link.certificates import fingerprint, renew_at
+from atoll.link.enrolment import renew
 from atoll.link.sessions import LinkSession
 from atoll.runtime.supervise import cancel_and_wait
 from tests.delivering import eventually
@@ -47,7 +54,7 @@ async def test_a_clock_that_was_set_or_a_machine_that_slept_does_not_outlast_the
     before = connector.state.certificate
     now = time.time
     ahead = renew_at(before.encode()) - now() + 60
-    monkeypatch.setattr(connecting.time, "time", lambda: now() + ahead)
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
     await eventually(lambda: connector.state.certificate != before)
 
 
@@ -57,7 +64,7 @@ async def test_a_clock_that_is_a_day_ahead_makes_no_storm_of_renewals(
     connector = await connector_of(linked, "a")
     await cancel_and_wait(linked.working.pop("a"))
     asked = 0
-    real = connecting.renew
+    real = renew
 
     async def counting(*given: object) -> object:
         nonlocal asked
@@ -66,7 +73,7 @@ async def test_a_clock_that_is_a_day_ahead_makes_no_storm_of_renewals(
 
     monkeypatch.setattr(connecting, "renew", counting)
     now = time.time
-    monkeypatch.setattr(connecting.time, "time", lambda: now() + 20 * 3600)
+    monkeypatch.setattr(time, "time", lambda: now() + 20 * 3600)
     linked.working["a"] = asyncio.create_task(connector_again(connector).run())
     await eventually(lambda: asked)
     await asyncio.sleep(0.5)
@@ -155,11 +162,25 @@ async def test_the_hubs_own_certificate_is_renewed_by_the_wall_clock(
     await linked.stop_hub()
     monkeypatch.setattr(endpoint, "LOOK", 0.02)
     loaded: list[bytes] = []
-    load = endpoint.load
-    monkeypatch.setattr(endpoint, "load", lambda context, *pair: (loaded.append(pair[0]), load(context, *pair)))
+
+    def loading(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+        loaded.append(certificate)
+        load(context, certificate, key)
+
+    monkeypatch.setattr(endpoint, "load", loading)
     await linked.start_hub()
     await asyncio.sleep(0.1)
     assert not loaded
     now = time.time
-    monkeypatch.setattr(endpoint.time, "time", lambda: now() + 89 * 24 * 3600)
+    monkeypatch.setattr(time, "time", lambda: now() + 89 * 24 * 3600)
     await eventually(lambda: loaded)
+
+
+async def test_a_key_that_was_cut_off_is_named(linked: Linked, tmp_path: Path) -> None:
+    token, _ = await tokens.create(linked.hub, "b")
+    me = await hub_identity(linked.hub)
+    pin = fingerprint((await authority(linked.hub, me.id)).certificate)
+    folder = Folder(tmp_path / "cut")
+    await folder.pending_key(b"-----BEGIN PRIVATE KEY-----\nMIG")
+    with pytest.raises(ValueError, match="pending.key can't be read"):
+        await enrolled(folder, Command(f"https://127.0.0.1:{linked.port}", "b", token, pin))

@@ -1,6 +1,8 @@
 """An agent that opens as many streams as it may, or reports what can't be: its own cluster's matter alone."""
 
 import asyncio
+import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from atoll.agent.state import Folder
-from atoll.link.dialling import dial
+from atoll.hub.agents import endpoint
+from atoll.link.dialling import DialError, dial
 from atoll.link.report import TARGET, Report, encode
 from atoll.link.session import LinkError, Lost
 from atoll.link.sessions import LinkSession
@@ -16,6 +19,7 @@ from atoll.pull.framing import HEAD, TO_HUB
 from atoll.pull.protocol import CONTROL
 from atoll.runtime.supervise import cancel_and_wait
 from atoll.testing.fakeapi import FakeApi
+from tests.delivering import eventually
 
 from .linked import Linked, opened
 
@@ -87,3 +91,56 @@ async def test_a_report_of_what_can_not_be_dialled_is_refused(
         await stream.write(encode(Report(server, "", "token", "uid", 0.0, 1e12)))
         with pytest.raises(LinkError):
             await asyncio.wait_for(stream.read(1), 2.0)
+
+
+async def test_two_agents_with_one_state_do_not_take_turns(linked: Linked) -> None:
+    """The later one is the agent; the other, which comes again, waits until that one is gone."""
+    hub = linked.side.hub
+    assert hub is not None
+    listener = hub.ends.listener
+    await eventually(lambda: listener.session("a"))
+    state = await Folder(linked.folder / "a").load()
+    assert state is not None
+    config, later = state.config(f"https://127.0.0.1:{linked.port}"), time.time_ns()
+    await cancel_and_wait(linked.working.pop("a"))
+    second = LinkSession(state.hub)
+    await dial(config, second, instance="second", began=later)
+    with pytest.raises(DialError) as refused:
+        await dial(config, LinkSession(state.hub), instance="first", began=later - 1)
+    assert refused.value.reason == "Replaced"
+    assert second.alive
+    third = LinkSession(state.hub)
+    await dial(config, third, instance="third", began=later + 1)
+    assert (await second.wait_lost()).reason in {"Replaced", "Closed"}
+    third.close(Lost("Closed", "it stops"))
+    await eventually(lambda: listener.session("a") is None)
+    first = LinkSession(state.hub)
+    await dial(config, first, instance="first", began=later - 1)
+    first.close(Lost("Closed", "the test is over"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET /agents/ca HTTP/1.1\r\nHo",
+        b"GET /agents/ca HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /agents/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "no more", "half a body"],
+)
+async def test_who_is_nobody_holds_no_connection_for_long(
+    apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """Else a few thousand of them would take every place that agents come in by."""
+    monkeypatch.setattr(endpoint, "IDLE", 0.3)
+    async with opened(apis, tmp_path) as linked:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection("127.0.0.1", linked.port, ssl=context)
+        writer.write(said)
+        async with asyncio.timeout(5.0):
+            while piece := await reader.read(1 << 16):
+                if b" 408 " in piece:
+                    break  # the server closes it a little later
+        writer.close()

@@ -10,7 +10,7 @@ import structlog
 from atoll.api.delivery import ObjectOutcome, Outcome
 from atoll.api.objects import ObjectId
 from atoll.api.observation import Observation
-from atoll.api.rooms import Rooms
+from atoll.api.rooms import Room, Rooms
 from atoll.fleet.capacity import Capacity
 from atoll.pull.protocol import AnyMessage, Beat, Count, Left, MemberState, Report, Stock
 from atoll.runtime import failpoints
@@ -220,7 +220,8 @@ def _roomiest(rooms: Rooms | None) -> Rooms | None:
     """As many as may be told of."""
     if rooms is None or len(rooms) <= FEW:
         return rooms
-    kept, size = [], 0
+    kept: list[Room] = []
+    size = 0
     for room in sorted(rooms, key=lambda room: (room.pods * room.nodes, room.free.get("cpu", 0)), reverse=True):
         size += len(msgspec.json.encode(room))
         if size > ROOMS:

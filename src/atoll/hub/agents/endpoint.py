@@ -31,6 +31,8 @@ from atoll.telemetry.serving import running
 log = structlog.get_logger(__name__)
 
 BODY_MOST = 64 << 10
+IDLE = 20.0
+"""Seconds in which whoever connects, and is nobody yet, has said what he wants: who says nothing holds a place."""
 LOOK = 60.0
 """Seconds between two looks at how old the hub's certificate is."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -120,7 +122,10 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
 
 async def _read(request: web.Request) -> Request:
     try:
-        return msgspec.json.decode(await request.read(), type=Request)
+        async with asyncio.timeout(IDLE):
+            return msgspec.json.decode(await request.read(), type=Request)
+    except TimeoutError:
+        raise RefusedError(408, "Timeout", f"the request didn't come within {IDLE:g} s") from None
     except msgspec.DecodeError as error:
         raise RefusedError(400, "BadRequest", str(error)) from error
 
@@ -155,7 +160,7 @@ async def serve_agents(
     app = endpoint.app()
     app.add_routes(hub.ends.asked.routes())
     await hub.ends.asked.prepare()
-    async with running(app, address, context) as bound:
+    async with running(app, address, context, idle=IDLE) as bound:
         port = bound.rpartition(":")[2]
         trust.addresses = tuple(f"https://{host if ':' in host else f'{host}:{port}'}" for host in hosts)
         await publish(client, ca.certificate, trust.addresses, await own_address(client.config.server, bound))
