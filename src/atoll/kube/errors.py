@@ -14,7 +14,6 @@ import msgspec
 
 from atoll.api.objects import GroupKind
 
-
 LONGEST_RETRY_AFTER = 60.0
 """API servers ask for seconds. What asks for an hour is a proxy before them, which may be back sooner: it is asked."""
 
