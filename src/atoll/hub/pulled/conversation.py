@@ -82,6 +82,8 @@ class Conversation:
         self._stir = asyncio.Event()
         self._pings: dict[int, float] = {}
         self._resumed = ""
+        self._uid = ""
+        """Of the member, as it was judged."""
         self._ownerless: tuple[str, ...] = ()
         self._recount = False
         self._version = spoken.newest
@@ -114,7 +116,7 @@ class Conversation:
         welcome = self._judge(hello)
         connection = self._connection
         with connection.talking(self, hello.life, hello.agent[:64]):
-            self._held, self._version = dict(hello.held), welcome.version
+            self._held, self._version, self._uid = dict(hello.held), welcome.version, hello.member.uid
             self._resumed = welcome.resume
             await self._channel.send(welcome)
             self._terms.debts(connection.name, hello.member.uid)
@@ -312,7 +314,7 @@ class Conversation:
                 self._terms.counted(connection.name, _capacity(message))
             case Beat():
                 sent = self._pings.pop(message.ping, None)
-                if message.member.uid and connection.uid not in {"", message.member.uid}:
+                if message.member.uid not in {"", self._uid}:
                     raise ProtocolError("the member became another cluster")
                 connection.beat(message, time.monotonic() - sent if sent is not None else connection.latency)
 
