@@ -21,9 +21,11 @@ from atoll.deliver.gate import Gate
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.stamp import applyset_id
 from atoll.kube.client import Client
-from atoll.kube.errors import NotFound
+from atoll.kube.errors import AlreadyExists, Conflict, NotFound
 from atoll.kube.resources import CONFIGMAPS
 from atoll.runtime import failpoints
+
+ATTEMPTS = 5
 
 
 class ApplySet:
@@ -42,6 +44,8 @@ class ApplySet:
         """There was no record: see `unrecorded`."""
         self.kinds: frozenset[GroupKind] = frozenset()
         self._written_namespaces: frozenset[str] = frozenset()
+        self._version = ""
+        """The record's resourceVersion, as it was read or written last."""
 
     async def read(self) -> None:
         """Learn what the member records."""
@@ -49,8 +53,9 @@ class ApplySet:
             name = applyset_parent(self._hub)
             parent = await self._gate.send(lambda: self._client.get(CONFIGMAPS, name, self._home))
         except NotFound:
-            self.missing, self.kinds, self._written_namespaces = True, frozenset(), frozenset()
+            self.missing, self.kinds, self._written_namespaces, self._version = True, frozenset(), frozenset(), ""
             return
+        self._version = parent.resource_version
         self._namespaces.seen(self._home)
         kinds = parent.annotations.get(APPLYSET_GROUP_KINDS, "")
         self.kinds = frozenset(_parse_kind(text) for text in kinds.split(",") if text)
@@ -73,8 +78,24 @@ class ApplySet:
         self._wanted_kinds |= kinds
         self._wanted_namespaces |= named
         async with self._writing:
-            if not self.covers(kinds, named):
-                await self._write(self.kinds | self._wanted_kinds, self._written_namespaces | self._wanted_namespaces)
+            for attempt in range(ATTEMPTS):
+                if self.covers(kinds, named):
+                    return
+                try:
+                    await self._write(
+                        self.kinds | self._wanted_kinds, self._written_namespaces | self._wanted_namespaces
+                    )
+                except (AlreadyExists, Conflict):  # another process of the hub was here: what it wrote counts, too
+                    if attempt == ATTEMPTS - 1:
+                        raise
+                    await self._read_anew()
+
+    async def _read_anew(self) -> None:
+        self._wanted_kinds |= self.kinds
+        self._wanted_namespaces |= self._written_namespaces
+        missing = self.missing
+        await self.read()
+        self.missing = self.missing or missing
 
     @failpoints.around("deliver.applyset")
     async def _write(self, kinds: frozenset[GroupKind], namespaces: frozenset[str]) -> None:
@@ -89,15 +110,22 @@ class ApplySet:
         metadata = {"name": name, "namespace": self._home, "labels": labels, "annotations": annotations}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
         try:
-            await self._gate.send(
+            written = await self._gate.send(
                 lambda: self._client.apply(
-                    CONFIGMAPS, body, name=name, namespace=self._home, manager=FIELD_MANAGER, force=True
+                    CONFIGMAPS,
+                    body,
+                    name=name,
+                    namespace=self._home,
+                    manager=FIELD_MANAGER,
+                    force=True,
+                    only_create=not self._version,
+                    resource_version=self._version,
                 )
             )
         except NotFound:  # the namespace went meanwhile
             self._namespaces.lost(self._home)
             raise
-        self.kinds, self._written_namespaces = kinds, namespaces
+        self.kinds, self._written_namespaces, self._version = kinds, namespaces, written.resource_version
 
 
 def _parse_kind(text: str) -> GroupKind:

@@ -1,4 +1,4 @@
-"""Somebody deletes the record of what is on a member, as goes when `atoll-system` there is cleaned up."""
+"""The record of what is on a member, when others delete it, as when `atoll-system` there is cleaned up, or write it."""
 
 from collections.abc import AsyncIterator
 
@@ -6,6 +6,10 @@ import pytest
 
 from atoll.api.delivery import Removal
 from atoll.api.names import SYSTEM_NAMESPACE, applyset_parent
+from atoll.api.objects import GroupKind
+from atoll.deliver.applyset import ApplySet
+from atoll.deliver.gate import Gate
+from atoll.deliver.namespaces import Namespaces
 from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS, NAMESPACES, SECRETS
 from atoll.testing.fakeapi import FakeApi, Refuse, Rule
@@ -63,6 +67,25 @@ async def test_it_is_not_gone_while_that_cannot_be_told(api: FakeApi, app: App) 
         api.faults.heal()
         await app.remove()
     assert not await site.exists(SECRETS, "s", "demo")
+
+
+async def test_two_processes_that_write_it_lose_nothing_of_each_others(api: FakeApi) -> None:
+    kinds = [GroupKind("", kind) for kind in ("ConfigMap", "Secret", "Service")]
+    async with Client(api.config) as client:
+        gate = Gate()
+        records = [ApplySet(client, "hub", gate, Namespaces(client, gate)) for _ in range(3)]
+        for record in records[:2]:
+            await record.read()
+        await records[0].cover(kinds[:1], ("a",))
+        await records[1].cover(kinds[1:2], ("b",))
+        await records[0].cover(kinds[2:], ("c",))
+        await records[2].read()
+        assert records[2].kinds == set(kinds)
+        assert records[2].namespaces == {"a", "b", "c"}
+        await client.delete(CONFIGMAPS, applyset_parent("hub"), SYSTEM_NAMESPACE)
+        await records[0].cover((), ("d",))
+        await records[2].read()
+        assert records[2].kinds == set(kinds)
 
 
 async def test_it_is_looked_for_once_and_not_where_there_is_a_record(app: App) -> None:
