@@ -25,6 +25,8 @@ from atoll.kube.errors import AlreadyExists, Conflict, NotFound
 from atoll.kube.resources import CONFIGMAPS
 from atoll.runtime import failpoints
 
+ATTEMPTS = 5
+
 
 ATTEMPTS = 5
 
