@@ -135,7 +135,8 @@ def _upgrades(request: web.Request) -> bool:
 
 
 def _head(request: web.Request, config: Config, prefix: str) -> bytes:
-    named = {name.strip().lower() for name in request.headers.get(hdrs.CONNECTION, "").split(",")} - {"upgrade"}
+    named = {name.strip().lower() for name in request.headers.get(hdrs.CONNECTION, "").split(",")}
+    named -= {"upgrade", "content-length"}  # without its length a body would read as another request
     upgrades = _upgrades(request)
     lines = [f"{request.method} {request.raw_path.removeprefix(prefix) or '/'} HTTP/1.1"]
     for key, value in request.headers.items():
