@@ -20,12 +20,6 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "names
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi() as api:
-        yield api
-
-
-@pytest.fixture
 async def app(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[App]:
     """Delivered by a process of the hub that is no more; another one is to go on."""
     monkeypatch.setattr("atoll.deliver.session.LOOK_AGAIN", 0.02)

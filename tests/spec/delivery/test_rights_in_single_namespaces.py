@@ -36,12 +36,6 @@ async def member(api: FakeApi) -> AsyncIterator[Site]:
         yield site
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi() as api:
-        yield api
-
-
 async def test_what_is_within_them_is_delivered_pruned_and_removed(api: FakeApi) -> None:
     async with member(api) as site, site.engaged("a", "b"):
         app = site.app("a")

@@ -22,12 +22,6 @@ async def member(api: FakeApi) -> AsyncIterator[Site]:
         yield Site("c1", client, plain)
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi() as api:
-        yield api
-
-
 async def test_a_member_that_says_429_gets_no_storm_and_is_served_when_it_recovers(api: FakeApi) -> None:
     async with member(api) as site, site.engaged():
         app = site.app("demo")

@@ -1,30 +1,16 @@
 """What a member refuses to give away is said with its reason, and asked for ever more seldom."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from atoll.api.delivery import Removal
-from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS, SECRETS
 from atoll.testing.fakeapi import FakeApi, Refuse, Rule
 from tests.delivering import Site, configmap, eventually
 
 ONE = configmap("c0", "demo")
 MANY = tuple(configmap(f"c{i}", "demo") for i in range(20))
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi() as api:
-        yield api
-
-
-@pytest.fixture
-async def site(api: FakeApi) -> AsyncIterator[Site]:
-    async with Client(api.config) as client, Client(api.config) as plain:
-        yield Site("c1", client, plain)
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,12 @@
 """A Namespace takes all in it along, a CRD all of its kind: neither is deleted while something of that stays."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from atoll.api.delivery import Removal
 from atoll.api.names import LABEL_APP
 from atoll.api.objects import Json
-from atoll.kube.client import Client
 from atoll.kube.resources import CONFIGMAPS, CRDS, NAMESPACES, SECRETS
 from atoll.testing.fakeapi import FakeApi, Refuse, Rule
 from tests.delivering import Site, configmap, eventually
@@ -29,18 +27,6 @@ CRD: Json = {
     },
 }
 THING: Json = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t", "namespace": "demo"}}
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi() as api:
-        yield api
-
-
-@pytest.fixture
-async def site(api: FakeApi) -> AsyncIterator[Site]:
-    async with Client(api.config) as client, Client(api.config) as plain:
-        yield Site("c1", client, plain)
 
 
 @pytest.fixture(autouse=True)

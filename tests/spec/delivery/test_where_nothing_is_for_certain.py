@@ -1,9 +1,5 @@
 """Nothing of an application is on a member for certain only while every kind on record is followed there."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from atoll.kube.client import Client
 from atoll.kube.objects import Resource
 from atoll.testing.fakeapi import FakeApi, Kind, Refuse, Rule
@@ -13,18 +9,6 @@ from tests.delivering import Site, configmap, eventually, object_id
 THINGS = Resource("example.org", "v1", "Thing", "things", True, VERBS)
 THING = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t", "namespace": "demo"}}
 KIND, MAP = THINGS.group_kind, object_id(configmap("c", "demo")).group_kind
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi() as api:
-        yield api
-
-
-@pytest.fixture
-async def site(api: FakeApi) -> AsyncIterator[Site]:
-    async with Client(api.config) as client, Client(api.config) as plain:
-        yield Site("c1", client, plain)
 
 
 async def test_a_kind_that_was_not_served_when_the_member_was_reached_may_be_served_now(

@@ -22,12 +22,6 @@ MANNER = Manner(whole=True, labels=LABEL, hands_off={"kubefed.io/managed": "fals
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[FakeApi]:
-    async with FakeApi() as api:
-        yield api
-
-
-@pytest.fixture
 async def site(api: FakeApi) -> AsyncIterator[Site]:
     async with Client(api.config) as client, Client(api.config) as plain:
         site = Site("c1", client, plain)
