@@ -28,9 +28,6 @@ from atoll.runtime import failpoints
 ATTEMPTS = 5
 
 
-ATTEMPTS = 5
-
-
 class ApplySet:
     """One hub's parent on one member."""
 

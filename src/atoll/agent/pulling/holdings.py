@@ -140,9 +140,7 @@ class Holdings:
         if word == self.mark.resumed:
             return False
         changes: dict[str, Any] = {"resumed": word, "doubted": False}
-        if (
-            self.mark.doubted and (said := self._said) is not None
-        ):  # what it is now is what it is measured by from now on
+        if self.mark.doubted and (said := self._said) is not None:  # by that it is measured from now on
             changes |= {"epoch": said.epoch, "moment": said.moment, "process": said.process}
         if self.mark.doubted or self.refused:
             epochs = [held.target.revision.epoch for held in self.held.values() if held.target.revision]
