@@ -116,7 +116,7 @@ async def _settle(world: World) -> list[str]:
         if not said:
             await asyncio.sleep(_quiet(world, verdict))
             said = [] if world.watchman.writes.total() == before else ["hubs are still writing"]
-        said += (f"a watch of {server.name} still hangs" for server in world.servers.values() if server.hanging)
+        said += (f"a request to {server.name} still hangs" for server in world.servers.values() if server.hanging)
         if not any(process.hub is not None and not process.hub.unready for process in world.processes):
             said.append("no hub is at work")
         if not said:

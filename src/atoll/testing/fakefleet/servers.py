@@ -6,8 +6,8 @@ away: it refuses connections, or takes them and says nothing.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from random import Random
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, NoReturn, Self
@@ -80,7 +80,9 @@ class Server:
         self.by = ""
         """The process whose request is being carried out; "" while somebody else writes."""
         self.hanging = 0
-        """Watches that tell nothing any more, and whose readers haven't given them up yet."""
+        """Watches that tell nothing any more, and requests that are answered late or never, as long as who sent them
+        waits.
+        """
         self._handling = Handling(self.cluster)
         self._random = Random(seed)
         self._connections = 0
@@ -116,8 +118,17 @@ class Server:
         if self.state == "silent":
             await self.never(limit)
 
-    async def never(self, limit: float) -> None:
-        await asyncio.sleep(limit)
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        self.hanging += 1
+        try:
+            yield
+        finally:
+            self.hanging -= 1
+
+    async def never(self, limit: float) -> NoReturn:
+        with self.hung():
+            await asyncio.sleep(limit)
         raise Unreachable("Timeout", f"{self.name} did not answer in time")
 
     def _draw(self, asked: Asked) -> tuple[str, Target | None, Fault | None]:
@@ -164,7 +175,8 @@ class Server:
                 late = self.faults.spread(seconds)
                 if late >= limit:
                     await self.never(limit)
-                await asyncio.sleep(late)
+                with self.hung():
+                    await asyncio.sleep(late)
             case Refuse(code, reason, retry_after):
                 raise Refusal(code, reason, f"{reason} by a fault", retry_after=retry_after)
             case Reset(after=False):
@@ -181,7 +193,8 @@ class Server:
                 took = fault.pause * (size // fault.size + 1)
                 if took >= limit:
                     await self.never(limit)
-                await asyncio.sleep(took)
+                with self.hung():
+                    await asyncio.sleep(took)
                 if fault.cut:
                     raise _reset(self.name)
 
@@ -288,11 +301,8 @@ class Stream:
 
     async def _hang(self, seconds: float) -> NoReturn:
         """Nothing comes any more, and after `seconds` the reader gives up."""
-        self._server.hanging += 1
-        try:
+        with self._server.hung():
             await asyncio.sleep(max(0.0, seconds))
-        finally:
-            self._server.hanging -= 1
         raise Unreachable("Idle", f"{self._server.name} has been silent")
 
 
