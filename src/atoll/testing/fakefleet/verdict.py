@@ -95,7 +95,7 @@ class Verdict:
         meant = {c.name for c in self._world.history.now.places.values() if not c.deleting and wish.means(c)}
         if meant != (planned.deliveries.keys() | planned.refusals.keys()) - leaving:
             yield f"{name} is planned for {sorted(planned.deliveries)}, and {sorted(meant)} are meant"
-        was = any(placed.cluster in self._facts for placed in before) or self._is_somewhere(intent.uid)
+        was = any(placed.cluster in self._facts for placed in before) or self._is_somewhere(app)
         held = not planned.deliveries and not intent.allow_empty and was
         blocked: set[str] = set()
         for cluster, delivery in planned.deliveries.items():
@@ -112,8 +112,10 @@ class Verdict:
         self.conflicts = self.conflicts or bool(blocked)
         yield from self._status(app, planned, blocked, held=held)
 
-    def _is_somewhere(self, uid: str) -> bool:
-        return any(
+    def _is_somewhere(self, app: Application) -> bool:
+        """Something of it is on a member, or would be if others' objects weren't in its way: the hub says where."""
+        uid = app.metadata.uid
+        return any(row.state == "Conflict" and row.name in self._facts for row in app.status.clusters) or any(
             body["metadata"]["labels"].get(LABEL_APP) == uid for name in self._facts for body in self._world.ours(name)
         )
 

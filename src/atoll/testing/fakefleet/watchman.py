@@ -272,6 +272,8 @@ def _is_news(write: Write, *, restarted: bool) -> bool:
         stands = all(_is_held(body) or _is_halted(body) for body in (write.old, write.new))
         if stands and (restarted or _is_known_now(write.old, write.new)):
             return False
+        if restarted and _is_held(write.old) and not (write.old.get("status") or {}).get("placement"):
+            return False  # held where all that it had was in the way of others, which nobody wrote down
         return not restarted or _substance(write.old) != _substance(write.new)
     if write.kind == CLUSTERS.group_kind and write.old and write.new:
         before, after = ((body.get("status") or {}).get("conditions") for body in (write.old, write.new))
