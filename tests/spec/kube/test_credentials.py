@@ -100,6 +100,13 @@ async def test_a_plugins_answer_is_kept_until_it_expires(plugin: Plugin) -> None
     assert len(plugin.runs) == 2
 
 
+async def test_a_plugins_answer_whose_end_has_no_time_zone_is_none(plugin: Plugin) -> None:
+    """As client-go: what can't be compared with now is no time. It was taken, and each request after it failed."""
+    plugin.say(token="t", expirationTimestamp="2030-01-01T00:00:00")
+    with pytest.raises(CredentialError, match="no ExecCredential"):
+        await credentials_for(Config(server="", exec=plugin.spec())).current()
+
+
 async def test_a_plugins_certificate_is_used(
     plugin: Plugin, serve: Serve, connect: Connect, authority: Authority
 ) -> None:
