@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import aiohappyeyeballs
 import aiohttp
@@ -18,6 +19,9 @@ from atoll.kube.http1 import AnswerReader, NotHttpError
 from atoll.kube.through import Dial
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_ASKED: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], asyncio.Future[list[Any]]]]
+_ASKED = WeakKeyDictionary()
+"""Names that are being resolved."""
 _SECOND_ADDRESS = 0.25
 """Seconds until another address of the same name is tried beside the first (RFC 8305)."""
 
@@ -116,7 +120,7 @@ class Wire:
 
     async def _reach(self, made: "_Connection") -> None:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        found = await _addresses(loop, self._host, self._port)
         connected = await aiohappyeyeballs.start_connection(
             found, happy_eyeballs_delay=_SECOND_ADDRESS, interleave=1, socket_factory=self._open_socket
         )
@@ -142,6 +146,24 @@ class Wire:
         if encrypted is None:
             raise ConnectionResetError("the connection ended before TLS began")
         made.connection_made(encrypted)
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[Any]:
+    """Where `host` is. All who ask at once share one question: a name that nobody answers for takes a thread until the
+    system gives up, and there are few, for the names of all clusters.
+    """
+    asked = _ASKED.setdefault(loop, {})
+    question = asked.get((host, port))
+    if question is None:
+        question = asked[host, port] = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+        def answered(question: asyncio.Future[Any]) -> None:
+            asked.pop((host, port), None)
+            if not question.cancelled():
+                question.exception()  # whoever waited for it may have gone
+
+        question.add_done_callback(answered)
+    return await asyncio.shield(question)
 
 
 class _Connection(asyncio.Protocol):
@@ -200,6 +222,10 @@ class _Connection(asyncio.Protocol):
                 self._waiter.set_result(None)
         except NotHttpError as error:
             self._fail(error)
+
+    def eof_received(self) -> None:
+        """The other end sends no more; the transport closes, and tells so in a moment."""
+        self.usable = False
 
     def connection_lost(self, error: Exception | None) -> None:
         self.usable = False

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -82,6 +83,44 @@ async def test_a_read_on_a_kept_connection_that_died_is_asked_again_and_a_write_
             await way.exchange("PATCH", ASK.replace(b"GET", b"PATCH"), None, 5.0)
     assert script.connections == 2
     assert [line.split()[0] for line in script.asked] == ["GET", "GET", "GET", "PATCH"]
+
+
+async def test_a_connection_that_the_server_has_closed_takes_no_request(listen: Listen) -> None:
+    """Its end is known a moment before the transport has gone; a write that went there would have failed."""
+    script = Script()
+    async with wire(await listen(script.talk)) as way:
+        await way.exchange("PATCH", ASK, None, 5.0)
+        way._idle[0].eof_received()
+        await way.exchange("PATCH", ASK, None, 5.0)
+    assert script.connections == 2
+
+
+async def test_a_name_is_asked_for_once_at_a_time(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are resolved in few threads, for all clusters: one that nobody answers for must not take them all."""
+    loop, asked = asyncio.get_running_loop(), 0
+    known, answered = loop.getaddrinfo, asyncio.Event()
+
+    async def slow(*place: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        await answered.wait()
+        return await known(*place, **options)
+
+    monkeypatch.setattr(loop, "getaddrinfo", slow)
+    script = Script()
+    port = await listen(script.talk)
+    async with wire(port) as way, wire(port) as anew:
+        waiting = [asyncio.create_task(w.exchange("GET", ASK, None, 5.0)) for w in (way, way, way, anew)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()  # whoever asked first may go
+        await asyncio.sleep(0)
+        answered.set()
+        assert [answer.status for answer in await asyncio.gather(*waiting[1:])] == [200] * 3
+        assert asked == 1
+        await way.exchange("GET", ASK, None, 5.0)
+        later = [way.exchange("GET", ASK, None, 5.0) for _ in range(3)]
+        await asyncio.gather(*later)
+    assert asked == 2  # what was heard is not kept
 
 
 async def test_an_answer_that_does_not_come_in_time_costs_the_connection(listen: Listen) -> None:
