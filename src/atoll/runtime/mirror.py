@@ -77,14 +77,15 @@ class Mirror(Generic[T]):
         Own writes made while the server wrote the listing are newer than it: they stay.
         """
         version = listing.resource_version
-        if _compare(version, self._reached) < 0:
+        restored = _compare(version, self._reached) < 0
+        if restored:
             self._ahead.clear()  # the server was restored from a backup: they are lost
             self._echoes.clear()
         gone = dict.fromkeys(self._seen)
         for found in listing.items:
             gone.pop(found.id, None)
             if not self._overtaken(found.id, version):
-                yield from self._put(found)
+                yield from self._put(found, again=restored)
         for identity in gone:
             if not self._overtaken(identity, version):
                 yield from self._drop(identity)
@@ -145,14 +146,15 @@ class Mirror(Generic[T]):
         self._echoes.pop(ahead, None)
         return False
 
-    def _put(self, found: Object) -> Iterator[Change[T]]:
+    def _put(self, found: Object, *, again: bool = False) -> Iterator[Change[T]]:
+        """`again`: what is known by the same version may be something else, as versions are given out anew."""
         identity = found.id
         identity = _IDS.one(identity, hash(identity))
         seen = self._seen.get(identity)
         if seen is not None and seen.uid != found.uid:  # another object of the same name: the first one went unseen
             yield from self._drop(identity)
             seen = None
-        if seen is not None and seen.resource_version == found.resource_version:
+        if seen is not None and seen.resource_version == found.resource_version and not again:
             return
         now: _Seen[T] | Object = found
         if self._transform is not None:

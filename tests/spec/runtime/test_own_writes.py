@@ -209,3 +209,12 @@ def test_an_own_write_that_the_watch_has_passed_without_bringing_it_asks_for_a_n
     except WentBackError:
         list(mirror.listed(Listing((), "131")))
     assert mirror.get(A) is None
+
+
+def test_a_version_that_a_restored_server_has_given_out_anew_is_another_state() -> None:
+    mirror: Mirror[Object] = Mirror()
+    lost, new = object_of("100", "u"), msgspec.structs.replace(object_of("100", "u"), labels={"lost": "no"})
+    list(mirror.listed(Listing((lost,), "110")))
+    assert [change.new for change in mirror.listed(Listing((new,), "105"))] == [new]
+    assert mirror.get(A) is new
+    assert not list(mirror.listed(Listing((new,), "106")))
