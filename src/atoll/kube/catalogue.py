@@ -1,6 +1,7 @@
 """Discovery documents, in their two forms, to a catalogue of kinds. Pure: bytes in, values out.
 
-The aggregated form (KEP-3352) tells all groups in one answer; the plain form has one document for each version.
+The aggregated form (KEP-3352) tells all groups in one answer; the plain form has one document for each version. What
+lacks the list that each of them is has another meaning, and isn't a server without kinds.
 """
 
 from collections.abc import Iterable
@@ -59,7 +60,7 @@ class _AggregatedGroup(msgspec.Struct):
 
 class _Aggregated(msgspec.Struct):
     kind: str
-    items: tuple[_AggregatedGroup, ...] = ()
+    items: tuple[_AggregatedGroup, ...]
 
 
 class _Kind(msgspec.Struct):
@@ -89,7 +90,7 @@ def read_aggregated(document: bytes) -> tuple[list[Resource], set[str]]:
 
 
 class _PlainVersions(msgspec.Struct):
-    versions: tuple[str, ...] = ()
+    versions: tuple[str, ...]
 
 
 class _GroupVersion(msgspec.Struct):
@@ -103,7 +104,7 @@ class _PlainGroup(msgspec.Struct, rename="camel"):
 
 
 class _PlainGroups(msgspec.Struct):
-    groups: tuple[_PlainGroup, ...] = ()
+    groups: tuple[_PlainGroup, ...]
 
 
 class _PlainResource(msgspec.Struct):
@@ -114,7 +115,7 @@ class _PlainResource(msgspec.Struct):
 
 
 class _PlainResources(msgspec.Struct):
-    resources: tuple[_PlainResource, ...] = ()
+    resources: tuple[_PlainResource, ...]
 
 
 def read_core_versions(document: bytes) -> list[tuple[str, str]]:

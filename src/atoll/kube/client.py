@@ -43,7 +43,8 @@ class _ListMetadata(msgspec.Struct):
 
 class _List(msgspec.Struct):
     metadata: _ListMetadata
-    items: list[msgspec.Raw] | None = None
+    items: list[msgspec.Raw] | None
+    """There in every list, be it empty: without it, an answer is something else, and not a list of nothing."""
 
 
 _JSON = {"Content-Type": "application/json"}
@@ -377,9 +378,12 @@ class Client:
 
     def _object(self, answer: Answer, resource: Resource, *, managed_fields: bool = False) -> Object:
         try:
-            return decode_object(answer.body, resource, managed_fields=managed_fields)
+            found = decode_object(answer.body, resource, managed_fields=managed_fields)
         except msgspec.DecodeError as error:
             raise not_kubernetes(self.config, answer.body) from error
+        if not (found.uid or found.name or b'"kind"' in answer.body):
+            raise not_kubernetes(self.config, answer.body)
+        return found
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:

@@ -140,11 +140,10 @@ class Discovery:
     async def _plain(self, group: str, version: str, stale: set[str]) -> list[Resource]:
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
-            answer = await self._client.exchange("GET", path)
-        except ApiError:  # the group's own server is away: 503, mostly
+            return read_plain(group, version, (await self._client.exchange("GET", path)).body)
+        except (ApiError, msgspec.DecodeError):  # the group's own server is away: 503, mostly
             stale.add(group)
             return []
-        return read_plain(group, version, answer.body)
 
     async def _document(self, path: str) -> bytes:
         """Servers of the aggregated form say "not modified" to an ETag, and save 100 KB and more."""

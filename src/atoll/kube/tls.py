@@ -5,7 +5,7 @@ import ssl
 import tempfile
 
 from atoll.kube.connection import Config
-from atoll.kube.errors import ConfigError
+from atoll.kube.errors import ConfigError, CredentialError
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for."""
@@ -43,15 +43,22 @@ def _load_ca(context: ssl.SSLContext, config: Config) -> None:
 
 def _load_certificate(context: ssl.SSLContext, config: Config, certificate: bytes, key: bytes) -> None:
     """OpenSSL reads a client's certificate from files only: one of mode 0600, gone before we return."""
-    handle, path = tempfile.mkstemp(prefix="atoll-", suffix=".pem")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(path, password=lambda: "")
+        _load_by_file(context, certificate.rstrip() + b"\n" + key)
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError(
             f"{config.source}: context {config.context!r}: client-certificate and client-key are not a matching pair in"
             f" PEM without a pass phrase ({error})"
         ) from error
+    except OSError as error:  # the disk is full, or too many files are open
+        raise CredentialError(f"the client's certificate can't be put in a file for OpenSSL: {error}") from error
+
+
+def _load_by_file(context: ssl.SSLContext, pem: bytes) -> None:
+    handle, path = tempfile.mkstemp(prefix="atoll-", suffix=".pem")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(pem)
+        context.load_cert_chain(path, password=lambda: "")
     finally:
         os.unlink(path)  # noqa: PTH108  a file of our own, by the name that mkstemp gave

@@ -1,6 +1,8 @@
 """Which kinds a server has: asked once, asked again for what is missing, and never "no" when nobody knows."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import pytest
@@ -41,7 +43,7 @@ class Kubernetes:
         self.asked = 0
         self.modified = 0
         self.aggregated = True
-        self.down: set[str] = set()
+        self.down: dict[str, Callable[[], web.Response]] = {}
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path not in {"/api", "/apis"}:
@@ -81,7 +83,7 @@ class Kubernetes:
         *_, group, version = path.split("/")
         group = "" if path.startswith("/api/") else group
         if group in self.down:
-            return failure(503, "ServiceUnavailable")
+            return self.down[group]()
         found = [each for each in self.groups.get(group, []) if each["version"] == version]
         if not found:
             return web.Response(status=404, text="404 page not found\n")
@@ -178,14 +180,16 @@ async def test_a_group_whose_server_is_away_is_not_absent(
     assert client.discovery.stale_groups == frozenset()
 
 
+@pytest.mark.parametrize("what", ["refuses", "answers with a page"])
 async def test_what_a_stale_group_served_before_still_holds(
-    kubernetes: Kubernetes, serve: Serve, connect: Connect
+    kubernetes: Kubernetes, serve: Serve, connect: Connect, what: str
 ) -> None:
     kubernetes.aggregated = False
     kubernetes.groups["metrics.k8s.io"] = [kinds("v1beta1", "NodeMetrics")]
     client = await connect((await serve(kubernetes)).url)
     assert await client.discovery.resource("metrics.k8s.io", "NodeMetrics")
-    kubernetes.down.add("metrics.k8s.io")
+    refusal, page = partial(failure, 503, "ServiceUnavailable"), partial(answer, b"<html>Log in</html>")
+    kubernetes.down["metrics.k8s.io"] = refusal if what == "refuses" else page
     client.discovery.invalidate()
     assert await client.discovery.resource("metrics.k8s.io", "NodeMetrics")
     assert client.discovery.stale_groups == {"metrics.k8s.io"}

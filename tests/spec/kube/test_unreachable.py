@@ -1,6 +1,7 @@
 """When no answer comes, the reason is one word, and the text says where and what to do."""
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from atoll.kube.client import Client
 from atoll.kube.config import Config
-from atoll.kube.errors import ConfigError, Unreachable
+from atoll.kube.errors import ConfigError, CredentialError, Unreachable
 from atoll.kube.resources import CONFIGMAPS
 from atoll.kube.tls import context_for
 from tests.spec.kube.conftest import Authority, Connect, Listen, Serve, answer
@@ -134,6 +135,18 @@ def test_keys_do_not_stay_on_disk(authority: Authority, monkeypatch: pytest.Monk
     assert not any(Path(path).exists() for path, _ in seen)
 
 
+async def test_a_full_disk_is_told_in_our_own_words(
+    connect: Connect, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: str) -> tuple[int, str]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    certificate, key = authority.issue("admin")
+    with pytest.raises(CredentialError, match="No space left"):
+        await connect(Config(server="https://a", ca=authority.pem, client_certificate=certificate, client_key=key))
+
+
 async def test_broken_certificates_are_a_matter_of_the_kubeconfig(connect: Connect) -> None:
     broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     with pytest.raises(ConfigError, match=r"f: context 'c': certificate-authority-data holds no certificate"):
@@ -208,7 +221,9 @@ async def test_what_breaks_off_or_is_no_http(connect: Connect, listen: Listen, w
     assert (await why(await connect(f"http://127.0.0.1:{port}"))).reason == reason
 
 
-@pytest.mark.parametrize("body", [b"<html>Log in</html>", b"{}x", b"\xff", b"[]"])
+@pytest.mark.parametrize(
+    "body", [b"<html>Log in</html>", b"{}x", b"\xff", b"[]", b'{"metadata":{}}', b'{"error":"log in"}']
+)
 async def test_another_service(serve: Serve, connect: Connect, body: bytes) -> None:
     async def page(_: web.BaseRequest) -> web.StreamResponse:
         return answer(body)
