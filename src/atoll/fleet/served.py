@@ -9,7 +9,10 @@ from atoll.fleet.member import Member
 from atoll.kube.errors import KubeError
 from atoll.kube.resources import CRDS
 from atoll.runtime.informer import Informer
+from atoll.runtime.ratelimit import Backoff
 
+AGAIN_FIRST, AGAIN_MOST = 2.0, 300.0
+"""Seconds until a member that didn't tell all is asked again, whatever becomes of its definitions."""
 QUIET = 1.0
 """Seconds that changes are collected before the member is asked again."""
 _SAME: dict[frozenset[GroupKind], frozenset[GroupKind]] = {}
@@ -31,16 +34,24 @@ class ServedKinds:
         definitions: Informer[None] = Informer(cluster.client, CRDS, transform=lambda _: None)
         definitions.subscribe(lambda _: dirty.set())
         told: frozenset[GroupKind] | None = None
+        again = Backoff(AGAIN_FIRST, AGAIN_MOST)
         async with asyncio.TaskGroup() as scope:
             if not cluster.watches.namespaces:
                 scope.create_task(definitions.run())
             while True:
                 dirty.clear()
+                patience: float | None = again.next()
                 with contextlib.suppress(KubeError):
                     kinds = frozenset(resource.group_kind for resource in await cluster.client.discovery.all())
-                    if kinds != told and not cluster.client.discovery.stale_groups:
-                        told = kinds
-                        self._tell(cluster.name, _SAME.setdefault(kinds, kinds) if len(_SAME) < MOST_SAME else kinds)
-                await dirty.wait()
+                    if not cluster.client.discovery.stale_groups:
+                        again.reset()
+                        patience = None
+                        if kinds != told:
+                            told = kinds
+                            same = _SAME.setdefault(kinds, kinds) if len(_SAME) < MOST_SAME else kinds
+                            self._tell(cluster.name, same)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        await dirty.wait()
                 await asyncio.sleep(QUIET)
                 cluster.client.discovery.invalidate()
