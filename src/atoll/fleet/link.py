@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -16,6 +17,7 @@ from atoll.fleet.member import Member
 from atoll.fleet.provider import Aware
 from atoll.kube.client import Client
 from atoll.kube.config import Config
+from atoll.kube.diagnosis import not_kubernetes
 from atoll.kube.errors import ApiError, ConfigError, KubeError, TooManyRequests, Unreachable
 from atoll.kube.resources import NAMESPACES
 from atoll.runtime.supervise import cancel_and_wait, keep
@@ -46,6 +48,14 @@ class Target(msgspec.Struct, frozen=True):
     fingerprint: str
     uid: str = ""
     namespaces: tuple[str, ...] = ()
+
+
+class _Uid(msgspec.Struct):
+    uid: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Identified(msgspec.Struct):
+    metadata: _Uid
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -131,6 +141,9 @@ class Link:
                 contact.result()
             except* (LostError, KubeError) as group:
                 self._lost(first_error(group))
+            except* Exception as group:  # a mistake somewhere: whoever keeps this alive says so, and tries again
+                self._lost(first_error(group))
+                raise
             if time.monotonic() - began > RETRY_MOST * 3:
                 delay = RETRY_FIRST
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))
@@ -196,7 +209,10 @@ class Link:
     @staticmethod
     async def _identity(client: Client) -> str:
         found = await client.request("GET", NAMESPACES.path(name=_identifying(client.config)), timeout=BEAT_TIMEOUT)
-        return str(found["metadata"]["uid"])
+        try:
+            return msgspec.convert(found, _Identified).metadata.uid
+        except msgspec.ValidationError as error:
+            raise not_kubernetes(client.config, msgspec.json.encode(found)) from error
 
     async def _beat(self, client: Client) -> str:
         began = time.perf_counter()
