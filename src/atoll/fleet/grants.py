@@ -21,7 +21,7 @@ from atoll.fleet.credentials import LABEL_CLUSTER
 from atoll.fleet.register import KEY_ADDRESSES, KEY_AUTHORITY
 from atoll.kube.client import Client
 from atoll.kube.connection import Config
-from atoll.kube.errors import ConfigError, KubeError
+from atoll.kube.errors import ConfigError, Conflict, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import CONFIGMAPS, SECRETS
 
@@ -78,7 +78,8 @@ async def _clear(hub: Client) -> None:
     for stored in (await hub.list(SECRETS, SYSTEM_NAMESPACE, labels=LABEL_GRANT)).items:
         grant = _read(stored)
         if grant is None or time.time() > grant.expires:
-            await hub.delete(SECRETS, stored.name, SYSTEM_NAMESPACE, uid=stored.uid)
+            with contextlib.suppress(NotFound, Conflict):  # another command was quicker
+                await hub.delete(SECRETS, stored.name, SYSTEM_NAMESPACE, uid=stored.uid)
 
 
 def name_of(credential: str) -> str:

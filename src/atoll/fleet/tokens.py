@@ -124,7 +124,8 @@ async def records(hub: Client) -> tuple[Record, ...]:
     for stored in (await hub.list(SECRETS, SYSTEM_NAMESPACE, labels=LABEL_TOKEN)).items:
         record = read(stored)
         if time.time() > record.expires + KEPT:
-            await hub.delete(SECRETS, stored.name, SYSTEM_NAMESPACE, uid=stored.uid)
+            with contextlib.suppress(NotFound, Conflict):  # another was quicker
+                await hub.delete(SECRETS, stored.name, SYSTEM_NAMESPACE, uid=stored.uid)
         else:
             found.append(record)
     return tuple(sorted(found, key=lambda r: -r.expires))
