@@ -272,8 +272,8 @@ def _is_news(write: Write, *, restarted: bool) -> bool:
         stands = all(_is_held(body) or _is_halted(body) for body in (write.old, write.new))
         if stands and (restarted or _is_known_now(write.old, write.new)):
             return False
-        if restarted and _is_held(write.old) and not (write.old.get("status") or {}).get("placement"):
-            return False  # held where all that it had was in the way of others, which nobody wrote down
+        if restarted and any(_is_held(body) and _is_nowhere(body) for body in (write.old, write.new)):
+            return False
         return not restarted or _substance(write.old) != _substance(write.new)
     if write.kind == CLUSTERS.group_kind and write.old and write.new:
         before, after = ((body.get("status") or {}).get("conditions") for body in (write.old, write.new))
@@ -285,6 +285,13 @@ def _is_held(body: Json) -> bool:
     """What it still has is known to the process alone that delivered it."""
     conditions = (body.get("status") or {}).get("conditions", ())
     return any(c["type"] == "Stalled" and c["reason"] == "Held" for c in conditions)
+
+
+def _is_nowhere(body: Json) -> bool:
+    """Where it is, nobody has written down: who starts knows it when it has seen the members, or never, where all of it
+    met others' objects.
+    """
+    return not (body.get("status") or {}).get("placement")
 
 
 def _is_halted(body: Json) -> bool:
