@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
+LAST = 253_402_300_799.0
+"""The end of the year 9999, after which there are no dates."""
+
 
 def parse_time(text: object) -> float:
     """Epoch seconds of an RFC 3339 time; 0 when it isn't one."""
@@ -15,8 +18,8 @@ def parse_time(text: object) -> float:
 
 
 def format_time(moment: float) -> str:
-    """RFC 3339 in UTC, whole seconds; "" for 0."""
-    return _text(int(moment)) if moment else ""
+    """RFC 3339 in UTC, whole seconds, the last there is for what is later; "" for 0."""
+    return _text(int(min(moment, LAST))) if moment else ""
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atoll.api.times import format_time
 from atoll.cli import printing
 from atoll.cli.changing import DryRun, DryRunOption, said
 from atoll.cli.describing import agent_facts
@@ -248,10 +249,10 @@ async def _credential(hub: "Client", c: "Cluster") -> dict[str, object]:
         known = credentials.read(secret, read_secret(secret)[0])
     except (KubeError, ValueError) as error:
         return {"Credentials": f"unknown: {error}"}
-    until = credentials.format_time(known.expires) if known.expires else "no end"
+    until = format_time(known.expires) if known.expires else "no end"
     if not known.managed:
         return {"Credentials": f"a user's own, not renewed by Atoll; until {until}"}
-    turn = credentials.format_time(known.rotate_at) if known.rotate_at else ""
+    turn = format_time(known.rotate_at) if known.rotate_at else ""
     return {"Credentials": f"managed, until {until}, renewed at {turn}", "Rights": known.rights}
 
 

@@ -7,7 +7,7 @@ it is used as it is, and only read to tell when it ends.
 import base64
 import hashlib
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 import jwt
 import msgspec
@@ -15,6 +15,7 @@ from cryptography import x509
 
 from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.api.objects import Json
+from atoll.api.times import format_time
 from atoll.fleet.connect import KUBECONFIG_KEY
 from atoll.fleet.rights import Rights, account_name
 from atoll.kube.client import Client
@@ -163,8 +164,8 @@ def secret_body(name: str, config: Config, token: Token, *, cluster_uid: str, ri
             "labels": {LABEL_MANAGED: "true", LABEL_CLUSTER: name},
             "annotations": {
                 ANNOTATION_CLUSTER_UID: cluster_uid,
-                ANNOTATION_ISSUED: format_time(token.issued),
-                ANNOTATION_EXPIRES: format_time(token.expires),
+                ANNOTATION_ISSUED: _written(token.issued),
+                ANNOTATION_EXPIRES: _written(token.expires),
                 ANNOTATION_RIGHTS: rights,
             },
         },
@@ -180,15 +181,20 @@ def parse_time(text: str) -> float | None:
         return None
 
 
-def format_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _read_token(value: str, expires: float | None) -> Token:
     """Times are the issuer's own when the token is a JWT, so that they don't depend on the clock here."""
     try:
         claims = jwt.decode(value, options={"verify_signature": False})
     except jwt.InvalidTokenError:
         claims = {}
-    issued = float(claims.get("iat") or (time.time() if expires else 0))
-    return Token(value, issued, float(claims.get("exp") or expires or 0))
+    issued = _moment(claims.get("iat")) or (time.time() if expires else 0.0)
+    return Token(value, issued, _moment(claims.get("exp")) or expires or 0.0)
+
+
+def _moment(claim: object) -> float:
+    """A NumericDate (RFC 7519); 0 for what is none: whoever made the token is no matter of ours."""
+    return float(claim) if isinstance(claim, int | float) and 0 < claim < float("inf") else 0.0
+
+
+def _written(moment: float) -> str:
+    return format_time(moment) or "1970-01-01T00:00:00Z"

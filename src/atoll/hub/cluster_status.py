@@ -6,6 +6,7 @@ import msgspec
 
 from atoll.api.cluster import Cluster, ClusterStatus, TaintTime
 from atoll.api.common import Condition
+from atoll.api.times import LAST
 from atoll.fleet.capacity import Capacity
 from atoll.fleet.credentials import Credential
 from atoll.fleet.link import Reach
@@ -120,7 +121,7 @@ def _credential(credential: Credential | None, now: float) -> list[News]:
     )
     if credential.expires is None:
         return [managed]
-    end = datetime.fromtimestamp(credential.expires, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    end = datetime.fromtimestamp(min(credential.expires, LAST), UTC).strftime("%Y-%m-%d %H:%M UTC")
     if credential.expiring(now):
         reason, word = ("Ended", "ended") if now > credential.expires else ("EndsSoon", "ends")
         return [managed, ("CredentialExpiring", "True", reason, f"it {word} at {end}")]

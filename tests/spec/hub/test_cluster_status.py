@@ -70,3 +70,10 @@ def test_unclaimed_objects_and_an_ending_credential_are_said() -> None:
     assert said["Unclaimed"] == ("True", "UnknownApplication")
     assert said["CredentialManaged"] == ("False", "GivenByUser")
     assert said["CredentialExpiring"][0] == "True"
+
+
+def test_a_credential_that_ends_after_all_dates_is_one_that_has_time() -> None:
+    """As where an issuer wrote milliseconds."""
+    kept = Credential(managed=False, issued=1.0, expires=1.8e12)
+    found = build_cluster_status(cluster(), HERE, ROOM, kept, 0, NOW)
+    assert conditions(found)["CredentialExpiring"] == ("False", "Valid")
