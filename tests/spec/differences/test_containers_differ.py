@@ -102,3 +102,15 @@ def test_keys_name_a_workload_or_one_of_its_containers(field: str, wish: Any, ke
     assert {c["name"] for c in [*spec["containers"], *spec["initContainers"]] if field in c} == expected
     missed = () if expected else (f"spec.differences[0].{field}[{key}] meets no object of the application",)
     assert planned.warnings == missed
+
+
+@pytest.mark.parametrize("env", [-1, "A=1", {"A": "1"}, [[]], ["A=1"], [1.5, var("A", "1")]])
+def test_variables_of_no_form_stay_for_the_members_server_to_refuse(env: Any) -> None:
+    """An Application is planned, and told of, whatever its objects hold."""
+    old = container(env=env)
+    assert with_env(old, {"A": "2"}) is old
+
+
+def test_a_variable_whose_name_is_none_is_another() -> None:
+    nameless = {"name": ["A"], "value": "1"}
+    assert with_env(container(env=[nameless]), {"A": "2"})["env"] == [nameless, var("A", "2")]
