@@ -115,6 +115,8 @@ class _Reader:
         if not server:
             raise self._wrong(entry, "server", "missing; give the API server's URL, such as https://10.0.0.1:6443")
         self._check_url(entry, "server", server)
+        if "@" in urlsplit(server).netloc:
+            raise self._wrong(entry, "server", "holds a name or a password; give them to the user")
         insecure = self._flag(entry, "insecure-skip-tls-verify")
         ca = self._pem(entry, "certificate-authority")
         if insecure and ca:
@@ -140,7 +142,7 @@ class _Reader:
         found = said.get("unchecked") if isinstance(said, dict) else None
         if found is None:
             return ()
-        if not isinstance(found, list) or not all(word in UNCHECKABLE for word in found):
+        if not isinstance(found, list) or any(word not in UNCHECKABLE for word in map(str, found)):
             raise self._wrong(entry, "extensions", f"{EXTENSION}: unchecked may hold {', '.join(sorted(UNCHECKABLE))}")
         return tuple(sorted(found))
 
@@ -302,7 +304,8 @@ class _Reader:
 
 def _extension(cluster: Entry, name: str) -> Any:
     """The cluster's extension of this name. KUBERNETES_EXEC_INFO hands on the one of client.authentication.k8s.io."""
-    for item in cluster.body.get("extensions") or ():
+    listed = cluster.body.get("extensions")
+    for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict) and item.get("name") == name:
             return item.get("extension")
     return None

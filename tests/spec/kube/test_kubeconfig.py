@@ -132,6 +132,9 @@ def test_a_user_is_not_needed() -> None:
     assert config.auth == "none"
 
 
+ODD = {"unchecked": [["name"]]}
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
@@ -156,6 +159,11 @@ def test_a_user_is_not_needed() -> None:
         (kubeconfig({"server": "https://a:99999"}), ["cluster.server", "cannot be used"]),
         (kubeconfig({"server": "https://a b"}), ["cluster.server", "cannot be used"]),
         (kubeconfig({"server": "https://"}), ["cluster.server", "cannot be used"]),
+        (kubeconfig({"server": "https://u:p@a"}), ["cluster.server: holds a name or a password"]),
+        (
+            kubeconfig({"server": "https://a", "extensions": [{"name": "atoll.dev/tls", "extension": ODD}]}),
+            ["cluster.extensions: atoll.dev/tls: unchecked may hold dates, name"],
+        ),
         (kubeconfig({"server": "https://a", "proxy-url": "socks4://u:secret@p"}), ["proxy-url: 'p' cannot be used"]),
         (kubeconfig({"server": "https://a", "certificate-authority-data": "?"}), ["authority-data: is not base64"]),
         (kubeconfig({"server": "https://a", "certificate-authority-data": "AAAA"}), ["does not hold PEM"]),
@@ -206,6 +214,10 @@ def test_what_is_wrong_is_named(document: bytes, words: list[str]) -> None:
     for word in words:
         assert word in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_extensions_of_no_form_are_none() -> None:
+    assert load_kubeconfig(kubeconfig({"server": "https://a", "extensions": 5})).unchecked == ()
 
 
 def test_messages_name_the_file(tmp_path: Path) -> None:
