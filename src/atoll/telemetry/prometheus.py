@@ -79,7 +79,7 @@ class Metrics(Meter):
 
     def cluster_left(self, name: str) -> None:
         """A cluster is no longer in the fleet: its figures go."""
-        for family in (
+        families: tuple[MetricWrapperBase, ...] = (
             self._watch_restarts,
             self._informer_objects,
             self._applies,
@@ -87,9 +87,11 @@ class Metrics(Meter):
             self._cluster_up,
             self._cluster_seconds,
             self._cluster_beat,
-        ):
+        )
+        for family in families:
             family.remove_by_labels({"cluster": name})
-        self._known.clear()
+        for known in [key for key in self._known if key[0] in families and key[1][0] == name]:
+            del self._known[known]
 
     def _of(self, family: T, *labels: str) -> T:
         """The one of `family` with these labels: `labels()` itself takes several times as long."""
@@ -111,7 +113,8 @@ class Metrics(Meter):
         self._of(self._watch_restarts, scope, kind, reason).inc()
 
     def informer_objects(self, scope: str, kind: str, more: int) -> None:
-        self._of(self._informer_objects, scope, kind).inc(more)
+        if more > 0 or (self._informer_objects, (scope, kind)) in self._known:  # what ends after its cluster has left
+            self._of(self._informer_objects, scope, kind).inc(more)
 
     # Clusters.
 
