@@ -128,7 +128,7 @@ async def leave(
     began, said, by_hub = time.monotonic(), "", CLUSTER_FINALIZER in cluster.finalizers
     while (current := await _same(hub, name, cluster.uid)) is not None:
         waited = time.monotonic() - began
-        if how == "force" and waited > min(FORCE_GRACE, timeout):
+        if how == "force" and waited > min(FORCE_GRACE, timeout) and CLUSTER_FINALIZER in current.finalizers:
             await _drop_finalizer(hub, current)
             by_hub = False
             progress("no hub answered; its part was done from here")
@@ -144,7 +144,9 @@ async def leave(
 
 
 async def _waiting_for(hub: Client, cluster: Object) -> str:
-    """What the hub said last about it, which it says as an Event."""
+    """What the hub said last about it, which it says as an Event; or whose finalizer holds it, when that's not ours."""
+    if cluster.finalizers and CLUSTER_FINALIZER not in cluster.finalizers:
+        return f"others hold the Cluster by their finalizers: {', '.join(cluster.finalizers)}"
     fields = f"involvedObject.uid={cluster.uid},reason={LEAVE_WAITS}"
     try:
         events = (await hub.list(EVENTS, "default", fields=fields)).items
