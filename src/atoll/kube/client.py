@@ -24,6 +24,8 @@ PATCHES = {
     "json": "application/json-patch+json",
     "strategic": "application/strategic-merge-patch+json",
 }
+LONGEST_LINE = 256 << 10
+"""Bytes: a program that shows its progress, or prints no text, may never end a line."""
 _NEVER = "1"
 """No object has this resourceVersion: etcd's first write of all makes revision 2."""
 
@@ -188,7 +190,7 @@ class Client:
         since_seconds: int | None = None,
         timestamps: bool = False,
     ) -> AsyncGenerator[bytes, None]:
-        """A container's log, line by line, without the line ends."""
+        """A container's log, line by line, without the line ends. What has none for `LONGEST_LINE` bytes is cut."""
         options = {
             "container": container,
             "follow": "true" if follow else "",
@@ -204,7 +206,9 @@ class Client:
             async for piece in pieces:
                 for line in lines.feed(piece):
                     yield line
-        if lines.rest:
+                if lines.waiting > LONGEST_LINE:
+                    yield lines.cut()
+        if lines.waiting:
             yield lines.rest
 
     # Writing

@@ -33,6 +33,8 @@ class _Glance(msgspec.Struct, gc=False):
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_glance = msgspec.json.Decoder(_Glance).decode
+LONGEST_EVENT = 64 << 20
+"""Bytes. Objects have a few MiB at most: what sends more without an end would fill the memory of all."""
 _CHANGED = frozenset({"ADDED", "MODIFIED"})
 
 
@@ -40,6 +42,8 @@ class Lines:
     """Bytes, cut anywhere, to lines. The cost is linear, however long a line and small the pieces are."""
 
     def __init__(self) -> None:
+        self.waiting = 0
+        """Bytes of the line whose end is still to come."""
         self._unfinished: list[bytes] = []
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -48,14 +52,23 @@ class Lines:
         if lines and self._unfinished:
             lines[0] = b"".join((*self._unfinished, lines[0]))
             self._unfinished.clear()
+            self.waiting = 0
         if rest:
             self._unfinished.append(rest)
+            self.waiting += len(rest)
         return lines
 
     @property
     def rest(self) -> bytes:
         """What came after the last line's end."""
         return b"".join(self._unfinished)
+
+    def cut(self) -> bytes:
+        """`rest`, as if its line ended here."""
+        rest = self.rest
+        self._unfinished.clear()
+        self.waiting = 0
+        return rest
 
 
 class WatchDecoder:
@@ -74,6 +87,8 @@ class WatchDecoder:
         for line in self._lines.feed(data):
             if line and not line.isspace() and (event := self._event(line)) is not None:
                 yield event
+        if self._lines.waiting > LONGEST_EVENT:
+            raise Unreachable("Protocol", f"the watch sent {self._lines.waiting >> 20} MiB without a line's end")
 
     def close(self) -> None:
         """The stream has ended. Raises Unreachable when that was in the middle of an event."""

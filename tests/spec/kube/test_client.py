@@ -411,6 +411,20 @@ async def test_logs(serve: Serve, connect: Connect) -> None:
     }
 
 
+async def test_a_log_without_line_ends_is_cut(serve: Serve, connect: Connect) -> None:
+    """A program's progress bar may never end a line; whoever follows it would keep all that it ever printed."""
+
+    async def written(request: web.BaseRequest) -> web.StreamResponse:
+        return await stream(request, b"x" * (4 << 20), b"y\nend")
+
+    logs = (await connect((await serve(written)).url)).logs("web", "demo", follow=True)
+    async with aclosing(logs):
+        found = [line async for line in logs]
+    assert b"".join(found) == b"x" * (4 << 20) + b"yend"
+    assert found[-1] == b"end"
+    assert max(map(len, found)) < 1 << 20
+
+
 async def test_anything_else(serve: Serve, connect: Connect) -> None:
     async def other(request: web.BaseRequest) -> web.StreamResponse:
         return answer(b"ok") if request.path == "/readyz" else answer({"got": request.method})

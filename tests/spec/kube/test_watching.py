@@ -96,3 +96,13 @@ def test_what_is_no_event_is_named(garbage: bytes) -> None:
     with pytest.raises(Unreachable, match="no event") as caught:
         list(WatchDecoder(CONFIGMAPS).feed(garbage))
     assert caught.value.reason == "Protocol"
+
+
+def test_what_never_ends_is_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's API server must not fill the memory in which all clusters are."""
+    monkeypatch.setattr("atoll.kube.watching.LONGEST_EVENT", 1000)
+    decoder = WatchDecoder(CONFIGMAPS)
+    assert not list(decoder.feed(b"{" * 900))
+    with pytest.raises(Unreachable, match="without a line's end") as caught:
+        list(decoder.feed(b"{" * 900))
+    assert caught.value.reason == "Protocol"
