@@ -49,6 +49,7 @@ class _List(msgspec.Struct):
     """There in every list, be it empty: without it, an answer is something else, and not a list of nothing."""
 
 
+_CREATE_ONLY = frozenset({"create"})
 _JSON = {"Content-Type": "application/json"}
 _decode_list = msgspec.json.Decoder(_List).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -328,7 +329,7 @@ class Client:
         request = Request(
             "delete", "DELETE", object_path(resource, name, namespace), body=encode(options), headers=_JSON
         )
-        found = self._object(await self._send(request), resource)
+        found = self._object(await self._send(request), resource, done=True)
         return None if found.kind == "Status" else found
 
     # Anything else
@@ -380,12 +381,17 @@ class Client:
                 self.discovery.doubt()
             raise
 
-    def _object(self, answer: Answer, resource: Resource, *, managed_fields: bool = False) -> Object:
+    def _object(
+        self, answer: Answer, resource: Resource, *, managed_fields: bool = False, done: bool = False
+    ) -> Object:
+        """What the server has, or made; with `done`, a Status in its place. All that it keeps, which reviews aren't,
+        has a UID: what has none is a proxy's, and the write never came there.
+        """
         try:
             found = decode_object(answer.body, resource, managed_fields=managed_fields)
         except msgspec.DecodeError as error:
             raise not_kubernetes(self.config, answer.body) from error
-        if not (found.uid or found.name or b'"kind"' in answer.body):
+        if not found.uid and not (done and found.kind == "Status") and resource.verbs != _CREATE_ONLY:
             raise not_kubernetes(self.config, answer.body)
         return found
 

@@ -236,6 +236,31 @@ async def test_another_service(serve: Serve, connect: Connect, body: bytes) -> N
         assert caught.value.reason == "NotKubernetes"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"metadata":{}}',
+        b'{"error":"log in"}',
+        b'{"kind":"Status","metadata":{},"status":"Success"}',
+        b"<html></html>",
+    ],
+)
+async def test_a_write_that_a_proxy_took_is_none(serve: Serve, connect: Connect, body: bytes) -> None:
+    async def page(_: web.BaseRequest) -> web.StreamResponse:
+        return answer(body)
+
+    client, about = await connect((await serve(page)).url), {"metadata": {"name": "a", "namespace": "demo"}}
+    for writing in (
+        client.apply(CONFIGMAPS, about, name="a", namespace="demo", manager="m"),
+        client.create(CONFIGMAPS, about),
+        client.replace(CONFIGMAPS, about),
+        client.patch(CONFIGMAPS, "a", "demo", about),
+    ):
+        with pytest.raises(Unreachable) as caught:
+            await writing
+        assert caught.value.reason == "NotKubernetes"
+
+
 async def test_a_redirect_is_not_followed(serve: Serve, connect: Connect) -> None:
     """A login page, mostly; credentials must not travel there."""
 
