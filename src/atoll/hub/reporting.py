@@ -16,11 +16,12 @@ from atoll.fleet.fleet import Fleet
 from atoll.hub.bustle import Bustle
 from atoll.hub.dossier import Dossier, Dossiers
 from atoll.hub.events import Recorder
+from atoll.hub.intents import lenient
 from atoll.hub.interim import Interim
 from atoll.hub.waking import AT_LEISURE
 from atoll.kube.asseen import replace_status
 from atoll.kube.client import Client
-from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.errors import Conflict, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.bounds import room
@@ -71,6 +72,8 @@ class Reporter:
         self._log = log.bind()
         self._interim = Interim()
         self._written: dict[str, ApplicationStatus] = {}
+        self._in_doubt: set[str] = set()
+        """Applications whose status may be newer than what is known to be written: the answer to a write was lost."""
         self._at: dict[str, float] = {}
         self._bustle: Bustle[Key] = Bustle(self._its_turn)
         self._turns: set[Key] = set()
@@ -143,6 +146,8 @@ class Reporter:
             most=room(dossier.live.raw),
         )
         if status == before:
+            if dossier.uid in self._in_doubt:
+                self._arrived(dossier, status)
             if settled(status):
                 self._interim.over(key)
                 dossier.rest()
@@ -161,6 +166,11 @@ class Reporter:
         return self._at.get(dossier.uid, 0.0) + VALUES - time.monotonic()
 
     def _before(self, dossier: Dossier) -> ApplicationStatus:
+        if dossier.uid in self._in_doubt and (told := lenient(dossier.live)) is not None:
+            return told.status
+        return self._known(dossier)
+
+    def _known(self, dossier: Dossier) -> ApplicationStatus:
         known = self._written.get(dossier.uid)
         if known is not None:
             return known
@@ -195,8 +205,12 @@ class Reporter:
             return Done()
         except Conflict as error:  # the watch brings the newer object
             return Retry(error)
+        except KubeError:
+            self._in_doubt.add(dossier.uid)
+            raise
         dossier.saw(answer)
         self._saw(answer)
+        self._in_doubt.discard(dossier.uid)
         self._written[dossier.uid], self._at[dossier.uid] = status, time.monotonic()
         if settled(status):
             self._interim.over(dossier.key)
@@ -206,6 +220,13 @@ class Reporter:
             self._interim.wrote(dossier.key, before, status, time.monotonic())
         self._recorder.transitions(answer, before, status)
         return Done()
+
+    def _arrived(self, dossier: Dossier, status: ApplicationStatus) -> None:
+        """A write whose answer was lost was carried out."""
+        before = self._known(dossier)
+        self._in_doubt.discard(dossier.uid)
+        self._written[dossier.uid] = status
+        self._recorder.transitions(dossier.live, before, status)
 
     def _log_settled(self, dossier: Dossier, status: ApplicationStatus) -> None:
         ready = next((condition for condition in status.conditions if condition.type == "Ready"), None)
@@ -224,6 +245,7 @@ class Reporter:
 
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
+        self._in_doubt.discard(uid)
         self._at.pop(uid, None)
 
 
