@@ -75,6 +75,7 @@ async def install(
 
     if output not in {"", "yaml", "json"}:
         raise UsageError(f"no such output: {output!r}", "yaml or json")
+    patience = parse_duration(timeout)
     layout = Layout(
         namespace=session.options.namespace or Layout().namespace,
         image=image or IMAGE,
@@ -99,7 +100,7 @@ async def install(
             client, layout, tell, dry_run=dry_run is DryRun.SERVER, force=force_conflicts, downgrade=allow_downgrade
         )
         if wait and dry_run is DryRun.NONE:
-            await wait_available(client, layout, parse_duration(timeout))
+            await wait_available(client, layout, patience)
     return None
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -53,6 +54,11 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     note(f"warning: {text}")
+
+
+def aside() -> "redirect_stdout[TextIO]":
+    """Within, what is said for people goes to stderr: stdout is a program's."""
+    return redirect_stdout(sys.stderr)
 
 
 def columns_wide() -> int:

@@ -100,6 +100,11 @@ def hub_config(options: Options) -> "Config":
 
     path = kubeconfig_path(options.kubeconfig)
     if path is None and not os.environ.get("KUBECONFIG") and not (Path.home() / ".kube" / "config").exists():
+        if os.environ.get("KUBERNETES_SERVICE_HOST") and options.context:
+            raise CommandError(
+                f"there is no context {options.context}: this Pod has no kubeconfig",
+                "give --kubeconfig; without --context, the Pod's own cluster is meant",
+            )
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
             return in_cluster()
         raise CommandError("no kubeconfig: which hub is meant?", "make a fleet with `atoll up`, or give --kubeconfig")

@@ -29,7 +29,7 @@ async def what_if(
     lose_region: Region = None,
     add_cluster: Added = None,
     all_namespaces: AllNamespaces = False,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FORM", help="json: for programs.")] = "",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FORM", help="json: for programs, a List.")] = "",
 ) -> ExitCode | None:
     """Show where applications would go if clusters were lost or came.
 
@@ -54,7 +54,7 @@ async def what_if(
             added=added,
         )
     if output:
-        emit([fate.as_json() for fate in found], output, single=True)
+        emit([fate.as_json() for fate in found], output)
     else:
         tell(found)
     return ExitCode.PARTIAL if any(fate.trouble for fate in found) else None

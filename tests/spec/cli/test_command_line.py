@@ -1,10 +1,13 @@
 """The command line as a whole: options, which hub, how it ends."""
 
+import io
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from atoll.cli.exits import CommandError, ExitCode, UsageError
@@ -72,6 +75,15 @@ def test_without_any_kubeconfig_the_way_to_a_fleet_is_told(
     assert "atoll up" in capsys.readouterr().err
 
 
+def test_a_context_is_never_taken_for_the_pods_own_cluster(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    assert main(["--context", "production", "uninstall", "--force"]) == 1
+    assert "there is no context production" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["app", "list", "-n", "demo"], ["-n", "demo", "app", "list"]])
 def test_options_of_every_command_stand_on_either_side(
     kubeconfig: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
@@ -120,6 +132,40 @@ def test_an_error_is_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> 
 
     assert perform(work()) == ExitCode.ERROR
     assert capsys.readouterr().err == "error: it failed\nhint: do this\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/root/x"), "error: /root/x: Permission denied\n"),
+        (OSError(98, "address already in use"), "error: address already in use\n"),
+        (msgspec.ValidationError("Invalid enum value 'x' - at `$.spec`"), "error: an object of the server can't be "),
+    ],
+)
+def test_what_goes_wrong_around_it_is_no_traceback(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> None:
+        raise error
+
+    assert perform(work()) == ExitCode.ERROR
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_standard_input_that_is_no_text_is_said(
+    kubeconfig: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for errors in ("strict", "surrogateescape"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8", errors))
+        assert main(["app", "deploy", "-f", "-", "--name", "x", "--all-clusters"]) == 1
+        assert capsys.readouterr().err.startswith("error: standard input: not text: ")
+
+
+def test_a_terminal_without_the_characters_is_shown_their_codes() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "atoll", "cluster", "cordon", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert b"NAME\\u2026" in done.stdout
 
 
 def test_interrupted_ends_with_130() -> None:

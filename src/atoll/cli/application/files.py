@@ -53,9 +53,19 @@ def default_name(sources: list[str]) -> str:
     return stem if stem.replace("-", "").isalnum() and stem.isascii() and stem.strip("-") == stem else ""
 
 
+def standard_input() -> str:
+    """All of it. Raises CommandError for what is not text."""
+    try:
+        text = sys.stdin.read()
+        text.encode()  # where the locale is C, what is no text is let through, in disguise
+    except UnicodeError as error:
+        raise CommandError(f"standard input: not text: it is not UTF-8 ({error.reason})") from error  # type: ignore[attr-defined]  # both kinds have it
+    return text
+
+
 def _texts(source: str) -> Iterator[tuple[str, str]]:
     if source == STDIN:
-        yield "standard input", sys.stdin.read()
+        yield "standard input", standard_input()
         return
     path = Path(source).expanduser()
     try:

@@ -1,0 +1,107 @@
+"""Whole command lines, on a hub in memory: what they print where, what they leave behind, how they end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from atoll.api.crds import crds
+from atoll.api.names import SYSTEM_NAMESPACE
+from atoll.cli.main import main
+from atoll.kube.client import Client
+from atoll.kube.resources import APPLICATIONS, CLUSTERS, CONFIGMAPS, CRDS, NAMESPACES
+from atoll.testing.fakeapi import FakeApi
+
+SPEC = {"manifests": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}], "placement": {"all": True}}
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[[str], Awaitable[Ended]]
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Client]:
+    async with FakeApi() as api, Client(api.config) as client:
+        for name in (SYSTEM_NAMESPACE, "demo"):
+            await client.create(NAMESPACES, {"metadata": {"name": name}})
+        for crd in crds():
+            await client.create(CRDS, crd)
+        identity = {"metadata": {"name": "hub", "namespace": SYSTEM_NAMESPACE}, "data": {"id": "1a2b", "epoch": "1"}}
+        await client.create(CONFIGMAPS, identity)
+        yield client
+
+
+@pytest.fixture
+def atoll(hub: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(hub.config.to_kubeconfig("hub"))
+    monkeypatch.setenv("ATOLL_KUBECONFIG", str(path))
+
+    async def run(line: str) -> Ended:
+        code = await asyncio.to_thread(main, line.split())
+        return Ended(code, *capsys.readouterr())
+
+    return run
+
+
+async def put(hub: Client, name: str, **spec: object) -> None:
+    await hub.create(APPLICATIONS, {"metadata": {"name": name, "namespace": "demo"}, "spec": {**SPEC, **spec}})
+
+
+async def join(hub: Client, name: str) -> None:
+    await hub.create(CLUSTERS, {"metadata": {"name": name}, "spec": {"connection": {"pull": {}}}})
+
+
+async def test_what_if_tells_programs_of_every_application(hub: Client, atoll: Run) -> None:
+    await join(hub, "eu")
+    none = await atoll("-n demo what-if --lose-cluster eu -o json")
+    assert (none.code, json.loads(none.out)["items"]) == (0, [])
+    for name in ("a", "b"):
+        await put(hub, name)
+    told = await atoll("-n demo what-if --lose-cluster eu -o json")
+    assert [fate["key"] for fate in json.loads(told.out)["items"]] == ["demo/a", "demo/b"]
+
+
+async def test_what_is_printed_for_programs_stands_alone(hub: Client, atoll: Run) -> None:
+    await join(hub, "eu")
+    made = await atoll("-n demo app create web --image web:1 --clusters eu -o json")
+    assert made.code == 0
+    assert json.loads(made.out)["metadata"]["name"] == "web"
+    assert "application/web created" in made.err
+
+
+@pytest.mark.parametrize(("how", "code"), [("client", 0), ("server", 3)])  # 3: eu can't be asked
+async def test_a_dry_run_makes_no_namespace_and_needs_none(hub: Client, atoll: Run, how: str, code: int) -> None:
+    await join(hub, "eu")
+    line = f"-n new app create web --image web:1 --clusters eu --create-namespace --dry-run={how}"
+    ended = await atoll(line)
+    assert (ended.code, ended.err) == (code, "")
+    assert "namespace/new created" in ended.out
+    assert "application/web created" in ended.out
+
+
+async def test_a_cluster_that_is_gone_leaves_whatever_an_application_says(hub: Client, atoll: Run) -> None:
+    await join(hub, "eu")
+    await put(hub, "odd", deletion="of a newer Atoll")
+    ended = await atoll("cluster leave eu --force --timeout 1s")
+    assert ended.code == 0, ended.err
+
+
+async def test_wrong_usage_is_found_before_anything_is_done(hub: Client, atoll: Run) -> None:
+    ended = await atoll("install --wait --timeout soon --image i")
+    assert ended.code == 2
+    assert ended.out == ""
+
+
+async def test_an_option_that_would_do_nothing_is_refused(hub: Client, atoll: Run) -> None:
+    ended = await atoll("-n demo app status web -w -o json")
+    assert ended.code == 2
+    assert "-o" in ended.err
