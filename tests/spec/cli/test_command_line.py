@@ -241,6 +241,13 @@ def test_lists_and_pairs_may_be_repeated_or_hold_commas() -> None:
         key_values(["a"], "--labels")
 
 
+def test_a_folder_with_other_things_is_made_no_fleets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.tex").touch()
+    assert main(["up", "--state-dir", str(tmp_path)]) == ExitCode.USAGE  # `down --purge` would remove it whole
+    assert "is no fleet's folder, and not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_what_is_kubectls_may_follow_two_dashes() -> None:
     assert theirs(["--", "exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
     assert theirs(["exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
