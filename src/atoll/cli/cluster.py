@@ -257,7 +257,7 @@ async def _credential(hub: "Client", c: "Cluster") -> dict[str, object]:
 
 def _conditions(c: "Cluster") -> str:
     rows = [(x.type, x.status, x.reason, age(x.last_transition_time), x.message) for x in c.status.conditions]
-    return table(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], rows, indent=2) if rows else ""
+    return table(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], rows, indent=2, whole=True) if rows else ""
 
 
 def _capacity(c: "Cluster") -> str:
@@ -299,7 +299,7 @@ async def _events(hub: "Client", item: "Object") -> str:
 
     found = (await hub.list(EVENTS, "default", fields=f"involvedObject.uid={item.uid}")).items
     rows = [row.cells() for row in event_rows("", found)][-10:]
-    return table(["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], rows, indent=2) if rows else ""
+    return table(["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], rows, indent=2, whole=True) if rows else ""
 
 
 @verb(cluster, "cordon")

@@ -157,11 +157,12 @@ def perform(
             return int(runner.run(work) or ExitCode.OK)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
     except Exception as error:
-        return report(_single(error), failed=failed, verbose=verbose)
+        single = _single(error)
+        if isinstance(single, BrokenPipeError):  # whoever read it has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return int(ExitCode.OK)
+        return report(single, failed=failed, verbose=verbose)
 
 
 def _serving_loop() -> asyncio.AbstractEventLoop:

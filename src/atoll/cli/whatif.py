@@ -64,7 +64,7 @@ def tell(found: "list[Fate]") -> None:
     """Print what moves, and what would not be as it asks."""
     rows = [(str(fate.key), move.cluster, move.before, move.after, move.why) for fate in found for move in fate.moves]
     if rows:
-        print(table(["APPLICATION", "CLUSTER", "BEFORE", "AFTER", "WHY"], rows))
+        print(table(["APPLICATION", "CLUSTER", "BEFORE", "AFTER", "WHY"], rows, whole=True))
     moving = sum(bool(fate.moves) for fate in found)
     print(f"{moving} of {len(found)} applications change")
     for fate in found:

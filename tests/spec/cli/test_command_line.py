@@ -1,7 +1,9 @@
 """The command line as a whole: options, which hub, how it ends."""
 
+import asyncio
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -108,6 +110,9 @@ def test_options_of_every_command_stand_on_either_side(
         (["app", "list", "-o", "xml"], "no such output: 'xml'"),
         (["cluster", "join", "x", "--kubeconfig", "f", "--rights", "root"], "rights are `admin` or"),
         (["cluster", "leave", "x", "--force", "--delete-objects"], "give one of the two"),
+        (["app", "create", "x", "--image", "", "--all-clusters"], "--image is empty"),
+        (["app", "history", "x", "-o", "json"], "-o goes with --revision"),
+        (["app", "logs", "x", "--tail", "-1"], "--tail"),
         (["app", "deploy", "-f", "x", "--dry-run", "maybe"], "--dry-run"),
     ],
 )
@@ -166,6 +171,25 @@ def test_a_terminal_without_the_characters_is_shown_their_codes() -> None:
     command = [sys.executable, "-m", "atoll", "cluster", "cordon", "--help"]
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert b"NAME\\u2026" in done.stdout
+
+
+def test_who_stops_reading_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    async def work() -> None:
+        async with asyncio.TaskGroup():
+            raise BrokenPipeError(32, "Broken pipe")
+
+    assert perform(work()) == ExitCode.OK
+    assert capfd.readouterr().err == ""
+
+
+def test_who_types_is_heard_when_he_interrupts(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keyboard:
+        def read(self) -> str:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("nobody types any more")
+
+    monkeypatch.setattr("sys.stdin", Keyboard())
+    assert main(["app", "deploy", "-f", "-", "--name", "x", "--all-clusters"]) == ExitCode.INTERRUPTED
 
 
 def test_interrupted_ends_with_130() -> None:

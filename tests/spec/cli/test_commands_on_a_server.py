@@ -105,3 +105,10 @@ async def test_an_option_that_would_do_nothing_is_refused(hub: Client, atoll: Ru
     ended = await atoll("-n demo app status web -w -o json")
     assert ended.code == 2
     assert "-o" in ended.err
+
+
+async def test_kubectl_is_not_sent_where_no_way_leads(hub: Client, atoll: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atoll.cli.kubectl._program", lambda: "kubectl")
+    assert "there is no cluster eu" in (await atoll("kubectl eu get pods")).err
+    await join(hub, "eu")
+    assert "cluster eu is in pull mode" in (await atoll("kubectl eu get pods")).err

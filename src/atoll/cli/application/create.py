@@ -87,6 +87,8 @@ async def create(
     )
     if output not in {"", "yaml", "json"}:
         raise UsageError(f"no such output: {output!r}", "yaml or json")
+    if not image.strip():
+        raise UsageError("--image is empty", "a variable that isn't set?")
     ports = [_port(text) for text in port or ()]
     manifests = [deployment(name, image, ports, env or [], command or [], args or [])]
     if ports:

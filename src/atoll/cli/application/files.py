@@ -1,7 +1,10 @@
 """Manifests from files, folders and standard input, with messages that name the file."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,13 +57,27 @@ def default_name(sources: list[str]) -> str:
 
 
 def standard_input() -> str:
-    """All of it. Raises CommandError for what is not text."""
+    """All of it. Raises CommandError for what is not text, and KeyboardInterrupt at once, within an event loop, too."""
     try:
-        text = sys.stdin.read()
+        with _interruptible():
+            text = sys.stdin.read()
         text.encode()  # where the locale is C, what is no text is let through, in disguise
     except UnicodeError as error:
         raise CommandError(f"standard input: not text: it is not UTF-8 ({error.reason})") from error  # type: ignore[attr-defined]  # both kinds have it
     return text
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """An event loop would wait for its turn, which comes when nobody types any more."""
+    if threading.current_thread() is not threading.main_thread():  # where no handler may be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _texts(source: str) -> Iterator[tuple[str, str]]:

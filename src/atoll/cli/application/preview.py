@@ -92,7 +92,7 @@ def tell(forecast: "Forecast", *, brief: bool = False) -> None:
         return
     rows = [(c.cluster, _fate(c), _replicas(c), _counts(c), c.refusal or c.unknown or c.why) for c in forecast.clusters]
     if rows:
-        print(table(["CLUSTER", "FATE", "REPLICAS", "OBJECTS", "WHY"], rows))
+        print(table(["CLUSTER", "FATE", "REPLICAS", "OBJECTS", "WHY"], rows, whole=True))
     for line in forecast.order:
         print(line)
     if not brief:

@@ -72,13 +72,13 @@ def text(view: "View") -> str:
         facts["Note"] = "the hub has not yet seen the last change"
     lines = [fields(facts).replace(f" {view.state}", f" {paint(view.state)}", 1)]
     if rows := cluster_rows(view):
-        lines += ["", table(["CLUSTER", "STATE", "HEALTH", "READY", "SINCE", "MESSAGE"], rows)]
+        lines += ["", table(["CLUSTER", "STATE", "HEALTH", "READY", "SINCE", "MESSAGE"], rows, whole=True)]
     if stages := stage_rows(view):
-        lines += ["", table(["STAGE", "STATE", "UPDATED", "SINCE", "MESSAGE"], stages)]
+        lines += ["", table(["STAGE", "STATE", "UPDATED", "SINCE", "MESSAGE"], stages, whole=True)]
     if view.status.truncated:
         lines.append(f"… and {view.status.truncated} clusters more, which are healthy")
     if problems := problem_rows(view):
-        lines += ["", table(["CLUSTER", "OBJECT", "REASON", "COUNT", "SINCE", "MESSAGE"], problems)]
+        lines += ["", table(["CLUSTER", "OBJECT", "REASON", "COUNT", "SINCE", "MESSAGE"], problems, whole=True)]
     return "\n".join(lines)
 
 
