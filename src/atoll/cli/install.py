@@ -75,6 +75,10 @@ async def install(
 
     if output not in {"", "yaml", "json"}:
         raise UsageError(f"no such output: {output!r}", "yaml or json")
+    if not all(host.strip() for host in agents_host or ()):
+        raise UsageError("--agents-host is empty", "a variable that isn't set?")
+    if kubefed and not kubefed_namespace.strip():
+        raise UsageError("--kubefed-namespace is empty", "a variable that isn't set?")
     patience = parse_duration(timeout)
     layout = Layout(
         namespace=session.options.namespace or Layout().namespace,

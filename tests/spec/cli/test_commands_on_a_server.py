@@ -112,3 +112,20 @@ async def test_kubectl_is_not_sent_where_no_way_leads(hub: Client, atoll: Run, m
     assert "there is no cluster eu" in (await atoll("kubectl eu get pods")).err
     await join(hub, "eu")
     assert "cluster eu is in pull mode" in (await atoll("kubectl eu get pods")).err
+
+
+@pytest.mark.parametrize("verb", ["preview", "explain"])
+async def test_of_a_cluster_that_is_none_nothing_is_said(hub: Client, atoll: Run, verb: str) -> None:
+    await join(hub, "eu")
+    await put(hub, "a")
+    ended = await atoll(f"-n demo app {verb} a -c eu-1")
+    assert (ended.code, ended.out) == (1, "")
+    assert "there is no cluster eu-1" in ended.err
+
+
+async def test_a_preview_of_one_cluster_says_nothing_of_others(hub: Client, atoll: Run) -> None:
+    for name in ("eu", "us"):
+        await join(hub, name)
+    await put(hub, "a")
+    [told] = json.loads((await atoll("-n demo app preview a -c eu -o json")).out)["clusters"]
+    assert told["cluster"] == "eu"

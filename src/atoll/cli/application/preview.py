@@ -49,6 +49,8 @@ async def preview(
         raise UsageError("preview what?", "give a file with -f, or a NAME, which with --delete would be deleted")
     async with session.hub() as hub:
         if delete:
+            if cluster:
+                raise UsageError("--delete is of all clusters: it does not go with --cluster")
             live = await hub.get(APPLICATIONS, name, session.namespace)
             orphan = (live.body().get("spec") or {}).get("deletion") == "orphan"
             found = [await foresee_end(session, hub, live, orphan=orphan)]
