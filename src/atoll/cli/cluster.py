@@ -123,7 +123,7 @@ def _table(items: "list[tuple[Object, Cluster]]", *, wide: bool, headers: bool) 
             row += [f"{used.cpu:g}/{most.cpu:g}", _memory(used.memory, most.memory)] if used and most else ["", ""]
             row += [f"{used.pods}/{most.pods}" if used and most else "", _trouble(c)]
         rows.append([*row, age(item.created)])
-    return table([*titles, "AGE"], rows, headers=headers)
+    return table([*titles, "AGE"], rows, headers=headers, cut=not wide)
 
 
 def state(item: "Object", c: "Cluster") -> str:

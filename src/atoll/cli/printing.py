@@ -74,14 +74,15 @@ def table(
     headers: bool = True,
     indent: int = 0,
     whole: bool = False,
+    cut: bool = True,
 ) -> str:
-    """Rows under titles, columns apart by three spaces. What is beyond the terminal's edge is cut; with `whole` the
-    last column, which says why, goes on in further lines.
+    """Rows under titles, columns apart by three spaces. What is beyond the terminal's edge is cut, unless `cut` is
+    False; with `whole` the last column, which says why, goes on in further lines.
     """
     cells = [[one_line(cell) if str(cell) else NONE for cell in row] for row in rows]
     shown = [list(titles), *cells] if headers else cells
     widths = [max((len(row[i]) for row in shown), default=0) for i in range(len(titles))]
-    limit = columns_wide() - indent
+    limit = columns_wide() - indent if cut else sys.maxsize
     lines = []
     for number, row in enumerate(shown):
         plain = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from atoll.kube.config import Config
 
 
+AS_LONG_AS_IT_TAKES = 365 * 86400.0
+
+
 class Options(msgspec.Struct, frozen=True):
     """The options of every command. None is "not given"; what stands after the verb goes before what stands ahead."""
 
@@ -54,8 +57,8 @@ class Session:
 
     @property
     def timeout(self) -> float:
-        """Seconds for one request."""
-        return parse_duration(self.options.request_timeout or "30s")
+        """Seconds for one request; for 0, as kubectl has it, as long as it takes."""
+        return parse_duration(self.options.request_timeout or "30s") or AS_LONG_AS_IT_TAKES
 
     @asynccontextmanager
     async def hub(self) -> "AsyncIterator[Client]":

@@ -129,3 +129,8 @@ async def test_a_preview_of_one_cluster_says_nothing_of_others(hub: Client, atol
     await put(hub, "a")
     [told] = json.loads((await atoll("-n demo app preview a -c eu -o json")).out)["clusters"]
     assert told["cluster"] == "eu"
+
+
+async def test_no_limit_of_a_request_is_as_kubectl_says_it(hub: Client, atoll: Run) -> None:
+    await put(hub, "a")
+    assert (await atoll("--request-timeout 0 -n demo app list -o name")).out == "application.atoll.dev/a\n"
