@@ -13,7 +13,7 @@ from atoll.install.kubefed import withdrawing
 from atoll.install.layout import HUB, PART_OF, SELECTOR, Layout
 from atoll.install.manifests import objects
 from atoll.kube.client import Client
-from atoll.kube.errors import NotFound
+from atoll.kube.errors import FieldConflict, NotFound
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import DEPLOYMENTS, NAMESPACES
 
@@ -28,8 +28,8 @@ async def install(
 ) -> None:
     """Make the installation on `client`'s cluster as `layout` says. What was chosen before and isn't any more goes.
 
-    `force` takes over fields that others set, such as `kubectl scale`; without it FieldConflict is raised. Raises
-    InstallError when something newer is there, or the hub runs in another namespace; then nothing was written.
+    `force` takes over fields that others set, such as `kubectl scale`. Raises InstallError when something newer is
+    there, or the hub runs in another namespace, and then nothing was written; and without `force` for such a field.
     """
     there = await living(client)
     wanted = []
@@ -148,6 +148,11 @@ async def _apply(client: Client, body: Json, *, dry_run: bool, force: bool) -> s
             force=force,
             dry_run=dry_run,
         )
+    except FieldConflict as error:
+        raise InstallError(
+            f"{identity}: fields belong to {', '.join(error.managers)}: {', '.join(error.fields)}",
+            "--force-conflicts takes them over; what comes after it is not applied yet",
+        ) from error
     except NotFound:
         if dry_run and identity.namespace:  # a dry run didn't make its namespace, either
             return "created"

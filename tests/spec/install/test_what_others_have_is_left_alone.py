@@ -7,6 +7,7 @@ import pytest
 from atoll.api.crds import crds
 from atoll.api.names import FINALIZER, SYSTEM_NAMESPACE
 from atoll.install.applying import install
+from atoll.install.kinds import InstallError
 from atoll.install.layout import HUB, KUBEFED, Layout
 from atoll.install.removal import uninstall
 from atoll.kube.client import Client
@@ -99,3 +100,12 @@ async def test_who_looks_for_clusters_in_the_kind_that_others_brought_finds_none
         await host.create(CLUSTERPROFILES, {"metadata": metadata})
     await uninstall(host, "all", silent, patience=1.0)
     assert [profile.name for profile in (await host.list(CLUSTERPROFILES)).items] == ["theirs"]
+
+
+async def test_whose_field_stands_in_the_way_is_said_with_its_object(host: Client) -> None:
+    await install(host, Layout(), silent)
+    scaled = {"spec": {"replicas": 3}}
+    await host.apply(DEPLOYMENTS, scaled, name=HUB, namespace=SYSTEM_NAMESPACE, manager="scaler", force=True)
+    with pytest.raises(InstallError, match=r"Deployment/atoll-hub: fields belong to scaler: \.spec\.replicas"):
+        await install(host, Layout(), silent)
+    await install(host, Layout(), silent, force=True)
