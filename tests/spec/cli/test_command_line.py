@@ -173,6 +173,29 @@ def test_standard_input_that_is_no_text_is_said(
         assert capsys.readouterr().err.startswith("error: standard input: not text: ")
 
 
+APPLICATION = "apiVersion: atoll.dev/v1alpha1\nkind: Application\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("metadata: web", "Application: metadata is no mapping"),
+        ("metadata: [web]", "Application: metadata is no mapping"),
+        ("metadata: {name: 5}", "metadata.name is no text: put 5 in quotes"),
+        ("metadata: {name: web, namespace: 5}", "metadata.namespace is no text: put 5 in quotes"),
+        ("spec: {}", "an Application has no metadata.name"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["deploy", "render"])
+def test_a_file_whose_object_cannot_be_known_is_named(
+    kubeconfig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str, verb: str
+) -> None:
+    file = tmp_path / "app.yaml"
+    file.write_text(APPLICATION + text)
+    assert main(["--kubeconfig", str(kubeconfig), "app", verb, "-f", str(file)]) == 1
+    assert said in capsys.readouterr().err
+
+
 def test_a_terminal_without_the_characters_is_shown_their_codes() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
     command = [sys.executable, "-m", "atoll", "cluster", "cordon", "--help"]

@@ -42,8 +42,12 @@ def one_application(sources: list[str], namespace: str) -> "Json":
 
 
 def in_namespace(body: "Json", namespace: str) -> "Json":
-    """An Application as it may be applied: in `namespace` unless it names one, without what the server wrote."""
+    """An Application as it may be applied: in `namespace` unless it names one, without what the server wrote. Raises
+    CommandError for one without a name.
+    """
     metadata = {k: v for k, v in (body.get("metadata") or {}).items() if k not in SERVER_FIELDS}
+    if not metadata.get("name"):
+        raise CommandError("an Application has no metadata.name")
     metadata["namespace"] = metadata.get("namespace") or namespace
     return {k: v for k, v in body.items() if k != "status"} | {"metadata": metadata}
 
@@ -100,6 +104,21 @@ def _objects(name: str, text: str) -> "list[Json]":
     from atoll.api.yamltext import YamlError
 
     try:
-        return load(text)
+        return [identifiable(body, name) for body in load(text)]
     except YamlError as error:
         raise CommandError(f"{name}: {error}") from error
+
+
+def identifiable(body: "Json", file: str) -> "Json":
+    """`body`, whose metadata can be looked into. Raises CommandError."""
+    metadata = body.get("metadata")
+    if metadata is None:
+        return body
+    if not isinstance(metadata, dict):
+        raise CommandError(
+            f"{file}: {body.get('kind') or 'an object'}: metadata is no mapping of name, labels and so on"
+        )
+    for field in ("name", "namespace"):
+        if not isinstance(metadata.get(field) or "", str):
+            raise CommandError(f"{file}: metadata.{field} is no text: put {metadata[field]!r} in quotes")
+    return body

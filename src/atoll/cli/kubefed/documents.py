@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.api.objects import Json
-from atoll.cli.application.files import standard_input
+from atoll.cli.application.files import identifiable, standard_input
 from atoll.cli.exits import CommandError
 
 
@@ -33,7 +33,7 @@ def read_documents(file: str) -> list[Json]:
 
     try:
         text = standard_input() if file == "-" else Path(file).read_text()
-        return load(text)
+        return [identifiable(body, file) for body in load(text)]
     except OSError as error:
         raise CommandError(f'Failed to load yaml from file "{file}": {error.strerror}') from error
     except (YamlError, UnicodeDecodeError) as error:
