@@ -324,8 +324,8 @@ async def drain(
 ) -> ExitCode | None:
     """Let every Application leave a cluster, each when it runs elsewhere; `uncordon` takes it back.
 
-    An Application that has nowhere else to go stays, and is named at the end. `--dry-run=server` shows where all would
-    go, as `what-if` does.
+    An Application that has nowhere else to go stays, and is named at the end, which is then 3. `--dry-run=server` shows
+    where all would go, as `what-if` does.
     """
     from atoll.cli.draining import Draining
 
@@ -341,7 +341,7 @@ async def drain(
         note(line)
     if wait:
         print(f"cluster/{name} drained" + (f", but {len(staying)} stay" if staying else ""))
-    return None
+    return ExitCode.PARTIAL if staying else None
 
 
 async def _where_they_go(hub: "Client", name: str) -> ExitCode | None:

@@ -13,6 +13,7 @@ from atoll.api.names import SYSTEM_NAMESPACE
 from atoll.cli.main import main
 from atoll.kube.client import Client
 from atoll.kube.resources import APPLICATIONS, CLUSTERS, CONFIGMAPS, CRDS, NAMESPACES
+from atoll.plan.failover import NOWHERE
 from atoll.testing.fakeapi import FakeApi
 
 SPEC = {"manifests": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}], "placement": {"all": True}}
@@ -134,3 +135,15 @@ async def test_a_preview_of_one_cluster_says_nothing_of_others(hub: Client, atol
 async def test_no_limit_of_a_request_is_as_kubectl_says_it(hub: Client, atoll: Run) -> None:
     await put(hub, "a")
     assert (await atoll("--request-timeout 0 -n demo app list -o name")).out == "application.atoll.dev/a\n"
+
+
+async def test_a_drain_that_leaves_something_is_done_in_part(hub: Client, atoll: Run) -> None:
+    await join(hub, "eu")
+    await put(hub, "a")
+    told = {"placement": [{"cluster": "eu", "why": NOWHERE}]}
+    await hub.patch(APPLICATIONS, "a", "demo", {"status": told}, subresource="status")
+    ended = await atoll("cluster drain eu")
+    assert (ended.code, ended.out.splitlines()[-1]) == (3, "cluster/eu drained, but 1 stay")
+    assert f"demo/a stays: {NOWHERE}" in ended.err
+    await hub.patch(APPLICATIONS, "a", "demo", {"status": {"placement": []}}, subresource="status")
+    assert (await atoll("cluster drain eu")).code == 0
