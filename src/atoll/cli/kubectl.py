@@ -63,7 +63,12 @@ async def _run(session: Session, cluster: str, arguments: list[str]) -> int:
             environment = os.environ | {"KUBECONFIG": str(path)}
             child = await asyncio.create_subprocess_exec(program, *arguments, env=environment)
             loop.add_signal_handler(signal.SIGTERM, child.terminate)
-            return await child.wait()
+            return as_shells_say(await child.wait())
+
+
+def as_shells_say(code: int) -> int:
+    """An exit code, of a signal that ended the program, too."""
+    return code if code >= 0 else 128 - code
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from atoll.cli.exits import CommandError, ExitCode, UsageError
-from atoll.cli.kubectl import theirs
+from atoll.cli.kubectl import as_shells_say, theirs
 from atoll.cli.main import main, program_name
 from atoll.cli.options import key_values, split_list, taint
 from atoll.cli.reference import main as write_reference
@@ -305,6 +305,10 @@ def test_a_folder_with_other_things_is_made_no_fleets(tmp_path: Path, capsys: py
 def test_what_is_kubectls_may_follow_two_dashes() -> None:
     assert theirs(["--", "exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
     assert theirs(["exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
+
+
+def test_a_signals_end_is_an_exit_code() -> None:
+    assert [as_shells_say(code) for code in (0, 1, -signal.SIGINT, -signal.SIGTERM)] == [0, 1, 130, 143]
 
 
 def test_taints_are_written_as_for_kubectl() -> None:
