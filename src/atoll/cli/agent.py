@@ -9,6 +9,7 @@ import typer
 
 from atoll.api.times import format_time
 from atoll.cli.exits import CommandError, UsageError
+from atoll.cli.options import check_address
 from atoll.cli.printing import fields, note, table
 from atoll.cli.session import Session
 from atoll.cli.verbs import verb
@@ -101,6 +102,7 @@ async def run_agent(
         granted = Rights.parse(rights)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    check_address(health_address, "--health-address", may_be_none=True)
     if token and not (hub and cluster and hub_ca):
         raise UsageError("--token needs --hub, --cluster and --hub-ca", "copy the whole command")
     command = Command(hub.rstrip("/"), cluster, token, hub_ca) if token else None

@@ -124,7 +124,7 @@ def _table(items: "list[tuple[Object, Cluster]]", *, wide: bool, headers: bool) 
             row += [f"{used.cpu:g}/{most.cpu:g}", _memory(used.memory, most.memory)] if used and most else ["", ""]
             row += [f"{used.pods}/{most.pods}" if used and most else "", _trouble(c)]
         rows.append([*row, age(item.created)])
-    return table([*titles, "AGE"], rows, headers=headers)
+    return table([*titles, "AGE"], rows, headers=headers, cut=not wide)
 
 
 def state(item: "Object", c: "Cluster") -> str:
@@ -258,7 +258,7 @@ async def _credential(hub: "Client", c: "Cluster") -> dict[str, object]:
 
 def _conditions(c: "Cluster") -> str:
     rows = [(x.type, x.status, x.reason, age(x.last_transition_time), x.message) for x in c.status.conditions]
-    return table(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], rows, indent=2) if rows else ""
+    return table(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], rows, indent=2, whole=True) if rows else ""
 
 
 def _capacity(c: "Cluster") -> str:
@@ -300,7 +300,7 @@ async def _events(hub: "Client", item: "Object") -> str:
 
     found = (await hub.list(EVENTS, "default", fields=f"involvedObject.uid={item.uid}")).items
     rows = [row.cells() for row in event_rows("", found)][-10:]
-    return table(["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], rows, indent=2) if rows else ""
+    return table(["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], rows, indent=2, whole=True) if rows else ""
 
 
 @verb(cluster, "cordon")
@@ -325,8 +325,8 @@ async def drain(
 ) -> ExitCode | None:
     """Let every Application leave a cluster, each when it runs elsewhere; `uncordon` takes it back.
 
-    An Application that has nowhere else to go stays, and is named at the end. `--dry-run=server` shows where all would
-    go, as `what-if` does.
+    An Application that has nowhere else to go stays, and is named at the end, which is then 3. `--dry-run=server` shows
+    where all would go, as `what-if` does.
     """
     from atoll.cli.draining import Draining
 
@@ -342,7 +342,7 @@ async def drain(
         note(line)
     if wait:
         print(f"cluster/{name} drained" + (f", but {len(staying)} stay" if staying else ""))
-    return None
+    return ExitCode.PARTIAL if staying else None
 
 
 async def _where_they_go(hub: "Client", name: str) -> ExitCode | None:

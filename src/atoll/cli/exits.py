@@ -35,7 +35,11 @@ class UsageError(CommandError):
 
 
 def explain(error: Exception) -> CommandError:
-    """The error in a user's words. Anything of Kubernetes' API and of joining is known; the rest is raised again."""
+    """The error in a user's words. Anything of Kubernetes' API, of joining and of files is known; the rest is raised
+    again.
+    """
+    import msgspec
+
     from atoll.fleet.identity import NoHubError
     from atoll.fleet.join import JoinError
     from atoll.install.kinds import InstallError
@@ -71,4 +75,12 @@ def explain(error: Exception) -> CommandError:
             )
         case errors.KubeError():
             return CommandError(message)
+        case msgspec.ValidationError():
+            return CommandError(
+                f"an object of the server can't be read: {message}",
+                "is this Atoll older than what wrote it? -v says where",
+            )
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return CommandError(f"{where}{error.strerror or message or type(error).__name__}")
     raise error

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from atoll.cli.exits import ExitCode, UsageError
+from atoll.cli.options import check_address
 from atoll.cli.session import Session
 from atoll.cli.verbs import verb
 
@@ -93,6 +94,9 @@ async def hub(
         set_up_logging(log_level, json=log_format == "json" if log_format else None)
     except ValueError as error:
         raise UsageError(f"--log-level: {error}") from error
+    check_address(metrics_address, "--metrics-address")
+    check_address(webhook_address, "--webhook-address", may_be_none=True)
+    check_address(agents_address, "--agents-address", may_be_none=True)
     service = Key.parse(webhook_service)
     if webhook_service and (not service.namespace or not service.name or "/" in service.namespace):
         raise UsageError(f"--webhook-service: {webhook_service!r} is not NAMESPACE/NAME")

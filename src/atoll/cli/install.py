@@ -75,6 +75,11 @@ async def install(
 
     if output not in {"", "yaml", "json"}:
         raise UsageError(f"no such output: {output!r}", "yaml or json")
+    if not all(host.strip() for host in agents_host or ()):
+        raise UsageError("--agents-host is empty", "a variable that isn't set?")
+    if kubefed and not kubefed_namespace.strip():
+        raise UsageError("--kubefed-namespace is empty", "a variable that isn't set?")
+    patience = parse_duration(timeout)
     layout = Layout(
         namespace=session.options.namespace or Layout().namespace,
         image=image or IMAGE,
@@ -99,7 +104,7 @@ async def install(
             client, layout, tell, dry_run=dry_run is DryRun.SERVER, force=force_conflicts, downgrade=allow_downgrade
         )
         if wait and dry_run is DryRun.NONE:
-            await wait_available(client, layout, parse_duration(timeout))
+            await wait_available(client, layout, patience)
     return None
 
 

@@ -16,12 +16,14 @@ _STEP = re.compile(
     r"""|\[['"](?P<key>[^'"]+)['"]\]|\[\?\(@(?P<path>(?:\.[\w-]+)+)\s*(?P<op>==|!=)\s*(?P<value>"[^"]*"|'[^']*'|[^)]+)\)\]""",
     re.VERBOSE,
 )
-_PART = re.compile(r"\{([^}]*)\}|([^{]+)")
+_PART = re.compile(r"\{([^}]*)\}|([^{}]+)|[{}]")
 
 
 def evaluate(template: str, data: Any) -> str:
     """The template's text with each `{...}` replaced. Raises UsageError where it can't be read."""
     parts = [(match[1], match[2]) for match in _PART.finditer(template)]
+    if (None, None) in parts:
+        raise UsageError(f"jsonpath: a brace in {template!r} stands alone", "such as {.status.summary.ready}")
     text, rest = _render(parts, data, data)
     if rest:
         raise UsageError("jsonpath: {end} without {range}")

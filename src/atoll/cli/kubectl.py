@@ -1,17 +1,23 @@
 """`atoll kubectl`: kubectl on a member, through the hub."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atoll.cli.exits import CommandError
 from atoll.cli.session import Options, Session, perform
+
+if TYPE_CHECKING:
+    from atoll.kube.client import Client
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +53,7 @@ async def _run(session: Session, cluster: str, arguments: list[str]) -> int:
     from atoll.fleet.grants import granted
 
     program = _program()
-    async with session.hub() as hub, granted(hub, cluster) as config:
+    async with session.hub() as hub, _reached(hub, cluster), granted(hub, cluster) as config:
         with tempfile.TemporaryDirectory(prefix="atoll-") as folder:  # which its owner alone may read
             path = Path(folder) / "kubeconfig"
             path.touch(mode=0o600)
@@ -57,7 +63,32 @@ async def _run(session: Session, cluster: str, arguments: list[str]) -> int:
             environment = os.environ | {"KUBECONFIG": str(path)}
             child = await asyncio.create_subprocess_exec(program, *arguments, env=environment)
             loop.add_signal_handler(signal.SIGTERM, child.terminate)
-            return await child.wait()
+            return as_shells_say(await child.wait())
+
+
+def as_shells_say(code: int) -> int:
+    """An exit code, of a signal that ended the program, too."""
+    return code if code >= 0 else 128 - code
+
+
+@asynccontextmanager
+async def _reached(hub: "Client", cluster: str) -> AsyncIterator[None]:
+    """Raises CommandError where kubectl would only say that it finds nothing; who may not look is not kept from it."""
+    from atoll.api.cluster import Cluster
+    from atoll.kube.errors import Forbidden, NotFound
+    from atoll.kube.resources import CLUSTERS
+
+    with contextlib.suppress(Forbidden):
+        try:
+            mode = (await hub.get(CLUSTERS, cluster)).read(Cluster).spec.connection.mode
+        except NotFound as error:
+            raise CommandError(f"there is no cluster {cluster}", "atoll cluster list") from error
+        if mode == "pull":
+            raise CommandError(
+                f"cluster {cluster} is in pull mode: no way leads from the hub to its API server",
+                "use a kubeconfig of its own; atoll app status, logs, events and tree look into it all the same",
+            )
+    yield
 
 
 def _program() -> str:

@@ -1,5 +1,6 @@
 """`atoll`: the nouns together, and how a run of the whole program ends."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -84,6 +85,8 @@ def carried_out(commands: typer.Typer, arguments: list[str], name: str) -> int:
     """Run one command line of `commands`, a program called `name`, to its exit code."""
     from typer import _click
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # where the locale has no such character, its code is shown
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return int(commands(arguments, prog_name=name, standalone_mode=False) or 0)
     except _click.exceptions.NoArgsIsHelpError as asked:

@@ -43,3 +43,11 @@ def number(text: str, option: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise UsageError(f"{option}: {text!r} is not a number of 0 or more")
     return int(text)
+
+
+def check_address(text: str, option: str, *, may_be_none: bool = False) -> None:
+    """Raises UsageError for what nothing can be served at. No host is every address of the machine."""
+    _, separator, port = text.rpartition(":")
+    usable = separator and port.isascii() and port.isdigit() and int(port) < 65536
+    if not (usable or (may_be_none and not text)):
+        raise UsageError(f"{option}: {text!r} is not HOST:PORT", "such as 127.0.0.1:9090")

@@ -6,7 +6,9 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from datetime import datetime
+from textwrap import wrap
 from typing import Any, TextIO
 
 from atoll.cli.exits import UsageError
@@ -55,24 +57,57 @@ def warn(text: str) -> None:
     note(f"warning: {text}")
 
 
+def aside() -> "redirect_stdout[TextIO]":
+    """Within, what is said for people goes to stderr: stdout is a program's."""
+    return redirect_stdout(sys.stderr)
+
+
 def columns_wide() -> int:
     """The terminal's width; without a terminal there is no limit."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, headers: bool = True, indent: int = 0) -> str:
-    """Rows under titles, columns apart by three spaces. The last column is cut at the terminal's edge."""
+def table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    headers: bool = True,
+    indent: int = 0,
+    whole: bool = False,
+    cut: bool = True,
+) -> str:
+    """Rows under titles, columns apart by three spaces. What is beyond the terminal's edge is cut, unless `cut` is
+    False; with `whole` the last column, which says why, goes on in further lines.
+    """
     cells = [[one_line(cell) if str(cell) else NONE for cell in row] for row in rows]
     shown = [list(titles), *cells] if headers else cells
     widths = [max((len(row[i]) for row in shown), default=0) for i in range(len(titles))]
-    limit = columns_wide() - indent
+    limit = columns_wide() - indent if cut else sys.maxsize
     lines = []
     for number, row in enumerate(shown):
         plain = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        more: list[str] = []
+        if len(plain) > limit and whole:
+            plain, more = _broken(plain, len(plain) - len(row[-1]), limit)
         if len(plain) > limit:
             plain = plain[: limit - 1] + "…"
         lines.append(" " * indent + (plain if headers and number == 0 else _painted(plain, row)))
+        lines += [" " * indent + line for line in more]
     return "\n".join(lines)
+
+
+LEAST = 24
+"""Columns in which a sentence can be read."""
+
+
+def _broken(line: str, start: int, limit: int) -> tuple[str, list[str]]:
+    """`line` up to what fits of its last cell, which begins at `start`, and the lines in which that goes on."""
+    if limit - start < LEAST:  # it has lines of its own
+        return line[:start].rstrip(), wrap(
+            line[start:], max(LEAST, limit - 4), initial_indent="    ", subsequent_indent="    "
+        )
+    first, *rest = wrap(line[start:], limit - start) or [""]
+    return line[:start] + first, [" " * start + part for part in rest]
 
 
 def _painted(line: str, row: Sequence[str]) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from atoll.kube.config import Config
 
 
+AS_LONG_AS_IT_TAKES = 365 * 86400.0
+
+
 class Options(msgspec.Struct, frozen=True):
     """The options of every command. None is "not given"; what stands after the verb goes before what stands ahead."""
 
@@ -54,8 +57,8 @@ class Session:
 
     @property
     def timeout(self) -> float:
-        """Seconds for one request."""
-        return parse_duration(self.options.request_timeout or "30s")
+        """Seconds for one request; for 0, as kubectl has it, as long as it takes."""
+        return parse_duration(self.options.request_timeout or "30s") or AS_LONG_AS_IT_TAKES
 
     @asynccontextmanager
     async def hub(self) -> "AsyncIterator[Client]":
@@ -100,6 +103,11 @@ def hub_config(options: Options) -> "Config":
 
     path = kubeconfig_path(options.kubeconfig)
     if path is None and not os.environ.get("KUBECONFIG") and not (Path.home() / ".kube" / "config").exists():
+        if os.environ.get("KUBERNETES_SERVICE_HOST") and options.context:
+            raise CommandError(
+                f"there is no context {options.context}: this Pod has no kubeconfig",
+                "give --kubeconfig; without --context, the Pod's own cluster is meant",
+            )
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
             return in_cluster()
         raise CommandError("no kubeconfig: which hub is meant?", "make a fleet with `atoll up`, or give --kubeconfig")
@@ -152,11 +160,12 @@ def perform(
             return int(runner.run(work) or ExitCode.OK)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
     except Exception as error:
-        return report(_single(error), failed=failed, verbose=verbose)
+        single = _single(error)
+        if isinstance(single, BrokenPipeError):  # whoever read it has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return int(ExitCode.OK)
+        return report(single, failed=failed, verbose=verbose)
 
 
 def _serving_loop() -> asyncio.AbstractEventLoop:

@@ -59,6 +59,11 @@ def up(
     progress = Lines()
     binaries = Binaries(progress)
     fleet = LocalFleet(state_dir or state_folder(), binaries.find, progress)
+    if fleet.holds_other_things:
+        raise UsageError(
+            f"{fleet.folder} is no fleet's folder, and not empty",
+            "name a new one: `atoll down --purge` removes it whole",
+        )
     present = len(fleet.contexts) - 1
     if members is not None and members < present:
         raise UsageError(

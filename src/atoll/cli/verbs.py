@@ -17,7 +17,7 @@ Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", metavar="FILE", 
 Context = Annotated[str | None, typer.Option("--context", metavar="NAME", help="The hub's context in it.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Namespace on the hub.")]
 RequestTimeout = Annotated[
-    str | None, typer.Option("--request-timeout", metavar="TIME", help="For one request, such as 30s.")
+    str | None, typer.Option("--request-timeout", metavar="TIME", help="For one request, such as 30s; 0 is no limit.")
 ]
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Errors with their causes.")

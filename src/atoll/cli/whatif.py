@@ -29,7 +29,7 @@ async def what_if(
     lose_region: Region = None,
     add_cluster: Added = None,
     all_namespaces: AllNamespaces = False,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FORM", help="json: for programs.")] = "",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FORM", help="json: for programs, a List.")] = "",
 ) -> ExitCode | None:
     """Show where applications would go if clusters were lost or came.
 
@@ -54,7 +54,7 @@ async def what_if(
             added=added,
         )
     if output:
-        emit([fate.as_json() for fate in found], output, single=True)
+        emit([fate.as_json() for fate in found], output)
     else:
         tell(found)
     return ExitCode.PARTIAL if any(fate.trouble for fate in found) else None
@@ -64,7 +64,7 @@ def tell(found: "list[Fate]") -> None:
     """Print what moves, and what would not be as it asks."""
     rows = [(str(fate.key), move.cluster, move.before, move.after, move.why) for fate in found for move in fate.moves]
     if rows:
-        print(table(["APPLICATION", "CLUSTER", "BEFORE", "AFTER", "WHY"], rows))
+        print(table(["APPLICATION", "CLUSTER", "BEFORE", "AFTER", "WHY"], rows, whole=True))
     moving = sum(bool(fate.moves) for fate in found)
     print(f"{moving} of {len(found)} applications change")
     for fate in found:

@@ -61,13 +61,16 @@ async def _lines(
 
 async def _follow(member: Client, cluster: str, hub_id: str, asked: Logs) -> AsyncGenerator[Line | Trouble, None]:
     lines: asyncio.Queue[Line | Trouble] = asyncio.Queue(WAITING)
-    async with asyncio.TaskGroup() as scope:
-        seeking = scope.create_task(_seek(member, cluster, hub_id, asked, lines))
-        try:
-            while True:
-                yield await lines.get()
-        finally:
-            seeking.cancel()
+    try:
+        async with asyncio.TaskGroup() as scope:
+            seeking = scope.create_task(_seek(member, cluster, hub_id, asked, lines))
+            try:
+                while True:
+                    yield await lines.get()
+            finally:
+                seeking.cancel()
+    except* GeneratorExit:  # nobody listens any more
+        pass
 
 
 async def _seek(member: Client, cluster: str, hub_id: str, asked: Logs, lines: "asyncio.Queue[Line | Trouble]") -> None:

@@ -9,10 +9,11 @@ from atoll.api.objects import Json, ObjectId, identify
 from atoll.hub.birth import hold_no_longer
 from atoll.hub.kubefed.ensuring import ensure
 from atoll.install.kinds import InstallError, apply_definitions, check_upgrade, definitions, foreign, living
+from atoll.install.kubefed import withdrawing
 from atoll.install.layout import HUB, PART_OF, SELECTOR, Layout
 from atoll.install.manifests import objects
 from atoll.kube.client import Client
-from atoll.kube.errors import NotFound
+from atoll.kube.errors import FieldConflict, NotFound
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import DEPLOYMENTS, NAMESPACES
 
@@ -27,8 +28,8 @@ async def install(
 ) -> None:
     """Make the installation on `client`'s cluster as `layout` says. What was chosen before and isn't any more goes.
 
-    `force` takes over fields that others set, such as `kubectl scale`; without it FieldConflict is raised. Raises
-    InstallError when something newer is there, or the hub runs in another namespace; then nothing was written.
+    `force` takes over fields that others set, such as `kubectl scale`. Raises InstallError when something newer is
+    there, or the hub runs in another namespace, and then nothing was written; and without `force` for such a field.
     """
     there = await living(client)
     wanted = []
@@ -49,14 +50,28 @@ async def install(
     if layout.kubefed:
         await ensure(client, layout.kubefed, tell=tell, dry_run=dry_run)
     for body in objects(layout):
-        tell(
-            str(body["kind"]).lower(),
-            body["metadata"]["name"],
-            await _apply(client, body, dry_run=dry_run, force=force),
-        )
+        kind, name = str(body["kind"]).lower(), body["metadata"]["name"]
+        if body["kind"] == "Namespace" and name != SYSTEM_NAMESPACE and await _is_of_others(client, name):
+            tell(kind, name, "left as it is: not made by `atoll install`")
+            continue
+        tell(kind, name, await _apply(client, body, dry_run=dry_run, force=force))
     for body in left_out(layout):
         if await remove(client, body, dry_run=dry_run):
             tell(str(body["kind"]).lower(), body["metadata"]["name"], "removed")
+    await _withdraw_kubefed(client, layout, tell, dry_run=dry_run)
+
+
+async def _withdraw_kubefed(client: Client, layout: Layout, tell: Tell, *, dry_run: bool) -> None:
+    """What was given for a KubeFed control plane's place that isn't taken any more: first the rights to tell the API
+    server of the webhooks, then these, which nobody would answer.
+    """
+    chosen = {identify(body) for body in objects(layout)}
+    for live in await withdrawing.rights(client):
+        if live.id not in chosen and await remove(client, live.body(), dry_run=dry_run):
+            tell(live.kind.lower(), live.name, "removed")
+    for resource, name in () if layout.kubefed else await withdrawing.webhooks(client):
+        await client.delete(resource, name, dry_run=dry_run)
+        tell(resource.kind.lower(), name, "removed")
 
 
 async def wait_available(client: Client, layout: Layout, seconds: float) -> None:
@@ -78,7 +93,7 @@ async def wait_available(client: Client, layout: Layout, seconds: float) -> None
 
 
 def left_out(layout: Layout) -> Iterable[Json]:
-    """What an installation may have and this one hasn't, but for what is in a KubeFed control plane's namespace."""
+    """What an installation may have and this one hasn't, but for what it has of a KubeFed control plane."""
     chosen = {identify(body) for body in objects(layout)}
     whole = objects(Layout(namespace=layout.namespace, select=True, network_policy=True, agents=("all",)))
     return [body for body in whole if identify(body) not in chosen]
@@ -133,6 +148,11 @@ async def _apply(client: Client, body: Json, *, dry_run: bool, force: bool) -> s
             force=force,
             dry_run=dry_run,
         )
+    except FieldConflict as error:
+        raise InstallError(
+            f"{identity}: fields belong to {', '.join(error.managers)}: {', '.join(error.fields)}",
+            "--force-conflicts takes them over; what comes after it is not applied yet",
+        ) from error
     except NotFound:
         if dry_run and identity.namespace:  # a dry run didn't make its namespace, either
             return "created"
@@ -148,6 +168,14 @@ async def _wait_for_old_namespaces(client: Client, layout: Layout) -> None:
             if time.monotonic() > give_up_at:
                 raise InstallError(f"namespace {name} is being deleted, and doesn't end", "see what holds it, and wait")
             await asyncio.sleep(LOOK_EVERY)
+
+
+async def _is_of_others(client: Client, namespace: str) -> bool:
+    """Whether it is there, and not for Atoll: what runs there need not be as strict."""
+    try:
+        return (await client.get(NAMESPACES, namespace)).labels.get(PART_OF) != "atoll"
+    except NotFound:
+        return False
 
 
 async def _is_ending(client: Client, namespace: str) -> bool:

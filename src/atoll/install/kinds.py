@@ -141,8 +141,9 @@ def maturity(version: str) -> tuple[int, int, int]:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """`0.10.1` as numbers, to be compared; what isn't a number counts for nothing."""
-    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0]))
+    """`0.10.1` as numbers, to be compared; what comes before it, as 0.10.1rc1, counts as it."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def _storage(crd: Json) -> str:

@@ -18,14 +18,17 @@ from atoll.fleet.leave import CLUSTER_FINALIZER
 from atoll.hub.agents.authority import AUTHORITY_SECRET
 from atoll.hub.birth import NAME as POLICY
 from atoll.hub.birth import RESOURCES as POLICIES
-from atoll.hub.kubefed.admission import names
+from atoll.hub.federation_v1.frontend import KINDS as ANNOTATED
+from atoll.hub.kubefed.members import LABEL as LABEL_KUBEFED
 from atoll.hub.profiles import MANAGER, MANAGER_LABEL
 from atoll.hub.shared_webhook import SECRET as WEBHOOK_SECRET
 from atoll.hub.tombstones import LABEL as LABEL_TOMBSTONES
 from atoll.hub.webhook import NAME as WEBHOOK
 from atoll.install.applying import Tell, remove
 from atoll.install.kinds import InstallError, foreign, living
-from atoll.install.layout import HUB, KUBEFED, PART_OF, SELECTOR, Layout
+from atoll.install.kubefed import withdrawing
+from atoll.install.kubefed.withdrawing import ROLE_KINDS
+from atoll.install.layout import HUB, PART_OF, SELECTOR, Layout
 from atoll.install.manifests import objects
 from atoll.kube.asseen import remove_finalizer
 from atoll.kube.client import Client
@@ -35,7 +38,6 @@ from atoll.kube.resources import (
     APPLICATIONS,
     CLUSTERPROFILES,
     CLUSTERROLEBINDINGS,
-    CLUSTERROLES,
     CLUSTERS,
     CONFIGMAPS,
     CRDS,
@@ -43,8 +45,6 @@ from atoll.kube.resources import (
     LEASES,
     NAMESPACES,
     PODS,
-    ROLEBINDINGS,
-    ROLES,
     SECRETS,
     VALIDATINGWEBHOOKS,
 )
@@ -82,15 +82,21 @@ async def uninstall(
     place = await _hubs_namespace(client) or namespace or SYSTEM_NAMESPACE
     layout = Layout(namespace=place, network_policy=True, agents=("all",))
     await _stop(client, layout, tell, dry_run=dry_run, patience=patience)  # 1 nobody acts any more
-    if extent == "force" and not dry_run:
+    held = [] if extent == "keep" else await _annotated(client)
+    if (held or extent == "force") and not dry_run:
         await _wait_for_no_leader(client, patience)
+    if extent == "force" and not dry_run:
         for application in fleet.applications:  # 2 nothing is left that would be acted on
             await _let_go(client, APPLICATIONS, application, FINALIZER, {"spec": {"deletion": "orphan"}})
         for cluster in fleet.clusters:
             await _let_go(client, CLUSTERS, cluster, CLUSTER_FINALIZER, {})
+    for resource, live in held:
+        if not dry_run:
+            await _let_go(client, resource, live, FINALIZER, {})
+        tell(resource.kind.lower(), f"{live.namespace}/{live.name}", "let go")
     if await _gone(client, VALIDATINGWEBHOOKS, WEBHOOK, dry_run=dry_run):
         tell("validatingwebhookconfiguration", WEBHOOK, "removed")
-    for resource, name in await _kubefed_webhooks(client):
+    for resource, name in await withdrawing.webhooks(client):
         if await _gone(client, resource, name, dry_run=dry_run):
             tell(resource.kind.lower(), name, "removed")
     for resource in reversed(POLICIES):  # one that was killed left it behind
@@ -99,8 +105,8 @@ async def uninstall(
     for body in reversed(objects(layout)):  # 3 its rights, its Service
         if body["kind"] != "Namespace" and await remove(client, body, dry_run=dry_run):
             tell(str(body["kind"]).lower(), body["metadata"]["name"], "removed")
-    for live in await _kubefed_rights(client):
-        if await _gone(client, _ROLES[live.kind], live.name, live.namespace, dry_run=dry_run):
+    for live in await withdrawing.rights(client):
+        if await _gone(client, ROLE_KINDS[live.kind], live.name, live.namespace, dry_run=dry_run):
             tell(live.kind.lower(), live.name, "removed")
     if extent != "keep":
         await _remove_kinds(client, tell, dry_run=dry_run, patience=patience)  # 4 the kinds, with every object of them
@@ -149,24 +155,14 @@ async def _hubs_namespace(client: Client) -> str:
     return next((str(s.get("namespace", "")) for s in body.get("subjects") or () if s.get("name") == HUB), "")
 
 
-_ROLES = {resource.kind: resource for resource in (CLUSTERROLES, CLUSTERROLEBINDINGS, ROLES, ROLEBINDINGS)}
-
-
-async def _kubefed_webhooks(client: Client) -> list[tuple[Resource, str]]:
-    """Those that lead to a hub: without one nobody could write KubeFed's kinds any more."""
-    found = []
-    for resource, prefix in names():
-        for live in (await client.list(resource)).items:
-            services = [((w.get("clientConfig") or {}).get("service") or {}) for w in live.body().get("webhooks") or ()]
-            if live.name.startswith(prefix) and any(service.get("name") == HUB for service in services):
-                found.append((resource, live.name))
-    return found
-
-
-async def _kubefed_rights(client: Client) -> list[Object]:
-    """In whichever namespace the control plane was."""
-    lists = [await client.list(resource, labels=f"{PART_OF}=atoll") for resource in _ROLES.values()]
-    return [live for listed in lists for live in listed.items if live.name == KUBEFED]
+async def _annotated(client: Client) -> list[tuple[Resource, Object]]:
+    """Objects of the host's own that Federation v1's annotations had distributed: nobody could delete them later."""
+    return [
+        (resource, live)
+        for resource in ANNOTATED
+        for live in await _all(client, resource)
+        if FINALIZER in live.finalizers
+    ]
 
 
 async def _stop(client: Client, layout: Layout, tell: Tell, *, dry_run: bool, patience: float) -> None:
@@ -244,8 +240,12 @@ async def _remove_state(client: Client, tell: Tell, *, everything: bool, dry_run
     named = [(LEASES, LEASE_HUB), (SECRETS, WEBHOOK_SECRET)]
     if everything:
         managed = await client.list(SECRETS, SYSTEM_NAMESPACE, labels=LABEL_CLUSTER)
+        mirrored = await client.list(SECRETS, SYSTEM_NAMESPACE, labels=LABEL_KUBEFED)
         stones = await client.list(CONFIGMAPS, SYSTEM_NAMESPACE, labels=LABEL_TOMBSTONES)
-        named += [(SECRETS, o.name) for o in managed.items] + [(CONFIGMAPS, o.name) for o in stones.items]
+        named += [(SECRETS, o.name) for o in (*managed.items, *mirrored.items)]
+        named += [(CONFIGMAPS, o.name) for o in stones.items]
+        profiles = (p for p in await _all(client, CLUSTERPROFILES) if p.namespace == SYSTEM_NAMESPACE)
+        named += [(CLUSTERPROFILES, p.name) for p in profiles if p.labels.get(MANAGER_LABEL) == MANAGER]
         named += [(SECRETS, AUTHORITY_SECRET), (CONFIGMAPS, HUB_CONFIGMAP)]
     for resource, name in named:
         if await _gone(client, resource, name, SYSTEM_NAMESPACE, dry_run=dry_run):

@@ -1,14 +1,19 @@
 """The command line as a whole: options, which hub, how it ends."""
 
+import asyncio
+import io
+import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from atoll.cli.exits import CommandError, ExitCode, UsageError
-from atoll.cli.kubectl import theirs
+from atoll.cli.kubectl import as_shells_say, theirs
 from atoll.cli.main import main, program_name
 from atoll.cli.options import key_values, split_list, taint
 from atoll.cli.reference import main as write_reference
@@ -72,6 +77,15 @@ def test_without_any_kubeconfig_the_way_to_a_fleet_is_told(
     assert "atoll up" in capsys.readouterr().err
 
 
+def test_a_context_is_never_taken_for_the_pods_own_cluster(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    assert main(["--context", "production", "uninstall", "--force"]) == 1
+    assert "there is no context production" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["app", "list", "-n", "demo"], ["-n", "demo", "app", "list"]])
 def test_options_of_every_command_stand_on_either_side(
     kubeconfig: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
@@ -96,6 +110,16 @@ def test_options_of_every_command_stand_on_either_side(
         (["app", "list", "-o", "xml"], "no such output: 'xml'"),
         (["cluster", "join", "x", "--kubeconfig", "f", "--rights", "root"], "rights are `admin` or"),
         (["cluster", "leave", "x", "--force", "--delete-objects"], "give one of the two"),
+        (["app", "create", "x", "--image", "", "--all-clusters"], "--image is empty"),
+        (["app", "history", "x", "-o", "json"], "-o goes with --revision"),
+        (["install", "--agents-host", "", "--dry-run", "client"], "--agents-host is empty"),
+        (["install", "--kubefed", "--kubefed-namespace", "", "--dry-run", "client"], "--kubefed-namespace is empty"),
+        (["app", "preview", "x", "--delete", "-c", "eu"], "does not go with --cluster"),
+        (["hub", "--metrics-address", "9090"], "--metrics-address: '9090' is not HOST:PORT"),
+        (["hub", "--webhook-address", "127.0.0.1:99999"], "--webhook-address: '127.0.0.1:99999' is not HOST:PORT"),
+        (["hub", "--agents-address", "hub"], "--agents-address: 'hub' is not HOST:PORT"),
+        (["agent", "run", "--cluster", "c", "--health-address", "x"], "--health-address: 'x' is not HOST:PORT"),
+        (["app", "logs", "x", "--tail", "-1"], "--tail"),
         (["app", "deploy", "-f", "x", "--dry-run", "maybe"], "--dry-run"),
     ],
 )
@@ -120,6 +144,82 @@ def test_an_error_is_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> 
 
     assert perform(work()) == ExitCode.ERROR
     assert capsys.readouterr().err == "error: it failed\nhint: do this\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/root/x"), "error: /root/x: Permission denied\n"),
+        (OSError(98, "address already in use"), "error: address already in use\n"),
+        (msgspec.ValidationError("Invalid enum value 'x' - at `$.spec`"), "error: an object of the server can't be "),
+    ],
+)
+def test_what_goes_wrong_around_it_is_no_traceback(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> None:
+        raise error
+
+    assert perform(work()) == ExitCode.ERROR
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_standard_input_that_is_no_text_is_said(
+    kubeconfig: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for errors in ("strict", "surrogateescape"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8", errors))
+        assert main(["app", "deploy", "-f", "-", "--name", "x", "--all-clusters"]) == 1
+        assert capsys.readouterr().err.startswith("error: standard input: not text: ")
+
+
+APPLICATION = "apiVersion: atoll.dev/v1alpha1\nkind: Application\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("metadata: web", "Application: metadata is no mapping"),
+        ("metadata: [web]", "Application: metadata is no mapping"),
+        ("metadata: {name: 5}", "metadata.name is no text: put 5 in quotes"),
+        ("metadata: {name: web, namespace: 5}", "metadata.namespace is no text: put 5 in quotes"),
+        ("spec: {}", "an Application has no metadata.name"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["deploy", "render"])
+def test_a_file_whose_object_cannot_be_known_is_named(
+    kubeconfig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str, verb: str
+) -> None:
+    file = tmp_path / "app.yaml"
+    file.write_text(APPLICATION + text)
+    assert main(["--kubeconfig", str(kubeconfig), "app", verb, "-f", str(file)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_terminal_without_the_characters_is_shown_their_codes() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "atoll", "cluster", "cordon", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert b"NAME\\u2026" in done.stdout
+
+
+def test_who_stops_reading_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    async def work() -> None:
+        async with asyncio.TaskGroup():
+            raise BrokenPipeError(32, "Broken pipe")
+
+    assert perform(work()) == ExitCode.OK
+    assert capfd.readouterr().err == ""
+
+
+def test_who_types_is_heard_when_he_interrupts(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keyboard:
+        def read(self) -> str:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("nobody types any more")
+
+    monkeypatch.setattr("sys.stdin", Keyboard())
+    assert main(["app", "deploy", "-f", "-", "--name", "x", "--all-clusters"]) == ExitCode.INTERRUPTED
 
 
 def test_interrupted_ends_with_130() -> None:
@@ -195,9 +295,20 @@ def test_lists_and_pairs_may_be_repeated_or_hold_commas() -> None:
         key_values(["a"], "--labels")
 
 
+def test_a_folder_with_other_things_is_made_no_fleets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.tex").touch()
+    assert main(["up", "--state-dir", str(tmp_path)]) == ExitCode.USAGE  # `down --purge` would remove it whole
+    assert "is no fleet's folder, and not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_what_is_kubectls_may_follow_two_dashes() -> None:
     assert theirs(["--", "exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
     assert theirs(["exec", "web", "--", "ls"]) == ["exec", "web", "--", "ls"]
+
+
+def test_a_signals_end_is_an_exit_code() -> None:
+    assert [as_shells_say(code) for code in (0, 1, -signal.SIGINT, -signal.SIGTERM)] == [0, 1, 130, 143]
 
 
 def test_taints_are_written_as_for_kubectl() -> None:

@@ -44,3 +44,9 @@ def test_what_a_template_gives(template: str, text: str) -> None:
 def test_what_cannot_be_read_is_wrong_usage(template: str) -> None:
     with pytest.raises(UsageError, match="jsonpath"):
         evaluate(template, DATA)
+
+
+@pytest.mark.parametrize("template", ["{.status", "status}", "{.a}{", "}"])
+def test_a_brace_that_stands_alone_is_no_text(template: str) -> None:
+    with pytest.raises(UsageError, match="stands alone"):
+        evaluate(template, DATA)

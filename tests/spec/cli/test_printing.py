@@ -36,6 +36,31 @@ def test_a_table_is_as_kubectls() -> None:
     ]
 
 
+def test_who_asks_for_wide_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "columns_wide", lambda: 5)
+    assert printing.table(["A", "B"], [["long", "longer"]], headers=False, cut=False) == "long   longer"
+
+
+def test_why_is_told_to_its_end_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = ["eu-1", "the image registry.example/shop can't be pulled"]
+    monkeypatch.setattr(printing, "columns_wide", lambda: 36)
+    assert printing.table(["CLUSTER", "WHY"], [row]).splitlines()[1] == "eu-1      the image registry.exampl…"
+    assert printing.table(["CLUSTER", "WHY"], [row], whole=True).splitlines() == [
+        "CLUSTER   WHY",
+        "eu-1      the image",
+        "          registry.example/shop",
+        "          can't be pulled",
+    ]
+    monkeypatch.setattr(printing, "columns_wide", lambda: 30)
+    assert printing.table(["CLUSTER", "WHY"], [row], whole=True).splitlines() == [
+        "CLUSTER   WHY",
+        "eu-1",
+        "    the image",
+        "    registry.example/shop",
+        "    can't be pulled",
+    ]
+
+
 def test_without_titles_the_columns_fit_the_rows() -> None:
     assert printing.table(["A-LONG-TITLE", "B"], [["x", "y"]], headers=False) == "x   y"
 

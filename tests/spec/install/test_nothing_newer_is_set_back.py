@@ -65,6 +65,8 @@ def test_versions_are_ordered() -> None:
     ordered = ["nonsense", "v1alpha1", "v1alpha2", "v1beta1", "v1", "v2alpha1", "v2"]
     assert sorted(ordered, key=maturity) == ordered
     assert release("0.9.12") < release("0.10.0") < release("1.0")
+    assert release("0.2.0rc1") == release("0.2.0.dev3+g1234") == release("0.2.0")  # it is upgraded to its release
+    assert release("") < release("0")
 
 
 def test_another_projects_kind_is_left_to_who_brought_it() -> None:

@@ -28,7 +28,7 @@ from atoll.kube.kubefed_resources import (
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CLUSTERS, CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, SECRETS, SERVICES
 from atoll.runtime.supervise import cancel_and_wait
-from atoll.testing.fakeapi import FakeApi
+from atoll.testing.fakeapi import FakeApi, Refuse, Rule
 from atoll.testing.fakeapi.cluster import FakeCluster
 from tests.delivering import eventually
 
@@ -242,6 +242,46 @@ async def test_a_cluster_that_is_unjoined_keeps_what_it_has(plane: Plane) -> Non
         left = await plane.member.get(CONFIGMAPS, "web", "demo")
         assert left.body()["data"] == {"a": "1"}
         assert not left.labels
+
+
+async def test_a_cluster_whose_name_no_cluster_may_have_is_told_so(plane: Plane) -> None:
+    await plane.furnish()
+    plane.api.faults.rules.append(Rule(Refuse(422, "Invalid"), verb="apply", plural="clusters"))
+    async with plane.run():
+
+        async def malformed() -> bool:
+            body = (await plane.host.get(KUBEFEDCLUSTERS, "eu", PLANE)).body()
+            conditions = (body.get("status") or {}).get("conditions") or [{}]
+            return bool(conditions[0].get("type") == "ConfigMalformed")
+
+        await eventually(malformed)
+
+
+async def test_a_type_that_names_anothers_federated_kind_takes_nothing_from_it(plane: Plane) -> None:
+    await plane.furnish()
+    async with plane.run():
+        await plane.federate("ConfigMap", "web", template={"data": {"a": "1"}}, placement=EU)
+        await plane.well("ConfigMap", "web")
+        uid = (await plane.member.get(CONFIGMAPS, "web", "demo")).uid
+        federated = body_of(type_config(TARGETS["ConfigMap"]))["spec"]["federatedType"]
+        await plane.host.patch(FEDERATEDTYPECONFIGS, "secrets", PLANE, {"spec": {"federatedType": federated}})
+
+        async def refused() -> bool:
+            told = (await plane.host.get(FEDERATEDTYPECONFIGS, "secrets", PLANE)).body()["status"]
+            return (told["observedGeneration"], told["propagationController"]) == (2, "NotRunning")
+
+        await eventually(refused)
+        await plane.federate("ConfigMap", "other", template={}, placement=EU)
+        await plane.well("ConfigMap", "other")
+        assert (await plane.member.get(CONFIGMAPS, "web", "demo")).uid == uid
+        assert await gone(lambda: plane.member.get(SECRETS, "other", "demo"))
+        await plane.host.delete(FEDERATEDTYPECONFIGS, "configmaps", PLANE)
+
+        async def has_it_now() -> bool:
+            told = (await plane.host.get(FEDERATEDTYPECONFIGS, "secrets", PLANE)).body()["status"]
+            return bool(told["propagationController"] == "Running")
+
+        await eventually(has_it_now)
 
 
 async def test_without_the_type_of_namespaces_nothing_is_taken_away(plane: Plane) -> None:

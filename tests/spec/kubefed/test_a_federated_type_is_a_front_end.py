@@ -2,6 +2,8 @@
 
 from typing import Any, cast
 
+import pytest
+
 from atoll.api.kubefed.names import Propagation, Reason
 from atoll.api.kubefed.types import ENABLED, federated_type, type_config
 from atoll.api.objects import Key, ObjectId
@@ -153,6 +155,24 @@ async def test_overrides_that_cannot_be_meant_fail_every_chosen_cluster() -> Non
     assert said.word == Propagation.APPLY_OVERRIDES_FAILED
     assert said.chosen == {"eu", "host"}
     assert said.path == "spec.overrides[0].clusterOverrides[0].path"
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ({"metadata": "web"}, "spec.template.metadata"),
+        ({"metadata": {"labels": ["a"]}}, "spec.template.metadata.labels"),
+        ({"metadata": {"annotations": {"a": 1}}}, "spec.template.metadata.annotations"),
+        ({"apiVersion": 1}, "spec.template.apiVersion"),
+    ],
+)
+async def test_a_template_of_another_form_fails_every_chosen_cluster(template: Json, path: str) -> None:
+    front = Plane().front("ClusterRole")
+    spec = {"template": template, "placement": BOTH}
+    assert (await front.read(live("FederatedClusterRole", "r", "", spec=spec))).intent is None
+    said = front.said("uid-r")
+    assert said is not None
+    assert (said.word, said.path) == (Propagation.COMPUTE_RESOURCE_FAILED, path)
 
 
 async def test_system_namespaces_and_misnamed_ones_are_never_federated() -> None:

@@ -146,5 +146,11 @@ def test_one_that_cannot_be_tried_is_malformed() -> None:
     assert kind(told(None, Reach(), KNOWN, SETTINGS, NOW, "no token")[0]) == "ConfigMalformed"
 
 
+def test_one_that_was_ready_under_another_control_plane_is_malformed_at_once() -> None:
+    ready, _ = told(None, HERE, KNOWN, SETTINGS, NOW)
+    status, wait = told(ready, Reach(), KNOWN, SETTINGS, NOW, "there is a Cluster of that name")
+    assert (kind(status), wait) == ("ConfigMalformed", 0.0)
+
+
 def test_nothing_is_said_before_it_was_tried() -> None:
     assert told(None, Reach(), KNOWN, SETTINGS, NOW) == (None, 0.0)

@@ -27,6 +27,8 @@ def ours(line: str) -> list[str]:
         ("join c1 -v=2", "join c1 -v 2"),
         ("-v 2 --dry-run join c1", "join -v 2 --dry-run c1"),
         ("--kubeconfig=/x join c1", "join --kubeconfig /x c1"),
+        ("--kubeconfig=/x orphaning-deletion -n=a enable t o", "orphaning-deletion enable --kubeconfig /x -n a t o"),
+        ("-v=2 orphaning-deletion --help", "orphaning-deletion --help -v 2"),
         ("federate cm x -n=demo -c -s a,b", "federate cm x -n demo -c -s a,b"),
         ("federate -f -", "federate -f -"),
         ("join c1 --logtostderr --stderrthreshold=2 --vmodule a=1 --alsologtostderr=false", "join c1"),

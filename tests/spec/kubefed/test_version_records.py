@@ -108,3 +108,13 @@ async def test_who_is_gone_is_forgotten_and_who_has_its_name_now_is_not(client: 
     assert not await keep(records, owner("u2"), {"eu": "gen:1"})
     records.forget("u2")
     assert await keep(records, owner("u2"), {"eu": "gen:1"})
+
+
+async def test_one_that_cannot_be_read_stops_nobody_and_is_written_anew(client: Client) -> None:
+    body = {"metadata": {"name": NAME, "namespace": "demo"}}
+    await client.create(PROPAGATEDVERSIONS, body)
+    await client.patch(PROPAGATEDVERSIONS, NAME, "demo", {"status": {"templateVersion": 7}}, subresource="status")
+    records = Records(client)
+    await records.load("")
+    assert await keep(records, owner(), {"eu": "gen:1"})
+    assert (await status(client))["templateVersion"] == "t1"

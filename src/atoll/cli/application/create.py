@@ -1,5 +1,6 @@
 """`atoll app create`: a Deployment, and a Service with it, without writing YAML."""
 
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -70,7 +71,7 @@ async def create(
     `--dry-run=client -o yaml` prints it to start a file from.
     """
     from atoll.cli.application.checking import check
-    from atoll.cli.printing import emit
+    from atoll.cli.printing import aside, emit
 
     wishes = Wishes(
         tuple(clusters or ()),
@@ -86,6 +87,8 @@ async def create(
     )
     if output not in {"", "yaml", "json"}:
         raise UsageError(f"no such output: {output!r}", "yaml or json")
+    if not image.strip():
+        raise UsageError("--image is empty", "a variable that isn't set?")
     ports = [_port(text) for text in port or ()]
     manifests = [deployment(name, image, ports, env or [], command or [], args or [])]
     if ports:
@@ -97,14 +100,15 @@ async def create(
         emit([body], output, single=True)
         if dry_run is DryRun.CLIENT:
             return None
-    return await send(
-        session,
-        [body],
-        dry_run=dry_run,
-        force=force_conflicts,
-        create_namespace=create_namespace,
-        wait=parse_duration(timeout) if wait else None,
-    )
+    with aside() if output else nullcontext():
+        return await send(
+            session,
+            [body],
+            dry_run=dry_run,
+            force=force_conflicts,
+            create_namespace=create_namespace,
+            wait=parse_duration(timeout) if wait else None,
+        )
 
 
 def deployment(

@@ -143,15 +143,17 @@ async def send(
     from atoll.cli.application.checking import check
     from atoll.kube.resources import CLUSTERS
 
+    absent: set[str] = set()
     async with session.hub() as hub:
         known = frozenset(c.name for c in (await hub.list(CLUSTERS)).items)
         for body in bodies:
             namespace = str((body.get("metadata") or {}).get("namespace"))
-            reach = await _reaches(hub, namespace, create=create_namespace, dry_run=dry_run)
+            reach = await _reaches(hub, namespace, absent, create=create_namespace, dry_run=dry_run)
             check(body, known_clusters=known, reach=reach)
         code: ExitCode | None = None
         for body in bodies:
-            _, what = await apply_application(hub, body, dry_run=dry_run, force=force)
+            asked = DryRun.CLIENT if body["metadata"]["namespace"] in absent else dry_run  # no server could check it
+            _, what = await apply_application(hub, body, dry_run=asked, force=force)
             print(said("application", body["metadata"]["name"], what, dry_run))
             if dry_run is DryRun.SERVER:
                 code = await foretell(session, hub, body) or code
@@ -185,8 +187,12 @@ async def wait_for(hub: "Client", bodies: "list[Json]", seconds: float) -> ExitC
     return ExitCode.OK
 
 
-async def _reaches(hub: "Client", namespace: str, *, create: bool, dry_run: DryRun) -> bool:
-    """Whether `namespace` of the hub may reach beyond itself, as far as can be seen; with `create` it is made."""
+async def _reaches(hub: "Client", namespace: str, absent: set[str], *, create: bool, dry_run: DryRun) -> bool:
+    """Whether `namespace` of the hub may reach beyond itself, as far as can be seen; with `create` it is made, but for
+    a dry run, which adds it to `absent`.
+    """
+    if namespace in absent:
+        return False
     from atoll.api.names import LABEL_REACH
     from atoll.kube.errors import Forbidden, NotFound
     from atoll.kube.resources import NAMESPACES
@@ -203,5 +209,7 @@ async def _reaches(hub: "Client", namespace: str, *, create: bool, dry_run: DryR
         if dry_run is DryRun.NONE:
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             await hub.create(NAMESPACES, body)
+        else:
+            absent.add(namespace)
         print(said("namespace", namespace, "created", dry_run))
         return False

@@ -127,4 +127,4 @@ def _conditions(view: "View") -> str:
 
 def _rows(titles: list[str], rows: Iterable[tuple[object, ...]]) -> str:
     shown = list(rows)
-    return table(titles, shown, indent=2) if shown else ""
+    return table(titles, shown, indent=2, whole=True) if shown else ""

@@ -73,7 +73,7 @@ async def events(
         if rows:
             titles = ["LAST SEEN", "CLUSTER", "TYPE", "REASON", "OBJECT", "MESSAGE"]
             cells = [(row.cells()[0], row.cluster, *row.cells()[1:]) for row in rows]
-            print(table(titles, cells, headers=not no_headers))
+            print(table(titles, cells, headers=not no_headers, whole=True))
         else:
             note("no events")
     for where, why in failed.items():

@@ -24,11 +24,13 @@ async def explain(session: Session, name: AppName, cluster: ClusterFilter = None
 
     The decisions are worked out here, by the hub's own functions, from what the hub knows now.
     """
+    from atoll.cli.application.foreseeing import check_known
     from atoll.cli.application.rendering import render_live
     from atoll.cli.application.view import read_view
 
     async with session.hub() as hub:
         rendered = await render_live(hub, session.namespace, name)
+    check_known(rendered, cluster or ())
     assert rendered.live is not None
     view = read_view(rendered.live)
     for line in (*_whole(view), *_clusters(rendered, view, cluster or [])):

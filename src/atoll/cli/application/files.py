@@ -1,7 +1,10 @@
 """Manifests from files, folders and standard input, with messages that name the file."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +42,12 @@ def one_application(sources: list[str], namespace: str) -> "Json":
 
 
 def in_namespace(body: "Json", namespace: str) -> "Json":
-    """An Application as it may be applied: in `namespace` unless it names one, without what the server wrote."""
+    """An Application as it may be applied: in `namespace` unless it names one, without what the server wrote. Raises
+    CommandError for one without a name.
+    """
     metadata = {k: v for k, v in (body.get("metadata") or {}).items() if k not in SERVER_FIELDS}
+    if not metadata.get("name"):
+        raise CommandError("an Application has no metadata.name")
     metadata["namespace"] = metadata.get("namespace") or namespace
     return {k: v for k, v in body.items() if k != "status"} | {"metadata": metadata}
 
@@ -53,9 +60,33 @@ def default_name(sources: list[str]) -> str:
     return stem if stem.replace("-", "").isalnum() and stem.isascii() and stem.strip("-") == stem else ""
 
 
+def standard_input() -> str:
+    """All of it. Raises CommandError for what is not text, and KeyboardInterrupt at once, within an event loop, too."""
+    try:
+        with _interruptible():
+            text = sys.stdin.read()
+        text.encode()  # where the locale is C, what is no text is let through, in disguise
+    except UnicodeError as error:
+        raise CommandError(f"standard input: not text: it is not UTF-8 ({error.reason})") from error  # type: ignore[attr-defined]  # both kinds have it
+    return text
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """An event loop would wait for its turn, which comes when nobody types any more."""
+    if threading.current_thread() is not threading.main_thread():  # where no handler may be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _texts(source: str) -> Iterator[tuple[str, str]]:
     if source == STDIN:
-        yield "standard input", sys.stdin.read()
+        yield "standard input", standard_input()
         return
     path = Path(source).expanduser()
     try:
@@ -73,6 +104,21 @@ def _objects(name: str, text: str) -> "list[Json]":
     from atoll.api.yamltext import YamlError
 
     try:
-        return load(text)
+        return [identifiable(body, name) for body in load(text)]
     except YamlError as error:
         raise CommandError(f"{name}: {error}") from error
+
+
+def identifiable(body: "Json", file: str) -> "Json":
+    """`body`, whose metadata can be looked into. Raises CommandError."""
+    metadata = body.get("metadata")
+    if metadata is None:
+        return body
+    if not isinstance(metadata, dict):
+        raise CommandError(
+            f"{file}: {body.get('kind') or 'an object'}: metadata is no mapping of name, labels and so on"
+        )
+    for field in ("name", "namespace"):
+        if not isinstance(metadata.get(field) or "", str):
+            raise CommandError(f"{file}: metadata.{field} is no text: put {metadata[field]!r} in quotes")
+    return body

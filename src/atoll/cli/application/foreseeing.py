@@ -11,6 +11,7 @@ from atoll.api.rollout import Rollout
 from atoll.cli.application.members import changes_there, each_cluster
 from atoll.cli.application.rendering import NEWEST, Rendered
 from atoll.cli.application.view import read_view
+from atoll.cli.exits import CommandError
 from atoll.cli.session import Session
 from atoll.fleet.asking import Ask
 from atoll.hub.application import EMPTIES
@@ -73,8 +74,12 @@ class Forecast(msgspec.Struct, frozen=True):
 
 
 async def foresee(session: Session, hub: Client, rendered: Rendered, *, only: Sequence[str] = ()) -> Forecast:
-    """What would happen if the hub were given `rendered`. `only` these members are asked, when given."""
+    """What would happen if the hub were given `rendered`. `only` these members are asked and told of, when given.
+
+    Raises CommandError for one that is none.
+    """
     plan = rendered.plan
+    check_known(rendered, only)
     view = read_view(rendered.live) if rendered.live else None
     before = {p.cluster: p.replicas for p in view.status.placement} if view else {}
     leaving = [c for c in before if c not in plan.deliveries and c not in plan.refusals]
@@ -86,6 +91,8 @@ async def foresee(session: Session, hub: Client, rendered: Rendered, *, only: Se
     clusters = []
     for verdict in plan.verdicts:
         name, share = verdict.cluster, plan.shares.get(verdict.cluster)
+        if only and name not in only:
+            continue
         refusal = plan.refusals.get(name)
         clusters.append(
             ClusterForecast(
@@ -103,6 +110,14 @@ async def foresee(session: Session, hub: Client, rendered: Rendered, *, only: Se
     changed = any(found.values()) or any(c.moves for c in clusters)
     what = "created" if view is None else "configured" if changed else "unchanged"
     return Forecast(key, what, tuple(clusters), _order(rendered), warnings=plan.warnings)
+
+
+def check_known(rendered: Rendered, names: Sequence[str]) -> None:
+    """Raises CommandError when one of `names` is no cluster: silence would read as if nothing were to happen there."""
+    known = {verdict.cluster for verdict in rendered.plan.verdicts}
+    for name in names:
+        if name not in known:
+            raise CommandError(f"there is no cluster {name}", f"there are {', '.join(sorted(known)) or 'none'}")
 
 
 async def foresee_end(session: Session, hub: Client, live: Object, *, orphan: bool) -> Forecast:

@@ -46,6 +46,8 @@ async def history(
 
     if output not in {"", "yaml", "json"}:
         raise UsageError(f"no such output: {output!r}", "yaml or json")
+    if output and not revision:
+        raise UsageError("-o goes with --revision", "atoll app history NAME lists their numbers")
     async with session.hub() as hub:
         found = await formers(hub, session.namespace, name)
     if diff:

@@ -45,4 +45,4 @@ async def list_applications(
         counts = [summary.clusters, summary.applied, summary.healthy, summary.ready] if summary else [""] * 4
         row = [view.name, *counts, view.state, *([view.message] if wide else []), age(view.created)]
         rows.append([view.namespace, *row] if all_namespaces else row)
-    print(table(["NAMESPACE", *titles] if all_namespaces else titles, rows, headers=not no_headers))
+    print(table(["NAMESPACE", *titles] if all_namespaces else titles, rows, headers=not no_headers, cut=not wide))

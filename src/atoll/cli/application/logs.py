@@ -26,7 +26,7 @@ async def logs(
     cluster: ClusterFilter = None,
     workload: Annotated[str, typer.Option(metavar="NAME", help="Only Pods whose name begins so.")] = "",
     container: Annotated[str, typer.Option(metavar="NAME", help="Only this container; else all.")] = "",
-    tail: Annotated[int | None, typer.Option(metavar="N", help="Only the last lines of each.")] = None,
+    tail: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the last lines of each.")] = None,
     since: Annotated[str, typer.Option(metavar="TIME", help="Only the last, such as 5m.")] = "",
     previous: Annotated[bool, typer.Option("--previous", help="Of the container that ended before.")] = False,
     prefix: Annotated[
@@ -44,7 +44,7 @@ async def logs(
     from atoll.kube.resources import APPLICATIONS
     from atoll.pull.protocol import Logs
 
-    seconds = int(parse_duration(since)) if since else None
+    seconds = max(1, round(parse_duration(since))) if since else None
     async with session.hub() as hub:
         view = read_view(await hub.get(APPLICATIONS, name, session.namespace))
         question = Logs(view.uid, workload, container, follow, tail, seconds, previous)

@@ -49,6 +49,8 @@ async def preview(
         raise UsageError("preview what?", "give a file with -f, or a NAME, which with --delete would be deleted")
     async with session.hub() as hub:
         if delete:
+            if cluster:
+                raise UsageError("--delete is of all clusters: it does not go with --cluster")
             live = await hub.get(APPLICATIONS, name, session.namespace)
             orphan = (live.body().get("spec") or {}).get("deletion") == "orphan"
             found = [await foresee_end(session, hub, live, orphan=orphan)]
@@ -92,7 +94,7 @@ def tell(forecast: "Forecast", *, brief: bool = False) -> None:
         return
     rows = [(c.cluster, _fate(c), _replicas(c), _counts(c), c.refusal or c.unknown or c.why) for c in forecast.clusters]
     if rows:
-        print(table(["CLUSTER", "FATE", "REPLICAS", "OBJECTS", "WHY"], rows))
+        print(table(["CLUSTER", "FATE", "REPLICAS", "OBJECTS", "WHY"], rows, whole=True))
     for line in forecast.order:
         print(line)
     if not brief:

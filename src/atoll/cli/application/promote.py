@@ -1,6 +1,7 @@
 """`atoll app promote`: an Application of a workload that runs already, without restarting it."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from atoll.cli.application.placing import Clusters
 from atoll.cli.changing import DryRun, DryRunOption, apply_application, said
 from atoll.cli.exits import CommandError, ExitCode, UsageError
 from atoll.cli.options import split_list
-from atoll.cli.printing import emit, note, warn
+from atoll.cli.printing import aside, emit, note, warn
 from atoll.cli.session import Session, parse_duration
 from atoll.cli.verbs import Timeout, verb
 
@@ -55,6 +56,7 @@ async def promote(
     places = split_list(clusters) or [origin]
     if origin not in places:
         raise UsageError(f"--clusters: {origin}, where it runs, must be among them")
+    patience = parse_duration(timeout) if wait else None
     async with session.hub() as hub:
         async with session.member(hub, origin) as member:
             found = await work.gather(member, origin, kind, name, session.namespace)
@@ -73,13 +75,15 @@ async def promote(
         await _copy_secrets(hub, found, body, origin, dry_run=dry_run, tell=tell)
     if output and dry_run is DryRun.CLIENT:
         return None
-    return await send(
-        session,
-        [body],
-        dry_run=dry_run,
-        force=force_conflicts,
-        wait=parse_duration(timeout) if wait else None,
-    )
+    with aside() if output else nullcontext():
+        return await send(
+            session,
+            [body],
+            dry_run=dry_run,
+            force=force_conflicts,
+            create_namespace=create_namespace,
+            wait=patience,
+        )
 
 
 def application(name: str, namespace: str, found: "Promotion", clusters: list[str]) -> "Json":
@@ -117,7 +121,7 @@ async def _prepare(
             ) from error
         if dry_run is DryRun.NONE:
             await hub.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        tell(said("namespace", namespace, "created", dry_run))
+            tell(said("namespace", namespace, "created"))
     try:
         await hub.get(APPLICATIONS, name, namespace)
     except NotFound:

@@ -52,7 +52,7 @@ async def render(
     plan = rendered.plan
     if why:
         rows = [(v.cluster, "yes" if v.chosen else "no", _replicas(rendered, v.cluster), v.why) for v in plan.verdicts]
-        print(table(["CLUSTER", "CHOSEN", "REPLICAS", "WHY"], rows))
+        print(table(["CLUSTER", "CHOSEN", "REPLICAS", "WHY"], rows, whole=True))
     else:
         _print_objects(rendered, chosen(rendered, cluster), output)
     for warning in plan.warnings:

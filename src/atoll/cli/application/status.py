@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atoll.cli.exits import CommandError, ExitCode
+from atoll.cli.exits import CommandError, ExitCode, UsageError
 from atoll.cli.printing import age, check_output, emit, fields, one_line, paint, table
 from atoll.cli.session import Session, parse_duration
 from atoll.cli.verbs import Output, verb
@@ -38,6 +38,8 @@ async def status(
     from atoll.kube.resources import APPLICATIONS
 
     check_output(output)
+    if watch and output not in {"", "wide"}:
+        raise UsageError(f"-w shows it to people: it does not go with -o {output}", "kubectl get -w does")
     async with session.hub() as hub:
         if not watch:
             item = await hub.get(APPLICATIONS, name, session.namespace)
@@ -70,13 +72,13 @@ def text(view: "View") -> str:
         facts["Note"] = "the hub has not yet seen the last change"
     lines = [fields(facts).replace(f" {view.state}", f" {paint(view.state)}", 1)]
     if rows := cluster_rows(view):
-        lines += ["", table(["CLUSTER", "STATE", "HEALTH", "READY", "SINCE", "MESSAGE"], rows)]
+        lines += ["", table(["CLUSTER", "STATE", "HEALTH", "READY", "SINCE", "MESSAGE"], rows, whole=True)]
     if stages := stage_rows(view):
-        lines += ["", table(["STAGE", "STATE", "UPDATED", "SINCE", "MESSAGE"], stages)]
+        lines += ["", table(["STAGE", "STATE", "UPDATED", "SINCE", "MESSAGE"], stages, whole=True)]
     if view.status.truncated:
         lines.append(f"… and {view.status.truncated} clusters more, which are healthy")
     if problems := problem_rows(view):
-        lines += ["", table(["CLUSTER", "OBJECT", "REASON", "COUNT", "SINCE", "MESSAGE"], problems)]
+        lines += ["", table(["CLUSTER", "OBJECT", "REASON", "COUNT", "SINCE", "MESSAGE"], problems, whole=True)]
     return "\n".join(lines)
 
 

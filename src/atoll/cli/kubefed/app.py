@@ -16,6 +16,7 @@ from atoll.cli.verbs import verb
 
 COMPATIBLE = "v0.10.0"
 """The version of KubeFed whose commands these are."""
+ORPHANING = "orphaning-deletion"
 
 
 class GoGroup(TyperGroup):
@@ -31,12 +32,21 @@ def as_ours(arguments: list[str]) -> list[str]:
 
 
 def command_first(arguments: list[str]) -> list[str]:
-    """Known options ahead of the command, put behind it."""
+    """Known options ahead of the command, put behind it; and behind the second word of one that has two."""
+    ahead, rest = _options_ahead(arguments)
+    command, rest = rest[:1], rest[1:]
+    if command == [ORPHANING]:
+        between, rest = _options_ahead(rest)
+        command, ahead, rest = [*command, *rest[:1]], [*ahead, *between], rest[1:]
+    return [*command, *ahead, *rest]
+
+
+def _options_ahead(arguments: list[str]) -> tuple[list[str], list[str]]:
     ahead: list[str] = []
     rest = list(arguments)
     while rest and (rest[0] in VALUED or rest[0] in FLAGS):
         ahead += [rest.pop(0) for _ in range(2 if rest[0] in VALUED else 1) if rest]
-    return [*rest[:1], *ahead, *rest[1:]]
+    return ahead, rest
 
 
 app = typer.Typer(
@@ -50,7 +60,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 orphaning = typer.Typer(
-    name="orphaning-deletion",
+    name=ORPHANING,
     help="Whether members keep their objects when a federated object goes.",
     no_args_is_help=True,
     rich_markup_mode=None,

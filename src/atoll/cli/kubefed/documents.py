@@ -1,11 +1,11 @@
 """YAML in and out, as KubeFed's commands have it: every document begins with `---`, keys are in order."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from atoll.api.objects import Json
+from atoll.cli.application.files import identifiable, standard_input
 from atoll.cli.exits import CommandError
 
 
@@ -32,8 +32,8 @@ def read_documents(file: str) -> list[Json]:
     from atoll.api.yamltext import YamlError
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text()
-        return load(text)
+        text = standard_input() if file == "-" else Path(file).read_text()
+        return [identifiable(body, file) for body in load(text)]
     except OSError as error:
         raise CommandError(f'Failed to load yaml from file "{file}": {error.strerror}') from error
     except (YamlError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ from atoll.cli.kubefed.app import version_info
 from atoll.cli.kubefed.goflags import rewritten
 from atoll.cli.kubefed.speech import DETAILS, Speech
 from atoll.cli.main import carried_out
+from atoll.cli.options import check_address
 from atoll.cli.session import perform
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def controller_manager(
         return
     from atoll.hub.kubefed.main import ControllerManager, run
 
+    check_address(healthz_addr, "--healthz-addr")
+    check_address(metrics_addr, "--metrics-addr")
     _log(verbose)
     speech = Speech(verbose, "controller-manager")
     config = _config(kubeconfig, master)

@@ -87,6 +87,8 @@ def _directive(file: Path) -> "Directive":
         raise CommandError(f"{file}: one EnableTypeDirective is expected, these are {len(documents)} documents")
     body = documents[0]
     spec = body.get("spec") or {}
+    if not isinstance(spec, dict):
+        raise CommandError(f"{file}: spec is no mapping of targetVersion, federatedGroup and federatedVersion")
     name = (body.get("metadata") or {}).get("name")
     if not name:
         raise CommandError(f"{file}: metadata.name is missing: the type's name, such as deployments.apps")

@@ -6,6 +6,7 @@ import base64
 import msgspec
 
 from atoll.api.cluster import Cluster
+from atoll.api.common import DNS_LABEL
 from atoll.api.kubefed.cluster import KubeFedCluster
 from atoll.api.kubefed.names import SECRET_TOKEN
 from atoll.api.names import SYSTEM_NAMESPACE
@@ -47,6 +48,12 @@ async def _joining(hub: Client, item: Object, there: Object | None, settings: Se
     about = f"KubeFedCluster {item.name}"
     if there is not None:
         return Joining(item.name, True, findings=_differing(about, item, there))
+    if not DNS_LABEL.fullmatch(item.name):
+        why = "no Cluster can have that name: at most 63 lower-case letters, digits and `-`"
+        found = Finding(
+            about, "metadata.name", why, "join it under another name, and place objects there", refuses=True
+        )
+        return Joining(item.name, False, findings=(found,))
     try:
         kubefed = msgspec.convert(item.body(), KubeFedCluster)
         stored = await hub.get(SECRETS, kubefed.spec.secret_ref.name, item.namespace)

@@ -20,7 +20,7 @@ from atoll.cli.application.waiting import changes, refused
 from atoll.cli.changing import MANAGER
 from atoll.cli.exits import CommandError
 from atoll.cli.migration.judging import Judged
-from atoll.cli.migration.originals import Original, Type, as_written, keep
+from atoll.cli.migration.originals import ANNOTATION_MARKED, Original, Type, as_written, keep
 from atoll.cli.migration.reading import Found
 from atoll.intake.kubefed.migration import ANNOTATION_FROM
 from atoll.kube.client import Client
@@ -135,7 +135,10 @@ class Going:
                 return
             if now.generation != live.generation:
                 raise CommandError(f"{found.about} changed while it was looked at", "run this again")
-            note = {"annotations": {ANNOTATION_ORPHAN: "true"}, "resourceVersion": now.resource_version}
+            marks = {ANNOTATION_ORPHAN: "true"}
+            if now.annotations.get(ANNOTATION_ORPHAN) != "true":
+                marks[ANNOTATION_MARKED] = "true"
+            note = {"annotations": marks, "resourceVersion": now.resource_version}
             try:
                 marked = await self._hub.patch(
                     found.resource, now.name, now.namespace, {"metadata": note}, manager=MANAGER

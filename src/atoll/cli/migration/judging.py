@@ -19,11 +19,13 @@ from atoll.api.status import ApplicationStatus
 from atoll.cli.application.changed import text_of
 from atoll.cli.application.members import changes_there, each_cluster
 from atoll.cli.application.rendering import facts_of, intent_of, with_namespace_defaults
+from atoll.cli.application.revisions import SALT
 from atoll.cli.migration.reading import Found, State
 from atoll.cli.session import Session
 from atoll.fleet.asking import Ask
 from atoll.hub.snapshots import recalled
 from atoll.inquire.comparing import bare
+from atoll.inquire.masking import masked
 from atoll.intake import serverset
 from atoll.intake.kubefed.migration import Control, Finding, Translation, of_namespace, translate
 from atoll.kube.client import Client
@@ -54,17 +56,29 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class Fleet(msgspec.Struct, frozen=True):
-    """The clusters that planning knows. `unjoined` are KubeFed's that Atoll doesn't have yet."""
+    """The clusters that planning knows. `unjoined` are KubeFed's that Atoll doesn't have yet, `lost` of these those
+    that it won't have.
+    """
 
     facts: dict[str, ClusterFacts]
     unjoined: frozenset[str]
+    lost: frozenset[str]
 
 
 async def judge(
-    session: Session, hub: Client, state: State, objects: Iterable[Found], *, accept: bool = False
+    session: Session,
+    hub: Client,
+    state: State,
+    objects: Iterable[Found],
+    *,
+    accept: bool = False,
+    lost: frozenset[str] = frozenset(),
 ) -> list[Judged]:
-    """Each of `objects`, in their order. With `accept`, that members' objects would change refuses nothing."""
-    fleet = await _fleet(hub, state.control)
+    """Each of `objects`, in their order. With `accept`, that members' objects would change refuses nothing.
+
+    lost: KubeFed's clusters that can't become Atoll's: nobody would look after what is there.
+    """
+    fleet = await _fleet(hub, state.control, lost)
     applications = {(a.namespace, a.name): a.uid for a in (await hub.list(APPLICATIONS)).items}
     found = list(objects)
     on_hub = [await _on_hub(hub, state.control, one, fleet, applications) for one in found]
@@ -89,11 +103,11 @@ async def judge(
     return result
 
 
-async def _fleet(hub: Client, control: Control) -> Fleet:
+async def _fleet(hub: Client, control: Control, lost: frozenset[str]) -> Fleet:
     facts = {c.name: facts_of(c.read(Cluster)) for c in (await hub.list(CLUSTERS)).items}
     unjoined = control.clusters.keys() - facts.keys()
     coming = {name: ClusterFacts(name, labels=dict(control.clusters[name])) for name in unjoined}
-    return Fleet(facts | coming, frozenset(unjoined))
+    return Fleet(facts | coming, frozenset(unjoined), lost & unjoined)
 
 
 # On the hub
@@ -119,7 +133,12 @@ async def _on_hub(
         if not judged.refused:
             break
     for name in sorted(fleet.unjoined & set(judged.clusters)):
-        judged = _with(judged, Finding(found.about, f"cluster {name}", "it is not Atoll's yet: compared when it is"))
+        field, why = f"cluster {name}", "it is not Atoll's yet: compared when it is"
+        if name in fleet.lost:
+            why = f"it is not Atoll's, and is left out: see KubeFedCluster {name}"
+            judged = _with(judged, Finding(found.about, field, why, "bring it in, or place the object elsewhere", True))
+        else:
+            judged = _with(judged, Finding(found.about, field, why))
     return judged, planned
 
 
@@ -177,7 +196,7 @@ def _compared(said: Translation, name: str, expected: Json, given: Json) -> Iter
             refuses=True,
         )
         return
-    changed = Change(name, identify(before), before, given)
+    changed = Change(name, identify(before), masked(before, SALT), masked(given, SALT))
     yield Finding(
         said.about, "spec", f"the Application would give {name} something else", text_of(changed), refuses=True
     )

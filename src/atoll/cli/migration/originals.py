@@ -10,6 +10,7 @@ import zlib
 
 import msgspec
 
+from atoll.api.kubefed.names import ANNOTATION_ORPHAN
 from atoll.api.objects import Json
 from atoll.cli.changing import MANAGER
 from atoll.cli.exits import CommandError
@@ -23,6 +24,8 @@ LABEL = "atoll.dev/migration"
 KUBEFED = "kubefed"
 TYPE = "atoll.dev/original"
 KEY = "original"
+ANNOTATION_MARKED = "atoll.dev/migrating"
+"""On a federated object: that it is marked as an orphan is no wish of its owner's, but of a migration."""
 MOST_BYTES = 900 * 1024
 _SERVERS = (
     *("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"),
@@ -90,8 +93,19 @@ def secret_name(kind: str, name: str) -> str:
 
 def as_written(body: Json) -> Json:
     """`body` as somebody could write it again."""
-    metadata = {k: v for k, v in body["metadata"].items() if k not in _SERVERS}
+    metadata = {k: v for k, v in unmarked(body)["metadata"].items() if k not in _SERVERS}
     return {k: v for k, v in body.items() if k not in {"metadata", "status"}} | {"metadata": metadata}
+
+
+def unmarked(body: Json) -> Json:
+    """`body` as it was before a migration marked it as an orphan and was cut off."""
+    metadata = body["metadata"]
+    annotations = metadata.get("annotations") or {}
+    if ANNOTATION_MARKED not in annotations:
+        return body
+    rest = {k: v for k, v in annotations.items() if k not in {ANNOTATION_MARKED, ANNOTATION_ORPHAN}}
+    kept = {k: v for k, v in metadata.items() if k != "annotations"}
+    return body | {"metadata": kept | ({"annotations": rest} if rest else {})}
 
 
 async def keep(hub: Client, original: Original, namespace: str) -> None:

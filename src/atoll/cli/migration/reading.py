@@ -9,7 +9,7 @@ from atoll.api.kubefed.preference import ReplicaSchedulingPreference
 from atoll.api.kubefed.typeconfig import FederatedTypeConfig, with_defaults
 from atoll.api.names import LABEL_REACH
 from atoll.cli.exits import CommandError
-from atoll.cli.migration.originals import Original, Type, kept
+from atoll.cli.migration.originals import Original, Type, kept, unmarked
 from atoll.hub.kubefed.settings import Settings, settings
 from atoll.intake.kubefed.migration import Control, Finding, about
 from atoll.kube.client import Client
@@ -157,7 +157,7 @@ async def _objects(
             findings.append(Finding(name, "metadata.name", "KubeFed propagates no such namespace", "delete it"))
             continue
         try:
-            federated = msgspec.convert(item.body(), Federated)
+            federated = msgspec.convert(unmarked(item.body()), Federated)
         except msgspec.ValidationError as error:
             findings.append(Finding(name, "spec", f"it can't be read: {error}", "mend it", refuses=True))
             continue

@@ -3,6 +3,8 @@
 import msgspec
 
 from atoll.api.objects import Json
+from atoll.cli.application.revisions import SALT
+from atoll.inquire.masking import masked
 from atoll.intake.kubefed.migration import Finding
 
 
@@ -47,5 +49,22 @@ class Report(msgspec.Struct, frozen=True):
         return ", ".join(f"{number} {state}" for state, number in sorted(states.items())) or "nothing to do"
 
     def as_json(self) -> Json:
+        """Without the values of Secrets."""
         body: Json = msgspec.to_builtins(self)
+        for row in body["objects"]:
+            if row["application"] is not None:
+                row["application"] = _masked(row["application"])
         return body
+
+
+def _masked(application: Json) -> Json:
+    spec = dict(application["spec"])
+    spec["manifests"] = [masked(body, SALT) for body in spec["manifests"]]
+    if any(body.get("kind") == "Secret" for body in spec["manifests"]) and "differences" in spec:
+        spec["differences"] = [
+            {**one, "patches": [{**patch, "value": "***"} if "value" in patch else patch for patch in one["patches"]]}
+            if "patches" in one
+            else one
+            for one in spec["differences"]
+        ]
+    return application | {"spec": spec}

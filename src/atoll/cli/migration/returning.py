@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
+from atoll.api.kubefed.names import ANNOTATION_ORPHAN
 from atoll.api.objects import Json
 from atoll.cli.application.view import read_view
 from atoll.cli.application.waiting import changes, until_gone
 from atoll.cli.changing import MANAGER
 from atoll.cli.exits import CommandError
-from atoll.cli.migration.originals import Original, drop
+from atoll.cli.migration.originals import ANNOTATION_MARKED, Original, drop
 from atoll.intake.kubefed.migration import ANNOTATION_FROM
 from atoll.kube.client import Client
 from atoll.kube.errors import AlreadyExists, Conflict, NotFound
@@ -127,10 +128,14 @@ class Returning:
             await self._hub.create(resource, body, manager=MANAGER)
         except AlreadyExists:
             metadata = body["metadata"]
-            if (await self._hub.get(resource, metadata["name"], metadata.get("namespace", ""))).deleting:
+            there = await self._hub.get(resource, metadata["name"], metadata.get("namespace", ""))
+            if there.deleting:
                 raise CommandError(
                     f"{body['kind']} {metadata['name']} is still on its way out", "run this again when it is gone"
                 ) from None
+            if ANNOTATION_MARKED in there.annotations:  # the way there was cut off right behind it
+                note = {"annotations": dict.fromkeys((ANNOTATION_MARKED, ANNOTATION_ORPHAN)), "uid": there.uid}
+                await self._hub.patch(resource, there.name, there.namespace, {"metadata": note}, manager=MANAGER)
 
 
 def _said(application: Json) -> Json:

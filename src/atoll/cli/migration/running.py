@@ -61,7 +61,8 @@ class Run:
         if apply:
             await self._join(joinings)
         wanted = [found for found in state.objects if self._meant(found.federated.metadata.namespace)]
-        judged = await judge(self._session, self._hub, state, wanted, accept=accept)
+        lost = frozenset(joining.name for joining in joinings if joining.refused)
+        judged = await judge(self._session, self._hub, state, wanted, accept=accept, lost=lost)
         failed: dict[str, str] = {}
         if apply:
             failed = await self._go(judged, state)

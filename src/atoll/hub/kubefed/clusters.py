@@ -21,7 +21,7 @@ from atoll.hub.kubefed.members import LABEL, TAKEN, connection, mirror, secret, 
 from atoll.hub.kubefed.settings import Settings
 from atoll.kube.asseen import replace_status
 from atoll.kube.client import Client
-from atoll.kube.errors import ConfigError, Conflict, NotFound
+from atoll.kube.errors import ConfigError, Conflict, Invalid, NotFound
 from atoll.kube.kubefed_resources import KUBEFEDCLUSTERS
 from atoll.kube.objects import Object
 from atoll.kube.resources import CLUSTERS, SECRETS
@@ -105,14 +105,24 @@ class Clusters:
             words = f"there is a Secret {SYSTEM_NAMESPACE}/{known.name} already, which was not made for it"
             self._recorder.tell(live, "Warning", TAKEN, words)
             return await self._tell(live, cluster, words)
-        if known is None or not _says(known, wanted):
-            await self._client.apply(
-                SECRETS, wanted, name=secret_name(live.name), namespace=SYSTEM_NAMESPACE, manager=MANAGER, force=True
-            )
-        if cluster is None or not self._mirrored(member, cluster):
-            await self._client.apply(
-                CLUSTERS, mirror(member, self._settings), name=live.name, manager=MANAGER, force=True
-            )
+        try:
+            if known is None or not _says(known, wanted):
+                await self._client.apply(
+                    SECRETS,
+                    wanted,
+                    name=secret_name(live.name),
+                    namespace=SYSTEM_NAMESPACE,
+                    manager=MANAGER,
+                    force=True,
+                )
+            if cluster is None or not self._mirrored(member, cluster):
+                await self._client.apply(
+                    CLUSTERS, mirror(member, self._settings), name=live.name, manager=MANAGER, force=True
+                )
+        except Invalid as error:  # its name, say: Clusters have no dots in theirs
+            words = f"it can't be a Cluster: {error}"
+            self._recorder.tell(live, "Warning", "MalformedClusterConfig", words)
+            return await self._tell(live, cluster, words)
         return await self._tell(live, cluster)
 
     def _mirrored(self, member: KubeFedCluster, cluster: Object) -> bool:
@@ -128,7 +138,8 @@ class Clusters:
         except msgspec.ValidationError:
             before = None
         known = cluster.read(Cluster).status if cluster is not None else ClusterStatus()
-        status, wait = told(before, self._fleet.reach(live.name), known, self._settings, time.time(), malformed)
+        reach = self._fleet.reach(live.name if cluster is not None else "")
+        status, wait = told(before, reach, known, self._settings, time.time(), malformed)
         if status is not None and status is not before:
             await replace_status(self._client, KUBEFEDCLUSTERS, live, msgspec.to_builtins(status))
         return Wait(wait) if wait else Done()
@@ -136,11 +147,7 @@ class Clusters:
     async def _taken(self, live: Object) -> Decision:
         words = f"there is a Cluster {live.name} already, which was not made for it: rename one of both"
         self._recorder.tell(live, "Warning", TAKEN, words)
-        before = live.read(KubeFedCluster).status
-        status, _ = told(before, self._fleet.reach(""), ClusterStatus(), self._settings, time.time(), words)
-        if status is not None and status is not before:
-            await replace_status(self._client, KUBEFEDCLUSTERS, live, msgspec.to_builtins(status))
-        return Done()
+        return await self._tell(live, None, words)
 
     async def _leave(self, name: str, cluster: Object | None) -> Decision:
         """What was propagated stays there. One that can't be reached, and may be gone, holds nobody up."""

@@ -99,15 +99,17 @@ def told(
 ) -> tuple[KubeFedClusterStatus | None, float]:
     """The status, and in how many seconds time alone may change it (0: never). None: it isn't known yet.
 
-    malformed: why it can't even be tried. What lasts shorter than the thresholds isn't told.
+    malformed: why it can't even be tried, which is told at once. Of all else, what lasts shorter than the thresholds
+    isn't told.
     """
+    tried = not malformed
     if not malformed and reach.reachable is None:
         return before, 0.0
     if reach.reason == CREDENTIALS_UNUSABLE and not reach.reachable:
         malformed = malformed or reach.message
     news = _condition(reach, malformed)
     was = _state(before)
-    if before is not None and was and was != (news.type, news.status):
+    if tried and before is not None and was and was != (news.type, news.status):
         patience = settings.back if news.type == Kind.READY else settings.away
         since = reach.since or now
         if now - since < patience:

@@ -17,7 +17,7 @@ from atoll.hub.kubefed.front import FederatedFront
 from atoll.hub.surroundings import Surroundings
 from atoll.intake.kubefed.placement import PlacementError
 from atoll.intake.kubefed.preferences import REPLICAS, TARGETS, change, replicas
-from atoll.intake.kubefed.translate import target_object
+from atoll.intake.kubefed.translate import Unreadable, target_object
 from atoll.kube.client import Client
 from atoll.kube.errors import Conflict, NotFound
 from atoll.kube.kubefed_resources import REPLICASCHEDULINGPREFERENCES
@@ -108,7 +108,7 @@ class Preferences:
             shares, waits = self._shares(spec, front, federated, clusters)
         except NotKnown:
             return Wait(TOGETHER)
-        except (PlacementError, RefusedError, msgspec.ValidationError) as error:
+        except (PlacementError, RefusedError, Unreadable, msgspec.ValidationError) as error:
             self._recorder.tell(live, "Warning", "NotDivided", str(error))
             return Done()
         patch = change(federated, shares)
@@ -133,7 +133,8 @@ class Preferences:
         key = Key(federated.metadata.namespace, federated.metadata.name)
         wanted = replicas(spec, clusters)
         body = target_object(federated, federated.spec or FederatedSpec(), front.config)
-        workload = manifest({**body, "spec": {"replicas": 1, **(body.get("spec") or {})}})
+        own = body.get("spec")
+        workload = manifest({**body, "spec": {"replicas": 1, **(own if isinstance(own, dict) else {})}})
         dossier = self._dossiers.get(Key(key.namespace, f"{front.prefix}/{key.name}"), federated.metadata.uid)
         standing = written(federated, clusters) | self._standing(dossier, clusters)
         previous = {name: desired for name, (_, desired) in standing.items()}

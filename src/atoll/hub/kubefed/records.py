@@ -36,7 +36,7 @@ class Records:
                 continue
             for live in (await self._client.list(resource, namespace)).items:
                 owner = live.owners[0].uid if live.owners else ""
-                self._set(Key(live.namespace, live.name), owner, live.read(_Record).status)
+                self._set(Key(live.namespace, live.name), owner, _said(live))
 
     async def keep(
         self,
@@ -112,6 +112,14 @@ class Records:
             await self._client.patch(
                 resource, key.name, key.namespace, {"metadata": {"ownerReferences": [reference(owner)]}}
             )
+
+
+def _said(live: Object) -> PropagatedVersionStatus | None:
+    """What it says; one that can't be read says nothing, and is written anew."""
+    try:
+        return live.read(_Record).status
+    except msgspec.ValidationError:
+        return None
 
 
 def record_name(target: str, name: str) -> str:

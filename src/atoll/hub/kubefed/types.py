@@ -127,13 +127,34 @@ class Types:
             return Stalled("Unreadable", f"FederatedTypeConfig {name} cannot be read")
         if FINALIZER_TYPE_CONFIG not in live.finalizers:
             live = await add_finalizer(self._client, FEDERATEDTYPECONFIGS, live, FINALIZER_TYPE_CONFIG)
-        running = self._run(name, config)
+        if (other := self._taken(live, config)) is not None:
+            words = (
+                f"spec.federatedType: {prefix_of(config)} is FederatedTypeConfig {other.name}'s: what members have by "
+            )
+            self._recorder.tell(live, "Warning", "FederatedTypeTaken", f"{words}that would be taken away for this one")
+        running = self._run(name, config, taken=other is not None)
         await self._tell(live, config, running=running)
         return Done() if running or not self._wanted(config) else Wait(LOOK_AGAIN)
 
-    def _run(self, name: str, config: FederatedTypeConfig) -> bool:
-        """Have it watched, or not; whether its front end is at work."""
-        wanted, watch = self._wanted(config), self._watches.get(name)
+    def _taken(self, live: Object, config: FederatedTypeConfig) -> Object | None:
+        """The FederatedTypeConfig that had the same federated type first: it alone says what members get of it."""
+        others = [
+            other
+            for other in self._configs.values()
+            if other.uid != live.uid and not other.deleting and _prefix(other) == prefix_of(config)
+        ]
+        first = min((live, *others), key=self._rank)
+        return first if first is not live else None
+
+    def _rank(self, live: Object) -> tuple[bool, str, str]:
+        """Who is at work with it stays so; after a restart the oldest is."""
+        watch = self._watches.get(live.name)
+        at_work = watch is not None and watch.front is not None and watch.front.prefix == _prefix(live)
+        return not at_work, live.created, live.name
+
+    def _run(self, name: str, config: FederatedTypeConfig, *, taken: bool) -> bool:
+        """Have it watched, or not; whether its front end is at work. `taken`: another one has its federated type."""
+        wanted, watch = self._wanted(config) and not taken, self._watches.get(name)
         if not (wanted or config.of_namespaces):
             self._stop(name)
             return False
@@ -249,6 +270,12 @@ class Types:
                 for identity in [identity for identity, _ in watch.informer.items()]:
                     if identity.namespace == change.id.namespace:
                         self._wake(watch.front.key(identity))
+
+
+def _prefix(live: Object) -> str:
+    """By which its objects are known; "" when it can't be read."""
+    config = _read(live)
+    return prefix_of(config) if config is not None else ""
 
 
 def _read(live: Object) -> FederatedTypeConfig | None:

@@ -20,7 +20,7 @@ from atoll.intake.kubefed.differing import differences
 from atoll.intake.kubefed.placement import PlacementError, selected
 from atoll.intake.kubefed.placing import EVERYWHERE, by_selector, together
 from atoll.intake.kubefed.pointers import OverrideError, plain
-from atoll.intake.kubefed.translate import ANNOTATION_KEEP, REPLICAS, dropped, orphaned, target_object
+from atoll.intake.kubefed.translate import ANNOTATION_KEEP, REPLICAS, Unreadable, dropped, orphaned, target_object
 
 ANNOTATION_FROM = "atoll.dev/migrated-from"
 """On an Application: the federated object that it was made of, as `Kind/name`."""
@@ -187,7 +187,10 @@ class _Work:
                 "KubeFed never propagated it, and so the Application leaves it out",
                 f"to have it on members, add it to spec.manifests[0].metadata.{field} afterwards",
             )
-        return target_object(self._federated, spec, self._config)
+        try:
+            return target_object(self._federated, spec, self._config)
+        except Unreadable as error:
+            raise _RefusedError(error.path, error.message, "mend it") from error
 
     # Where
 

@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Unreadable(Exception):  # noqa: N818  what it says is wrong, and where
-    """An annotation that can't be carried out."""
+    """An annotation, or a template, that can't be carried out."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(message)
@@ -74,8 +74,9 @@ def translate(
 
 
 def target_object(federated: Federated, spec: FederatedSpec, config: FederatedTypeConfig) -> Json:
-    """The template as members get it. A namespace may do without any."""
+    """The template as members get it. A namespace may do without any. Raises Unreadable."""
     target, template = config.spec.target_type, spec.template or {}
+    _judge(template)
     for path in SERVER_SET:
         if path[-1] != "ownerReferences":
             template = without(template, path)
@@ -94,12 +95,25 @@ def target_object(federated: Federated, spec: FederatedSpec, config: FederatedTy
     }
 
 
+def _judge(template: Json) -> None:
+    """Of what any object has: no server looked at it yet, since a template may be anything."""
+    metadata = template.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise Unreadable("spec.template.metadata", "is no mapping")
+    for field in ("labels", "annotations"):
+        texts = (metadata or {}).get(field)
+        if texts is not None and not (isinstance(texts, dict) and all(isinstance(v, str) for v in texts.values())):
+            raise Unreadable(f"spec.template.metadata.{field}", "is no mapping of texts")
+    if not isinstance(template.get("apiVersion") or "", str):
+        raise Unreadable("spec.template.apiVersion", "is no text")
+
+
 def dropped(federated: Federated, spec: FederatedSpec) -> tuple[str, ...]:
     """The fields of the template's metadata that are not delivered."""
     if federated.metadata.annotations.get(ANNOTATION_KEEP) == "true":
         return ()
-    metadata = (spec.template or {}).get("metadata") or {}
-    return tuple(field for field in DROPPED if metadata.get(field))
+    metadata = (spec.template or {}).get("metadata")
+    return tuple(field for field in DROPPED if isinstance(metadata, dict) and metadata.get(field))
 
 
 def manner(annotations: Mapping[str, str], config: FederatedTypeConfig, terms: Terms) -> Manner:

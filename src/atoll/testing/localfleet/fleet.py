@@ -69,6 +69,15 @@ class LocalFleet:
         recorded = self._state.processes
         return bool(recorded) and all(process.alive for process in recorded.values())
 
+    @property
+    def holds_other_things(self) -> bool:
+        """There is something in its folder, and no fleet."""
+        try:
+            found = {path.name for path in self.folder.iterdir()}
+        except FileNotFoundError:
+            return False
+        return bool(found - state.FIRST) and state.FILE not in found
+
     def up(self, shape: FleetShape) -> None:
         """Start what does not run, and return when all is ready. Running components are left alone unless their
         arguments changed. A fleet grows to `shape`, but never shrinks: that would be losing clusters by accident.

@@ -13,6 +13,10 @@ from atoll.testing.localfleet.processes import Process
 from atoll.testing.localfleet.shape import ClusterShape
 from atoll.testing.progress import Progress
 
+FILE, LOCK = "fleet.json", "lock"
+FIRST = frozenset({LOCK, "logs"})
+"""What a start that is cut off may leave in a folder before there is a fleet in it."""
+
 
 class State(msgspec.Struct):
     """Kept in `fleet.json`. Component names are `etcd` and `<cluster>/<program>`."""
@@ -27,7 +31,7 @@ class State(msgspec.Struct):
 def load(folder: Path) -> State:
     """What was saved, or an empty State."""
     try:
-        return msgspec.json.decode((folder / "fleet.json").read_bytes(), type=State)
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=State)
     except FileNotFoundError:
         return State()
 
@@ -44,7 +48,7 @@ class FleetBusyError(Exception):
 def locked(folder: Path, progress: Progress, *, patience: float = 120.0) -> Iterator[None]:
     """Nobody else changes the fleet in `folder` meanwhile. The kernel frees the lock when its holder dies."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         give_up_at = time.monotonic() + patience
         told = False
         while True:
