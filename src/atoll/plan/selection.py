@@ -37,7 +37,7 @@ _Turn = tuple[int, bool, tuple[int, ...], tuple[int, ...], str]
 
 
 def _turn(need: int, head: Candidate, even: tuple[int, ...]) -> _Turn:
-    """Whose turn it is, the least first: who is needed most, who is there, who is worth most, whose groups are small."""
+    """Whose turn it is, the least first: who is needed most, is there, is worth most, whose groups are small."""
     return need, not head.there, head.worth[:-1], even + head.worth[-1:], head.name
 
 
@@ -117,9 +117,7 @@ class Selection:
                 return False
         return True
 
-    def _next(
-        self, *, there: bool, lenient: bool = False, without: Collection[Groups] | None = None
-    ) -> Groups | None:
+    def _next(self, *, there: bool, lenient: bool = False, without: Collection[Groups] | None = None) -> Groups | None:
         """The cell whose turn it is. With `without`, of those that meet a need, and aren't among these."""
         best: tuple[_Turn, Groups] | None = None
         helped = sum(map(bool, self._missing)) + (len(self._order) < self._least) if without is not None else 0

@@ -19,6 +19,7 @@ from atoll.kube.objects import Object, of_body
 from atoll.observe import site
 from atoll.observe.collector import Collector
 from atoll.observe.custom import HealthRules
+from atoll.observe.health import assess
 from atoll.runtime.changes import Change, Handler
 from atoll.runtime.watchset import WatchSet
 
@@ -314,7 +315,6 @@ async def test_five_thousand_objects_cost_a_change_no_more_than_five(member: Mem
 
 async def test_an_object_that_cannot_be_read_hides_no_other(member: Member1, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it raised ended the look at the whole cluster, again and again: nobody's health there was told any more."""
-    assess = site.assess
 
     def failing(body: Json, rules: HealthRules) -> ObjectHealth:
         if body["kind"] == "Deployment":
