@@ -55,3 +55,66 @@ async def left_out_and_suspended(world: World) -> None:
 
 def test_nothing_is_put_right_where_a_suspended_application_is_not_meant_any_more() -> None:
     assert play(left_out_and_suspended).complaints == []
+
+
+async def made_again_at_once(world: World) -> None:
+    """Somebody takes the finalizer away, deletes the Application, and makes it again before a hub has looked."""
+    create(world)
+    await asyncio.sleep(5.0)
+    kind = world.kind(world.hub, APPLICATIONS)
+    live = world.hub.cluster.get(kind, NAMESPACE, "a")
+    bare = {**live, "metadata": {**live["metadata"], "finalizers": []}}
+    world.hub.cluster.update(kind, NAMESPACE, "a", bare, manager="user")
+    delete(world)
+    create(world, adopt=True)
+
+
+def test_an_application_that_was_made_again_at_once_gets_what_the_former_one_left_behind() -> None:
+    """The former one went on being delivered: the new one was in conflict with it for ever."""
+    assert play(made_again_at_once).complaints == []
+
+
+def neighbours(world: World, **placement: object) -> None:
+    """Application `two` goes by where `a` is."""
+    manifest = MANIFEST | {"metadata": {"name": "c1"}}
+    spec = {"manifests": [manifest], "placement": {"all": True, **placement}}
+    world.put(world.hub, APPLICATIONS, "two", NAMESPACE, spec=spec)
+
+
+def placed(world: World) -> int:
+    """On how many clusters `two` is."""
+    live = world.hub.cluster.get(world.kind(world.hub, APPLICATIONS), NAMESPACE, "two")
+    return len(live["status"].get("placement", ()))
+
+
+async def neighbour_gone(world: World) -> None:
+    create(world)
+    await asyncio.sleep(5.0)
+    neighbours(world, antiAffinity=[{"application": "a"}])
+    await asyncio.sleep(5.0)
+    before = placed(world)
+    delete(world)
+    await asyncio.sleep(10.0)
+    if before or not placed(world):
+        world.watchman.complain(f"two was on {before} clusters, and is on {placed(world)}")
+
+
+async def neighbour_labelled(world: World) -> None:
+    create(world)
+    await asyncio.sleep(5.0)
+    neighbours(world, affinity=[{"selector": {"matchLabels": {"tier": "front"}}}])
+    await asyncio.sleep(5.0)
+    before = placed(world)
+    labels = {"metadata": {"labels": {"tier": "front"}}}
+    world.hub.cluster.patch(world.kind(world.hub, APPLICATIONS), NAMESPACE, "a", labels, manager="user")
+    await asyncio.sleep(5.0)
+    if before or not placed(world):
+        world.watchman.complain(f"two was on {before} clusters, and is on {placed(world)}")
+
+
+def test_who_stays_away_from_a_neighbour_comes_when_that_is_gone() -> None:
+    assert play(neighbour_gone).complaints == []
+
+
+def test_who_goes_where_a_label_is_comes_when_a_neighbour_gets_it() -> None:
+    assert play(neighbour_labelled).complaints == []

@@ -67,6 +67,9 @@ class ApplicationController:
         front = self._fronts.of(key)
         if front is None or (live := front.live(key)) is None:
             return self._forget(key)
+        known = self._dossiers.get(key)
+        if known is not None and (known.uid, known.front) != (live.uid, front):
+            self._forget(key)  # deleted and made again before anybody looked: what it left behind is nobody's
         dossier = self._dossiers.open(key, live, front)
         if dossier.live.deleting:
             return await self._ending.step(dossier)
@@ -115,6 +118,8 @@ class ApplicationController:
                 self._collector.forget(cluster, dossier.uid)
             self._rollouts.forget(dossier.uid)
             dossier.front.forget(dossier)
+            for neighbour in self._surroundings.near(dossier):
+                self._wake(neighbour)
         return Done()
 
     def _revise(self, dossier: Dossier, intent: Intent) -> Intent:

@@ -6,7 +6,7 @@ was found not to fit, which clusters are avoided, and since when a cluster finds
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -95,8 +95,12 @@ class Surroundings:
         if before.keys() == dossier.standing_on.keys():
             return ()
         seen = planned.waiting and any(name in dossier.observations for name in dossier.standing_on.keys() - before)
+        return [*self.near(dossier), *((dossier.key,) if seen else ())]
+
+    def near(self, dossier: Dossier, *labels: Mapping[str, str]) -> list[Key]:
+        """The applications to which it matters where `dossier` is; `labels` are others that it has or had."""
         others = sorted(self._attached[dossier.key.namespace] - {dossier.key})
-        return [*(key for key in others if self._minds(key, dossier)), *((dossier.key,) if seen else ())]
+        return [key for key in others if self._minds(key, dossier.key, (dossier.live.labels, *labels))]
 
     def counted(self, cluster: str, capacity: Capacity) -> list[Key]:
         """Take the new count. Returns the applications of which Pods wait for a node there, as they didn't before."""
@@ -185,13 +189,13 @@ class Surroundings:
             if other.front is dossier.front and other.key.namespace == dossier.key.namespace and other is not dossier
         }
 
-    def _minds(self, key: Key, neighbour: Dossier) -> bool:
+    def _minds(self, key: Key, neighbour: Key, labels: Iterable[Mapping[str, str]]) -> bool:
         dossier = self._dossiers.get(key)
         if dossier is None or dossier.app is None or dossier.app.spec.placement is None:
             return False
         return any(
-            term.application == neighbour.key.name
-            or (term.selector is not None and not mismatch(term.selector, neighbour.live.labels))
+            term.application == neighbour.name
+            or (term.selector is not None and not all(mismatch(term.selector, some) for some in labels))
             for term in terms(dossier.app.spec.placement)
         )
 
