@@ -4,7 +4,7 @@ import asyncio
 
 from atoll.api.objects import ObjectId
 from atoll.kube.resources import APPLICATIONS
-from atoll.testing.fakeapi.faults import Reset, Rule
+from atoll.testing.fakeapi.faults import Delay, Refuse, Reset, Rule
 from atoll.testing.fakefleet import play
 from atoll.testing.fakefleet.world import NAMESPACE, World
 
@@ -118,3 +118,29 @@ def test_who_stays_away_from_a_neighbour_comes_when_that_is_gone() -> None:
 
 def test_who_goes_where_a_label_is_comes_when_a_neighbour_gets_it() -> None:
     assert play(neighbour_labelled).complaints == []
+
+
+async def others_wait_for_what_cannot_be_listed(world: World) -> None:
+    await asyncio.sleep(5.0)
+    world.hub.faults.rules.append(Rule(Refuse(405, "MethodNotAllowed"), 1.0, None, "list", "deployments"))
+    world.hub.faults.rules.append(Rule(Delay(1000.0), 1.0, None, "list", "secrets"))
+    for number in range(20):
+        api_version, named = ("apps/v1", "Deployment") if number % 2 else ("v1", "Secret")
+        spec = {"select": [{"apiVersion": api_version, "kind": named, "name": "x"}], "placement": {"all": True}}
+        world.put(world.hub, APPLICATIONS, f"waits-{number}", NAMESPACE, spec=spec)
+    await asyncio.sleep(3.0)
+    create(world)
+    await asyncio.sleep(3.0)
+    kind = world.kind(world.hub, APPLICATIONS)
+    said = {
+        name: {c["type"]: c["status"] for c in status.get("conditions", ())}
+        for name in ("a", "waits-1")
+        if (status := world.hub.cluster.get(kind, NAMESPACE, name).get("status", {}))
+    }
+    if said.get("a", {}).get("Ready") != "True" or said.get("waits-1", {}).get("Accepted") != "False":
+        world.watchman.complain(f"{said}")
+
+
+def test_a_kind_of_the_hub_that_cannot_be_listed_holds_up_nobody_else() -> None:
+    """Each that selected it kept a worker for half a minute, and its own status said nothing."""
+    assert play(others_wait_for_what_cannot_be_listed).complaints == []

@@ -15,8 +15,9 @@ from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
 from atoll.intake.native import translate
 from atoll.kube.client import Client
-from atoll.kube.errors import Forbidden, KindNotServed
+from atoll.kube.errors import Forbidden, KindNotServed, KubeError
 from atoll.kube.objects import Object
+from atoll.runtime.informer import PASSING
 
 UNREVISED = Revision(0, "", 0)
 NO_STATUS = ApplicationStatus()
@@ -48,7 +49,7 @@ class Intents:
 
     async def read(self, live: Object) -> Reading:
         """Translate `live`; without an intent, an issue is an error. Raises KubeError when what it selects can't be
-        read now.
+        read for the moment.
         """
         body = self._with_defaults(believed(live.body()), live.namespace)
         await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
@@ -63,6 +64,10 @@ class Intents:
             return _reading(app, (*issues, Issue("spec.select", f"{error}: the hub doesn't serve it", "error")))
         except Forbidden as error:
             return _reading(app, (*issues, Issue("spec.select", f"{error}; {MAY_NOT_SEE}", "error")))
+        except KubeError as error:
+            if isinstance(error, PASSING):
+                raise
+            return _reading(app, (*issues, Issue("spec.select", f"the hub can't list it: {error}", "error")))
         if chosen:
             issues = self._validate(body, reach=reach, selected=chosen)
         issues = (*issues, *self._missing(app, chosen))
