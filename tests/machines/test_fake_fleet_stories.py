@@ -2,8 +2,13 @@
 
 import asyncio
 
+import pytest
+
+from atoll.api.intent import Intent
 from atoll.api.objects import ObjectId
+from atoll.hub import application
 from atoll.kube.resources import APPLICATIONS
+from atoll.plan.model import Plan, Snapshot
 from atoll.testing.fakeapi.faults import Delay, Refuse, Reset, Rule
 from atoll.testing.fakefleet import play
 from atoll.testing.fakefleet.world import NAMESPACE, World
@@ -144,3 +149,22 @@ async def others_wait_for_what_cannot_be_listed(world: World) -> None:
 def test_a_kind_of_the_hub_that_cannot_be_listed_holds_up_nobody_else() -> None:
     """Each that selected it kept a worker for half a minute, and its own status said nothing."""
     assert play(others_wait_for_what_cannot_be_listed).complaints == []
+
+
+def test_whom_a_mistake_of_ours_keeps_waiting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was tried again for ever, and the status said nothing."""
+    said: dict[str, str] = {}
+
+    async def told(world: World) -> None:
+        create(world)
+        await asyncio.sleep(5.0)
+        live = world.hub.cluster.get(world.kind(world.hub, APPLICATIONS), NAMESPACE, "a")
+        said.update({c["type"]: c.get("message", "") for c in live["status"]["conditions"]})
+
+    def failing(intent: Intent, fleet: Snapshot) -> Plan:
+        raise TypeError("of another form")
+
+    monkeypatch.setattr(application, "plan", failing)
+    play(told)
+    assert said["Accepted"] == "a mistake in Atoll itself keeps it from this: TypeError: of another form"
+    assert "Stalled" in said

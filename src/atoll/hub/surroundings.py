@@ -78,13 +78,14 @@ class Surroundings:
         """Remember where it is now. Returns to whom that may matter: neighbours, and itself, where it waits for others
         to be ready and it was known before how it does on a cluster that is new in the plan.
         """
-        now, before = time.time(), dossier.standing_on
+        now, before, facts = time.time(), dossier.standing_on, self._snapshots.facts()
         for name, share in planned.shares.items():
             had = before.get(name)
             old = had.workloads if had is not None and had.workloads else {}
             more = {w: n - old.get(w, (had.replicas or 0) if had is not None else 0) for w, n in share.replicas.items()}
             if any(number > 0 for number in more.values()):
-                self._reservations.hold(name, dossier.key, wanted(intent.manifests, more), now)
+                rooms = facts[name].rooms if name in facts else None
+                self._reservations.hold(name, dossier.key, wanted(intent.manifests, more, rooms), now)
         dossier.standing_on = {
             name: _standing(share, _until(before.get(name), share.most, now)) for name, share in planned.shares.items()
         }

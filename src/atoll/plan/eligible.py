@@ -9,6 +9,7 @@ from collections.abc import Callable, Container
 from functools import lru_cache
 from typing import NamedTuple
 
+from atoll.api.editing import found
 from atoll.api.intent import Intent
 from atoll.api.objects import GroupKind
 from atoll.api.placement import ClusterTarget
@@ -197,6 +198,6 @@ def kinds_needed(intent: Intent) -> frozenset[GroupKind]:
     defined = set()
     for manifest in intent.manifests:
         if manifest.id.kind == "CustomResourceDefinition":
-            spec = manifest.body.get("spec") or {}
-            defined.add(GroupKind(str(spec.get("group")), str((spec.get("names") or {}).get("kind"))))
+            body = manifest.body
+            defined.add(GroupKind(str(found(body, ("spec", "group"))), str(found(body, ("spec", "names", "kind")))))
     return frozenset(m.id.group_kind for m in intent.manifests) - defined
