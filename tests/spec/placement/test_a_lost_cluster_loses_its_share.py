@@ -183,3 +183,17 @@ def test_who_is_back_and_lost_again_before_it_runs_its_share_takes_nothing_from_
     standing = {n: Standing(ready=3, healthy=True) for n in "ab"} | {"c": Standing(ready=0)}
     planned = moved(snapshot=at(1010.0, "a", "b", lost("c"), standing=standing, before=before))
     assert shares(planned) == {"a": 3, "b": 3, "c": 2}
+
+
+def test_a_hub_that_finds_its_clusters_again_gives_up_none_of_those_that_come_last() -> None:
+    """All were out of its sight for ten minutes; half of them are back, the others will be in a moment."""
+
+    def back(name: str, since: float) -> ClusterFacts:
+        return cluster(name, ready_since=since)
+
+    planned = moved(snapshot=at(1600.0, back("a", 1598.0), back("b", 1599.0), lost("c"), "d"))
+    assert not planned.shares["c"].leaving
+    assert "1 of 4 clusters are not ready, and 2 have been for less than 1m, more than" in planned.brake
+    assert planned.due == 1658.0
+    later = moved(snapshot=at(1659.5, back("a", 1598.0), back("b", 1599.0), lost("c"), "d"))
+    assert (later.brake, later.shares["c"].leaving) == ("", "not ready for 5m")
