@@ -1,7 +1,7 @@
 """Who may get the application, and why not: one verdict for each cluster.
 
 What is already there is treated more gently than what would be new: a cordon, a NoSchedule taint, a lost connection, a
-neighbour or an expression that doesn't compile keep an application where it is. Only the placement itself, or a
+neighbour or an expression without an answer keep an application where it is. Only the placement itself, or a
 NoExecute taint, moves it.
 """
 
@@ -115,7 +115,7 @@ class _Judge:
                 self._once(f"{target.path}.where: {error}")
                 if there:
                     self.tiers[facts.name] = target.tier
-                return Verdict(facts.name, there, f"{'stays: ' if there else ''}where does not compile: {error}")
+                return Verdict(facts.name, there, f"{'stays: ' if there else ''}where has no answer: {error}")
             if not why:
                 if facts.is_well and (there or not self._unwelcome(facts, named=target.named)):
                     self.tiers[facts.name] = target.tier
