@@ -168,3 +168,25 @@ def test_whom_a_mistake_of_ours_keeps_waiting_is_told(monkeypatch: pytest.Monkey
     play(told)
     assert said["Accepted"] == "a mistake in Atoll itself keeps it from this: TypeError: of another form"
     assert "Stalled" in said
+
+
+async def unknown_kinds_beside_a_member_that_hangs(world: World) -> None:
+    await asyncio.sleep(5.0)
+    world.members["m1"].go("silent")
+    for number in range(32):
+        manifest = {"apiVersion": "example.org/v1", "kind": f"Kind{number}", "metadata": {"name": "c1"}}
+        spec = {"manifests": [manifest], "placement": {"clusters": ["m2"]}, "allowEmpty": True}
+        world.put(world.hub, APPLICATIONS, f"odd-{number}", NAMESPACE, spec=spec)
+    await asyncio.sleep(0.5)
+    create(world, placement={"clusters": ["m2"]})
+    await asyncio.sleep(6.0)
+    kind = world.kind(world.hub, APPLICATIONS)
+    if not world.hub.cluster.get(kind, NAMESPACE, "a").get("status", {}).get("conditions"):
+        world.watchman.complain("nobody has looked at it")
+    for number in range(32):
+        world.hub.cluster.delete(kind, NAMESPACE, f"odd-{number}")
+    await asyncio.sleep(5.0)
+
+
+def test_a_member_that_hangs_and_is_asked_for_a_kind_holds_up_nobody_elsewhere() -> None:
+    assert play(unknown_kinds_beside_a_member_that_hangs).complaints == []
