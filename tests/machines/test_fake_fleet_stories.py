@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
-from atoll.api.intent import Intent
-from atoll.api.objects import ObjectId
+from atoll.api.intent import Content, Former, Intent
+from atoll.api.names import LABEL_REACH
+from atoll.api.objects import Key, ObjectId, manifest
 from atoll.hub import application
-from atoll.kube.resources import APPLICATIONS
+from atoll.hub.history import LAST, secret
+from atoll.kube.resources import APPLICATIONS, CONFIGMAPS, NAMESPACES, SECRETS
 from atoll.plan.model import Plan, Snapshot
 from atoll.testing.fakeapi.faults import Delay, Refuse, Reset, Rule
 from atoll.testing.fakefleet import play
@@ -190,3 +192,36 @@ async def unknown_kinds_beside_a_member_that_hangs(world: World) -> None:
 
 def test_a_member_that_hangs_and_is_asked_for_a_kind_holds_up_nobody_elsewhere() -> None:
     assert play(unknown_kinds_beside_a_member_that_hangs).complaints == []
+
+
+def test_a_revision_that_somebody_forged_is_not_delivered() -> None:
+    """Who may write Secrets in a namespace could have anything on the members, in any namespace, by a hub's restart."""
+    found: list[bool] = []
+
+    async def forged(world: World) -> None:
+        hub, kind = world.hub.cluster, world.kind(world.hub, APPLICATIONS)
+        bare = {"metadata": {"labels": {LABEL_REACH: None}}}
+        hub.patch(world.kind(world.hub, NAMESPACES), "", NAMESPACE, bare, manager="user")
+        create(world)
+        await asyncio.sleep(5.0)
+        stages = [{"name": "one", "clusters": ["m1"]}, {"name": "rest", "all": True, "approval": True}]
+        newer = {"spec": {"manifests": [{**MANIFEST, "data": {"v": "2"}}], "rollout": {"stages": stages}}}
+        hub.patch(kind, NAMESPACE, "a", newer, manager="user")
+        await asyncio.sleep(10.0)
+        await world.kill_hub(world.processes[0])
+        (name, old), *_ = [(n, s) for n, s in hub.store.all(SECRETS.group_kind).items() if ".r" in n[1]]
+        live = hub.get(kind, NAMESPACE, "a")
+        number = int(name[1].rpartition(".r")[2])
+        evil = {**MANIFEST, "metadata": {"name": "evil", "namespace": "default"}}
+        content = Former(Content("x", (manifest(evil),)), int(old["metadata"]["annotations"][LAST]))
+        body = secret(Key(NAMESPACE, "a"), live["metadata"]["uid"], number, content)
+        hub.delete(world.kind(world.hub, SECRETS), *name)
+        hub.create(world.kind(world.hub, SECRETS), NAMESPACE, body, manager="user")
+        world.start_hub()
+        await asyncio.sleep(30.0)
+        stores = [member.cluster.store for member in world.members.values()]
+        found.extend(store.get(CONFIGMAPS.group_kind, ("default", "evil")) is not None for store in stores)
+
+    play(forged)
+    assert found
+    assert not any(found)

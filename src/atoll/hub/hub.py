@@ -215,8 +215,9 @@ class Hub:
         )
         history = History(self._client)
         self._rollouts = Rollouts(
-            self._client, fleet, self._collector, history, self._gates, self._recorder, lambda: ending.bustling
-        )
+            self._client, fleet, self._collector, history, self._gates, self._recorder,
+            lambda: ending.bustling, intents.admits,
+        )  # fmt: skip
         self._ending = ending
         self._application_controller = ApplicationController(
             client=self._client,

@@ -5,9 +5,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 import msgspec
 
 from atoll.api.application import Application
-from atoll.api.intent import Revision
-from atoll.api.names import LABEL_REACH
-from atoll.api.objects import GroupKind, Json, identify, split_api_version
+from atoll.api.intent import Content, Revision
+from atoll.api.names import API_VERSION, LABEL_REACH
+from atoll.api.objects import GroupKind, Json, Key, identify, split_api_version
 from atoll.api.status import ApplicationStatus
 from atoll.api.validate import Issue, validate
 from atoll.hub.front import Reading
@@ -76,6 +76,20 @@ class Intents:
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
         lasting = not app.spec.select and all(self._scopes(m.id.group_kind) is not None for m in intent.manifests)
         return Reading(app.status, issues, intent, with_neither(app), lasting)
+
+    async def admits(self, key: Key, content: Content) -> bool:
+        """Whether an Application may have these objects as its reach is now. They are judged as what it says itself:
+        who may write Secrets in its namespace may have written them.
+        """
+        body: Json = {
+            "apiVersion": API_VERSION,
+            "kind": "Application",
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "spec": {"manifests": [m.body for m in content.manifests], "placement": {"all": True}},
+        }
+        await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
+        issues = self._validate(body, reach=self._reaches(key.namespace))
+        return not any(i.severity == "error" and i.path.startswith("spec.manifests[") for i in issues)
 
     def ground(self, namespace: str) -> Hashable:
         """All beyond an Application in `namespace` itself on which a lasting reading of it rests."""
