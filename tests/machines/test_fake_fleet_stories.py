@@ -168,7 +168,7 @@ def test_whom_a_mistake_of_ours_keeps_waiting_is_told(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(application, "plan", failing)
     play(told)
-    assert said["Accepted"] == "a mistake in Atoll itself keeps it from this: TypeError: of another form"
+    assert said["Accepted"] == "spec: a mistake in Atoll itself keeps it from this: TypeError: of another form"
     assert "Stalled" in said
 
 

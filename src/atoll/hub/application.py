@@ -80,7 +80,7 @@ class ApplicationController:
             raise
         except Exception as error:  # a mistake of ours: whoever is waiting for it is told
             words = f"a mistake in Atoll itself keeps it from this: {type(error).__name__}: {error}"
-            dossier.issues, dossier.generation = (Issue("", words, "error"),), dossier.live.generation
+            dossier.issues, dossier.generation = (Issue("spec", words, "error"),), dossier.live.generation
             front.touch(key)
             raise
 

@@ -89,7 +89,8 @@ def _braked(failover: Failover, fleet: Snapshot) -> _Braked:
     """
     calm = min(CALM, seconds(failover.after))
     gone = sum(1 for facts in fleet.clusters.values() if facts.lost_since)
-    back = [t for facts in fleet.clusters.values() if (t := facts.ready_since + calm) > fleet.now and facts.ready_since]
+    since = [facts.ready_since for facts in fleet.clusters.values() if facts.ready_since]
+    back = [t + calm for t in since if t <= fleet.now < t + calm]  # not what a clock dated that was put right since
     if (gone + len(back)) * 100 <= failover.limit * len(fleet.clusters):
         return _NOT_BRAKED
     just = f", and {len(back)} have been for less than {in_words(calm)}" if back else ""

@@ -197,3 +197,5 @@ def test_a_hub_that_finds_its_clusters_again_gives_up_none_of_those_that_come_la
     assert planned.due == 1658.0
     later = moved(snapshot=at(1659.5, back("a", 1598.0), back("b", 1599.0), lost("c"), "d"))
     assert (later.brake, later.shares["c"].leaving) == ("", "not ready for 5m")
+    dated_wrong = moved(snapshot=at(1600.0, back("a", 9000.0), back("b", 9000.0), lost("c"), "d"))
+    assert not dated_wrong.brake
