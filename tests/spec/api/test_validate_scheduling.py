@@ -129,3 +129,16 @@ def test_expressions_are_bounded_all_together() -> None:
     ]
     simple = [{"where": f"cluster.labels.exists(k, k == 'a{n}')", "labels": {"a": "b"}} for n in range(100)]
     assert errors(application(differences=simple)) == []
+
+
+def test_patches_meet_no_more_objects_than_the_hub_has_time_for() -> None:
+    manifests = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{n}"}} for n in range(400)]
+    patch = {"op": "add", "path": "/data", "value": {}}
+    wide, narrow = ({**patch, "target": {"kind": "ConfigMap", **more}} for more in ({}, {"name": "c7"}))
+
+    def wishes(one: Any) -> Any:
+        return application(manifests=manifests, differences=[{"all": True, "patches": [one] * 51}])
+
+    assert errors(wishes(narrow)) == []
+    (found,) = errors(wishes(wide))
+    assert found.startswith("spec.differences[0].patches[50]: patches meet objects more than 20000 times")
