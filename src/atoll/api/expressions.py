@@ -5,7 +5,8 @@ can't reach anything. It is not the API server's CEL library, so what is missing
 the expression is compiled, and not first when it meets a cluster.
 
 The engine has no cost budget and runs on the hub's event loop, so what an expression may do is bounded here: macros
-(`all`, `exists`, `map` …) nest and multiply, `map` and `filter` take quadratic time, and `+` grows texts.
+(`all`, `exists`, `map` …) nest and multiply, `map` and `filter` take quadratic time, `+` grows texts, and the rest is
+counted beforehand (see `effort`).
 """
 
 import re
@@ -14,13 +15,18 @@ from typing import Any
 
 import cel
 
+from atoll.api.effort import MACRO, EffortError, bare, effort, nesting
+
 MAX_LENGTH = 2048
 MAX_MACROS = 16
 MAX_NESTING = 3
 MAX_MAPS = 2
 MAX_ADDITIONS = 10
-MAX_STEPS = 250_000
-"""About 60 ms."""
+MAX_UNITS = {frozenset(("cluster",)): 50_000}
+"""By what an expression is about: see `effort`. A placement is asked of each of many clusters, by many expressions."""
+MAX_UNITS_ELSE = 400_000
+FEWEST = 8
+"""Parts that any variable has."""
 
 CLUSTER_FIELDS = ("name", "provider", "region", "zone", "labels", "version")
 """What `cluster` is in `where`."""
@@ -34,12 +40,6 @@ FUNCTIONS = frozenset(
         *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
     )
 )
-_LITERAL = re.compile(
-    r"""//[^\n]*"""
-    r'''|[rR][bB]?(?:"""[\s\S]*?"""|"[^"\n]*")|[rR][bB]?(?:\'\'\'[\s\S]*?\'\'\'|\'[^\'\n]*\')'''
-    r'''|"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''''
-)
-_MACRO = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(\s*(?:([A-Za-z_]\w*)\s*,)?")
 _CLUSTER_FIELD = re.compile(r"(?<![\w.])cluster\s*\.\s*([A-Za-z_]\w*)")
 _POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
@@ -48,15 +48,25 @@ class ExpressionError(Exception):
     """An expression that doesn't compile, fails on what it is given, or answers with the wrong type; says how."""
 
 
+class TooMuchError(ExpressionError):
+    """It would take too long with what it is given; that says nothing about whether it holds."""
+
+
 class Expression:
     """A compiled expression. `Expression.compile` remembers: the same text is compiled once."""
 
     def __init__(self, text: str, variables: frozenset[str]) -> None:
-        code = _LITERAL.sub('""', text)
+        code = bare(text)
         self.text = text
-        self._exponent = _check_macros(code)
+        _check_macros(code)
         self._program = _compile(text)
-        self._literal_size = code.count(",") + 1
+        try:
+            self._effort = effort(text, variables)
+        except EffortError as error:
+            raise ExpressionError(str(error)) from error
+        self._most = MAX_UNITS.get(variables, MAX_UNITS_ELSE)
+        if self.units(1, FEWEST) > self._most:
+            raise ExpressionError("too much to compute, whatever it is given: shorten its patterns and lists")
         _check_names(self._program.references(), code, variables)
 
     @staticmethod
@@ -67,8 +77,14 @@ class Expression:
         """
         return _compiled(text, frozenset(variables or ("cluster", "object")))
 
+    def units(self, largest: int, size: int) -> int:
+        """What it may cost with variables of `size` parts, of whose collections the largest has `largest`."""
+        return self._effort.units(largest, size)
+
     def matches(self, /, **variables: Any) -> bool:
-        """Whether it holds. Raises `ExpressionError` when that can't be told, as with a key that isn't there."""
+        """Whether it holds. Raises `ExpressionError` when that can't be told, as with a key that isn't there;
+        `TooMuchError` when it isn't even tried.
+        """
         answer = self._run(variables)
         if not isinstance(answer, bool):
             raise ExpressionError(f"the result is {_type_name(answer)}, not true or false: {self.text}")
@@ -82,10 +98,10 @@ class Expression:
         return answer
 
     def _run(self, variables: dict[str, Any]) -> Any:
-        if self._exponent > 1:
-            largest = max(_largest(variables), self._literal_size)
-            if largest**self._exponent > MAX_STEPS:
-                raise ExpressionError(f"too much to compute: macros over {largest} items in {self.text}")
+        if self._effort.loops:
+            largest, size = _measured(variables)
+            if self.units(largest, size) > self._most:
+                raise TooMuchError(f"too much to compute: macros over {largest} items in {self.text}")
         try:
             return self._program.execute(variables)
         except Exception as error:
@@ -120,39 +136,21 @@ def _syntax(message: str) -> str:
     return f"line {line}, column {column}: {complaint[:200]}"
 
 
-def _check_macros(code: str) -> int:
-    """How the work grows with the size of what is looked at: 0 not, 1 with it, 2 with its square, and so on."""
-    macros = [match[1] for match in _MACRO.finditer(code)]
-    maps = sum(name in ("map", "filter") for name in macros)
-    depth = _nesting(code)
+def _check_macros(code: str) -> None:
+    macros = [match[1] for match in MACRO.finditer(code)]
     if len(macros) > MAX_MACROS:
         raise ExpressionError(f"more than {MAX_MACROS} macros")
-    if maps > MAX_MAPS:
+    if sum(name in ("map", "filter") for name in macros) > MAX_MAPS:
         raise ExpressionError(f"more than {MAX_MAPS} of map and filter: exists or all say most things")
-    if depth > MAX_NESTING:
+    if nesting(code) > MAX_NESTING:
         raise ExpressionError(f"macros nested more than {MAX_NESTING} deep")
     if code.count("+") > MAX_ADDITIONS:
         raise ExpressionError(f"more than {MAX_ADDITIONS} additions")
-    return depth + (1 if maps else 0)
-
-
-def _nesting(code: str) -> int:
-    """The most macros inside one another."""
-    openings = {match.start() + match[0].index("(") for match in _MACRO.finditer(code)}
-    stack: list[bool] = []
-    deepest = 0
-    for position, character in enumerate(code):
-        if character == "(":
-            stack.append(position in openings)
-            deepest = max(deepest, sum(stack))
-        elif character == ")" and stack:
-            stack.pop()
-    return deepest
 
 
 def _check_names(references: dict[str, list[str]], code: str, variables: frozenset[str]) -> None:
     """Refuse names that could never have a value: the engine itself says so first when it evaluates."""
-    bound = {match[2] for match in _MACRO.finditer(code) if match[2]}
+    bound = {match[2] for match in MACRO.finditer(code) if match[2]}
     for name in references["variables"]:
         if name not in variables | bound | _TYPES:
             raise ExpressionError(f"unknown name {name}; known: {', '.join(sorted(variables))}")
@@ -165,18 +163,19 @@ def _check_names(references: dict[str, list[str]], code: str, variables: frozens
                 raise ExpressionError(f"cluster has no {match[1]}; it has {', '.join(CLUSTER_FIELDS)}")
 
 
-def _largest(value: Any) -> int:
-    """The number of items in the largest collection of a JSON value."""
-    largest, pending = 0, [value]
+def _measured(value: Any) -> tuple[int, int]:
+    """The number of items in the largest collection of a JSON value, and of all its parts."""
+    largest, size, pending = 0, 0, [value]
     while pending:
         part = pending.pop()
+        size += 1
         if isinstance(part, dict):
             largest = max(largest, len(part))
             pending.extend(part.values())
         elif isinstance(part, list | tuple):
             largest = max(largest, len(part))
             pending.extend(part)
-    return largest
+    return largest, size
 
 
 def _reason(error: Exception) -> str:

@@ -57,8 +57,9 @@ class Failover(Strict, frozen=True):
         Meta(
             ge=0,
             le=100,
-            description="While more than this percentage of all clusters is not Ready, none loses its share: it may be "
-            "the hub that is cut off. 50 when not given; 0: no cluster ever loses its share.",
+            description="While more than this percentage of all clusters is not Ready, or was until a minute ago, none "
+            "loses its share: it may be the hub that is cut off. 50 when not given; 0: no cluster ever loses its "
+            "share.",
         ),
     ] = DEFAULT_LIMIT
     degraded: Annotated[

@@ -109,7 +109,9 @@ def split_api_version(api_version: str) -> tuple[str, str]:
 def identify(body: Mapping[str, Any]) -> ObjectId:
     """The identity of a manifest or a live object. Missing parts are ""; `validate()` names them."""
     group, _ = split_api_version(str(body.get("apiVersion", "")))
-    metadata = body.get("metadata") or {}
+    metadata = body.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = NOTHING
     return ObjectId(
         group, str(body.get("kind", "")), str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
     )

@@ -37,6 +37,20 @@ class Capacity(msgspec.Struct, frozen=True):
     waiting: dict[Workload, tuple[float, ...]] = {}
     """By workload, since when each of its Pods that no node takes waits, epoch seconds."""
 
+    def region(self, before: str) -> str:
+        """Where it is; as before while a node says so, or there is none: Applications are there because of it, and
+        nodes come and go.
+        """
+        if not self.nodes or before in self.regions:
+            return before
+        return self.regions[0] if self.regions else ""
+
+    def zone(self, before: str) -> str:
+        """The one that all nodes are in; as before while there are no nodes."""
+        if not self.nodes:
+            return before
+        return self.zones[0] if len(self.zones) == 1 else ""
+
 
 class CapacityCount:
     """An Aware that counts; `tell(cluster, capacity)` is called when the count changed.

@@ -7,6 +7,7 @@ import msgspec
 from atoll.api.delivery import Delivery, Removal
 from atoll.api.intent import Intent, Revision
 from atoll.api.objects import Key, ObjectId
+from atoll.api.validate import Issue
 from atoll.deliver.deliverer import Deliverer
 from atoll.fleet.fleet import Fleet
 from atoll.fleet.identity import HubIdentity
@@ -18,7 +19,7 @@ from atoll.hub.snapshots import Snapshots
 from atoll.hub.surroundings import Surroundings
 from atoll.kube.asseen import add_finalizer
 from atoll.kube.client import Client
-from atoll.kube.errors import Conflict, NotFound
+from atoll.kube.errors import Conflict, KubeError, NotFound
 from atoll.observe.collector import Collector
 from atoll.plan.model import Plan
 from atoll.plan.planner import plan
@@ -67,9 +68,24 @@ class ApplicationController:
         front = self._fronts.of(key)
         if front is None or (live := front.live(key)) is None:
             return self._forget(key)
+        known = self._dossiers.get(key)
+        if known is not None and (known.uid, known.front) != (live.uid, front):
+            self._forget(key)  # deleted and made again before anybody looked: what it left behind is nobody's
         dossier = self._dossiers.open(key, live, front)
         if dossier.live.deleting:
             return await self._ending.step(dossier)
+        try:
+            return await self._carry_out(key, dossier)
+        except KubeError:  # it passes
+            raise
+        except Exception as error:  # a mistake of ours: whoever is waiting for it is told
+            words = f"a mistake in Atoll itself keeps it from this: {type(error).__name__}: {error}"
+            dossier.issues, dossier.generation = (Issue("spec", words, "error"),), dossier.live.generation
+            front.touch(key)
+            raise
+
+    async def _carry_out(self, key: Key, dossier: Dossier) -> Decision:
+        front = dossier.front
         generation = dossier.live.generation
         reading = await read(dossier)  # 1 what the user wants
         dossier.status, dossier.app, dossier.issues = reading.status, reading.app, reading.issues
@@ -115,6 +131,8 @@ class ApplicationController:
                 self._collector.forget(cluster, dossier.uid)
             self._rollouts.forget(dossier.uid)
             dossier.front.forget(dossier)
+            for neighbour in self._surroundings.near(dossier):
+                self._wake(neighbour)
         return Done()
 
     def _revise(self, dossier: Dossier, intent: Intent) -> Intent:

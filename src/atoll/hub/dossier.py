@@ -95,6 +95,7 @@ class Dossier(OnDemand):
         self.observations.pop(cluster, None)
         self.leaving.pop(cluster, None)
         self.cargo.pop(cluster, None)
+        self.degraded.pop(cluster, None)
         self.seen.pop(cluster, None)
 
     def carry(self, cluster: str) -> dict[str, str]:

@@ -84,7 +84,7 @@ class Gates:
     def __init__(self, wake: Callable[[Key], None], allowed: Sequence[Network] = ()) -> None:
         self._wake = wake
         self._allowed = tuple(allowed)
-        self._tasks: dict[str, tuple[_Asking, asyncio.Task[None]]] = {}
+        self._tasks: dict[str, tuple[_Asking, Check | None, asyncio.Task[None]]] = {}
         self._answers: dict[_Asking, Answer] = {}
 
     def answers(self, uid: str, revision: int) -> dict[str, Answer]:
@@ -92,29 +92,28 @@ class Gates:
         return {a.stage: answer for a, answer in self._answers.items() if (a.uid, a.revision) == (uid, revision)}
 
     def want(self, key: Key, uid: str, revision: int, stage: str, rollout: Rollout | None) -> None:
-        """Ask the check of `stage` until it passes; no stage: none is waited for any more."""
-        asking = _Asking(uid, revision, stage)
+        """Ask the check of `stage`, as it is now, until it passes; no stage: none is waited for any more."""
+        asking, check = _Asking(uid, revision, stage), _check(rollout, stage)
         running = self._tasks.get(uid)
-        if running is not None and running[0] != asking:
-            running[1].cancel()
+        if running is not None and (running[:2] != (asking, check) or running[2].done()):
+            running[2].cancel()
             del self._tasks[uid]
         for old in [a for a in self._answers if a.uid == uid and a.revision != revision]:
             del self._answers[old]
-        check = _check(rollout, stage)
         passed = asking in self._answers and self._answers[asking].passed
         if check is not None and not passed and uid not in self._tasks:
             task = asyncio.get_running_loop().create_task(self._ask(key, asking, check))
-            self._tasks[uid] = asking, task
+            self._tasks[uid] = asking, check, task
 
     def forget(self, uid: str) -> None:
         running = self._tasks.pop(uid, None)
         if running is not None:
-            running[1].cancel()
+            running[2].cancel()
         for old in [a for a in self._answers if a.uid == uid]:
             del self._answers[old]
 
     def close(self) -> None:
-        for _, task in self._tasks.values():
+        for _, _, task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
 

@@ -215,8 +215,9 @@ class Hub:
         )
         history = History(self._client)
         self._rollouts = Rollouts(
-            self._client, fleet, self._collector, history, self._gates, self._recorder, lambda: ending.bustling
-        )
+            self._client, fleet, self._collector, history, self._gates, self._recorder,
+            lambda: ending.bustling, intents.admits,
+        )  # fmt: skip
         self._ending = ending
         self._application_controller = ApplicationController(
             client=self._client,
@@ -303,6 +304,7 @@ class Hub:
     def _work(self, scope: asyncio.TaskGroup) -> None:
         self._know_clusters()
         self._applications.subscribe(self._native.changed)
+        self._applications.subscribe(self._relabelled)
         self._clusters.subscribe(self._cluster_changed)
         self._secrets.subscribe(self._secret_changed)
         self._namespaces.subscribe(self._namespace_changed)
@@ -427,6 +429,15 @@ class Hub:
     def _cluster_changed(self, change: Change[Object]) -> None:
         self._cluster_queue.add(change.id.name)
         self.ends.review(change.id.name)
+
+    def _relabelled(self, change: Change[Object]) -> None:
+        """Its neighbours know an Application by its labels; to itself they say nothing."""
+        old, new = change.old, change.new
+        if old is None or new is None or old.labels == new.labels:
+            return
+        if (dossier := self._dossiers.get(self._native.key(change.id), new.uid)) is not None:
+            for key in self._surroundings.near(dossier, old.labels, new.labels):
+                self._application_queue.add(key)
 
     def _secret_changed(self, change: Change[Object]) -> None:
         self.ends.review(change.id.name.removeprefix(bearer_name("")))

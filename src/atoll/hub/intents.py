@@ -5,9 +5,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 import msgspec
 
 from atoll.api.application import Application
-from atoll.api.intent import Revision
-from atoll.api.names import LABEL_REACH
-from atoll.api.objects import GroupKind, Json, identify, split_api_version
+from atoll.api.intent import Content, Revision
+from atoll.api.names import API_VERSION, LABEL_REACH
+from atoll.api.objects import GroupKind, Json, Key, identify, split_api_version
 from atoll.api.status import ApplicationStatus
 from atoll.api.validate import Issue, validate
 from atoll.hub.front import Reading
@@ -15,8 +15,9 @@ from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
 from atoll.intake.native import translate
 from atoll.kube.client import Client
-from atoll.kube.errors import Forbidden, KindNotServed
+from atoll.kube.errors import Forbidden, KindNotServed, KubeError
 from atoll.kube.objects import Object
+from atoll.runtime.informer import PASSING
 
 UNREVISED = Revision(0, "", 0)
 NO_STATUS = ApplicationStatus()
@@ -48,7 +49,7 @@ class Intents:
 
     async def read(self, live: Object) -> Reading:
         """Translate `live`; without an intent, an issue is an error. Raises KubeError when what it selects can't be
-        read now.
+        read for the moment.
         """
         body = self._with_defaults(believed(live.body()), live.namespace)
         await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
@@ -63,6 +64,10 @@ class Intents:
             return _reading(app, (*issues, Issue("spec.select", f"{error}: the hub doesn't serve it", "error")))
         except Forbidden as error:
             return _reading(app, (*issues, Issue("spec.select", f"{error}; {MAY_NOT_SEE}", "error")))
+        except KubeError as error:
+            if isinstance(error, PASSING):
+                raise
+            return _reading(app, (*issues, Issue("spec.select", f"the hub can't list it: {error}", "error")))
         if chosen:
             issues = self._validate(body, reach=reach, selected=chosen)
         issues = (*issues, *self._missing(app, chosen))
@@ -71,6 +76,20 @@ class Intents:
         intent = translate(app, selected=chosen, scopes=self._scopes, revision=UNREVISED)
         lasting = not app.spec.select and all(self._scopes(m.id.group_kind) is not None for m in intent.manifests)
         return Reading(app.status, issues, intent, with_neither(app), lasting)
+
+    async def admits(self, key: Key, content: Content) -> bool:
+        """Whether an Application may have these objects as its reach is now. They are judged as what it says itself:
+        who may write Secrets in its namespace may have written them.
+        """
+        body: Json = {
+            "apiVersion": API_VERSION,
+            "kind": "Application",
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "spec": {"manifests": [m.body for m in content.manifests], "placement": {"all": True}},
+        }
+        await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
+        issues = self._validate(body, reach=self._reaches(key.namespace))
+        return not any(i.severity == "error" and i.path.startswith("spec.manifests[") for i in issues)
 
     def ground(self, namespace: str) -> Hashable:
         """All beyond an Application in `namespace` itself on which a lasting reading of it rests."""

@@ -10,10 +10,12 @@ from math import ceil
 
 from atoll.api.cluster import Resources
 from atoll.api.objects import Key, Manifest
+from atoll.api.rooms import Rooms
 from atoll.kube.podrequests import CPU
-from atoll.plan.fit import shape_of
+from atoll.plan.fit import fits, shape_of
 
 LASTS = 60.0
+MOST = 1 << 60
 NOTHING = Resources()
 
 
@@ -48,14 +50,18 @@ class Reservations:
         return {cluster: _sum(amount for amount, _ in held.values()) for cluster, held in self._held.items()}
 
 
-def wanted(manifests: Iterable[Manifest], more: dict[str, int]) -> Resources:
-    """What `more` Pods of each workload request together."""
+def wanted(manifests: Iterable[Manifest], more: dict[str, int], rooms: Rooms | None = None) -> Resources:
+    """What `more` Pods of each workload request together, as far as there is room for any of them: what fits on no node
+    takes nothing away from others.
+    """
     parts = []
     for manifest in manifests:
         shape, number = shape_of(manifest), more.get(manifest.id.name, 0)
         if shape is not None and number > 0:
             requests = dict(shape.requests)
-            parts.append(Resources(requests.get(CPU, 0) * number / 1000, requests.get("memory", 0) * number, number))
+            number = min(number, fits(rooms, (shape,))) if rooms is not None else number
+            cpu, memory = (min(requests.get(name, 0) * number, MOST) for name in (CPU, "memory"))
+            parts.append(Resources(cpu / 1000, memory, number))
     return _sum(parts)
 
 

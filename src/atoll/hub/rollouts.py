@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from atoll.api.delivery import Outcome
-from atoll.api.intent import Intent
+from atoll.api.intent import Content, Former, Intent
 from atoll.api.names import ANNOTATION_APPROVED, ANNOTATION_ROLLOUT
 from atoll.api.objects import Key
 from atoll.api.rollout import RolloutStatus
@@ -46,6 +46,7 @@ class Rollouts:
         gates: Gates,
         recorder: Recorder,
         bustling: Callable[[], bool],
+        admits: Callable[[Key, Content], Awaitable[bool]],
     ) -> None:
         self._client = client
         self._fleet = fleet
@@ -54,6 +55,7 @@ class Rollouts:
         self._gates = gates
         self._recorder = recorder
         self._bustling = bustling
+        self._admits = admits
         self._idle: dict[Key, Dossier] = {}
         self._wake = asyncio.Event()
 
@@ -65,7 +67,7 @@ class Rollouts:
             return None
         if not revisions.loaded:
             with contextlib.suppress(Forbidden):  # then the clusters whose turn is yet to come stay as they are
-                revisions.formers = await self._history.load(dossier.key, dossier.uid) | revisions.formers
+                revisions.formers = await self._believed(dossier) | revisions.formers
             revisions.loaded = True
         elif not (revisions.last or revisions.before):
             self._history.first(dossier.uid)
@@ -89,6 +91,15 @@ class Rollouts:
             aborted=notes.get(ANNOTATION_ROLLOUT) == f"abort {number}",
             answers=self._gates.answers(dossier.uid, revisions.target),
         )
+
+    async def _believed(self, dossier: Dossier) -> dict[int, Former]:
+        """What the history knows, as far as the Application may have it: others write Secrets, too."""
+        found = await self._history.load(dossier.key, dossier.uid)
+        believed = {n: former for n, former in found.items() if await self._admits(dossier.key, former.content)}
+        for number in sorted(found.keys() - believed.keys()):
+            words = f"revision {number} holds what the Application may not have: it is not used"
+            self._recorder.tell(dossier.live, "Warning", "RevisionNotBelieved", words)
+        return believed
 
     def retries(self, dossier: Dossier) -> bool:
         """Whether a person wants what failed to be tried again."""

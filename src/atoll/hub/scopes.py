@@ -1,11 +1,15 @@
 """Which kinds are namespaced, as far as anybody in the fleet knows."""
 
+import asyncio
 from collections.abc import Iterable
 
 from atoll.api.objects import GroupKind
 from atoll.api.scopes import known_scope
 from atoll.kube.client import Client
-from atoll.kube.errors import KindNotServed, KubeError
+from atoll.kube.errors import KubeError
+
+PATIENCE, ONE_OF_THEM = 3.0, 1.0
+"""Seconds for all who are asked, and for one of them, such as a member that hangs and isn't known to be away yet."""
 
 
 class Scopes:
@@ -20,16 +24,19 @@ class Scopes:
         return self._namespaced.get(kind) if known is None else known
 
     async def learn(self, kinds: Iterable[GroupKind], clients: Iterable[Client]) -> None:
-        """Ask `clients` in turn for each kind that isn't known. One that can't answer is passed over."""
-        clients = list(clients)
-        for kind in kinds:
-            if self(kind) is not None or not kind.kind:
-                continue
-            for client in clients:
+        """Ask `clients` in turn for each kind that isn't known. One that can't answer is passed over, and nobody
+        is waited for for long: whoever asks keeps a worker from others.
+        """
+        unknown = [kind for kind in kinds if kind.kind and self(kind) is None]
+        left, ends = list(clients) if unknown else [], asyncio.get_running_loop().time() + PATIENCE
+        for kind in unknown:
+            for client in tuple(left):
                 try:
-                    self._namespaced[kind] = (await client.discovery.resource(*kind)).namespaced
-                except KindNotServed:
-                    continue
+                    async with asyncio.timeout_at(min(ends, asyncio.get_running_loop().time() + ONE_OF_THEM)):
+                        self._namespaced[kind] = (await client.discovery.resource(*kind)).namespaced
+                except TimeoutError:
+                    left.remove(client)
                 except KubeError:
                     continue
-                break
+                else:
+                    break

@@ -96,15 +96,16 @@ def cluster_facts(
         uid=reach.uid or status.uid,
         labels=cluster.metadata.labels,
         provider=spec.provider,
-        region=spec.region or (capacity.regions[0] if capacity and capacity.regions else status.region),
-        zone=spec.zone or (capacity.zones[0] if capacity and len(capacity.zones) == 1 else status.zone),
+        region=spec.region or (capacity.region(status.region) if capacity else status.region),
+        zone=spec.zone or (capacity.zone(status.zone) if capacity else status.zone),
         version=reach.version or status.version,
         taints=spec.taints,
         cordoned=spec.cordoned or spec.drained,
         ready=was_ready(status) if reach.reachable is None else reach.reachable,
         allocatable=(capacity.allocatable if capacity else status.allocatable) or Resources(),
         requested=(capacity.requested if capacity else status.requested) or Resources(),
-        lost_since=lost_since(status),
+        lost_since=_since(status, "False"),
+        ready_since=_since(status, "True"),
         drained=spec.drained,
         tainted_since={taint.taint: epoch(taint.since) for taint in status.taints},
         kinds=kinds,
@@ -118,10 +119,10 @@ def was_ready(status: ClusterStatus) -> bool:
     return bool(status.uid) and reachable != "False"
 
 
-def lost_since(status: ClusterStatus) -> float:
-    """Since when the cluster is not Ready, epoch seconds; 0 while it is, or nobody knows yet."""
-    ready = next((c for c in status.conditions if c.type == "Ready"), None)
-    return epoch(ready.last_transition_time) if ready is not None and ready.status == "False" else 0.0
+def _since(status: ClusterStatus, ready: str) -> float:
+    """Since when Ready is what `ready` says, epoch seconds; 0 while it isn't, or nobody knows yet."""
+    condition = next((c for c in status.conditions if c.type == "Ready"), None)
+    return epoch(condition.last_transition_time) if condition is not None and condition.status == ready else 0.0
 
 
 def epoch(text: str) -> float:
@@ -139,7 +140,7 @@ def _without_load(facts: ClusterFacts) -> ClusterFacts:
 
 
 def _at_its_worst(facts: ClusterFacts) -> ClusterFacts:
-    return msgspec.structs.replace(_without_load(facts), ready=False, lost_since=1.0, cordoned=True)
+    return msgspec.structs.replace(_without_load(facts), ready=False, lost_since=1.0, ready_since=0.0, cordoned=True)
 
 
 def _is_worse(before: ClusterFacts, now: ClusterFacts) -> bool:

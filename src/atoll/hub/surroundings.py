@@ -6,7 +6,7 @@ was found not to fit, which clusters are avoided, and since when a cluster finds
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -78,13 +78,14 @@ class Surroundings:
         """Remember where it is now. Returns to whom that may matter: neighbours, and itself, where it waits for others
         to be ready and it was known before how it does on a cluster that is new in the plan.
         """
-        now, before = time.time(), dossier.standing_on
+        now, before, facts = time.time(), dossier.standing_on, self._snapshots.facts()
         for name, share in planned.shares.items():
             had = before.get(name)
             old = had.workloads if had is not None and had.workloads else {}
             more = {w: n - old.get(w, (had.replicas or 0) if had is not None else 0) for w, n in share.replicas.items()}
             if any(number > 0 for number in more.values()):
-                self._reservations.hold(name, dossier.key, wanted(intent.manifests, more), now)
+                rooms = facts[name].rooms if name in facts else None
+                self._reservations.hold(name, dossier.key, wanted(intent.manifests, more, rooms), now)
         dossier.standing_on = {
             name: _standing(share, _until(before.get(name), share.most, now)) for name, share in planned.shares.items()
         }
@@ -95,8 +96,12 @@ class Surroundings:
         if before.keys() == dossier.standing_on.keys():
             return ()
         seen = planned.waiting and any(name in dossier.observations for name in dossier.standing_on.keys() - before)
+        return [*self.near(dossier), *((dossier.key,) if seen else ())]
+
+    def near(self, dossier: Dossier, *labels: Mapping[str, str]) -> list[Key]:
+        """The applications to which it matters where `dossier` is; `labels` are others that it has or had."""
         others = sorted(self._attached[dossier.key.namespace] - {dossier.key})
-        return [*(key for key in others if self._minds(key, dossier)), *((dossier.key,) if seen else ())]
+        return [key for key in others if self._minds(key, dossier.key, (dossier.live.labels, *labels))]
 
     def counted(self, cluster: str, capacity: Capacity) -> list[Key]:
         """Take the new count. Returns the applications of which Pods wait for a node there, as they didn't before."""
@@ -185,13 +190,13 @@ class Surroundings:
             if other.front is dossier.front and other.key.namespace == dossier.key.namespace and other is not dossier
         }
 
-    def _minds(self, key: Key, neighbour: Dossier) -> bool:
+    def _minds(self, key: Key, neighbour: Key, labels: Iterable[Mapping[str, str]]) -> bool:
         dossier = self._dossiers.get(key)
         if dossier is None or dossier.app is None or dossier.app.spec.placement is None:
             return False
         return any(
-            term.application == neighbour.key.name
-            or (term.selector is not None and not mismatch(term.selector, neighbour.live.labels))
+            term.application == neighbour.name
+            or (term.selector is not None and not all(mismatch(term.selector, some) for some in labels))
             for term in terms(dossier.app.spec.placement)
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from jsonpointer import JsonPointer, JsonPointerException
+from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 
 from atoll.api.failover import MOST_CARRIED, Carry
 from atoll.api.objects import Json, ObjectId
@@ -52,7 +52,7 @@ def value_at(body: Json, path: str) -> str:
         found = JsonPointer(path).resolve(body, _ABSENT)
     except (JsonPointerException, TypeError, ValueError):
         return ""
-    if found is _ABSENT or found is None:
+    if found is _ABSENT or found is None or isinstance(found, EndOfList):
         return ""
     text = found if isinstance(found, str) else _encoder.encode(found).decode()
     return text if len(text) <= MOST_CARRIED and clean(text, MOST_CARRIED) == text else ""

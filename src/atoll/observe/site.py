@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from atoll.api.failover import Carry
 from atoll.api.names import LABEL_APP
@@ -23,7 +24,10 @@ from atoll.observe.probe import Asking, Probes
 from atoll.observe.problems import find_problems
 from atoll.observe.reduce import STANDSTILL, WELL, Finding, Tally, escalate
 from atoll.observe.statuses import Statuses
+from atoll.observe.wording import clean
 from atoll.runtime.informer import Change
+
+log = structlog.get_logger(__name__)
 
 BURST = 0.005
 """Seconds that changes are collected before they are looked at."""
@@ -182,7 +186,7 @@ class Site:
                 continue
             about = self._dirty[uid].pop()
             if about in expectation.ids:
-                self._assess(expectation, about)
+                self._assess_safely(expectation, about)
             if (spent := time.perf_counter() - began) > SLICE:
                 await asyncio.sleep(0)
                 worked, began = worked + spent, time.perf_counter()
@@ -211,6 +215,17 @@ class Site:
     def _tell_again(self, uid: str) -> None:
         if (expectation := self._expected.get(uid)) is not None and not self._unseen.get(uid):
             self._tell(expectation)
+
+    def _assess_safely(self, expectation: Expectation, about: ObjectId) -> None:
+        """Whatever one object does to us, the others of the cluster are looked at all the same."""
+        try:
+            self._assess(expectation, about)
+        except Exception as error:
+            log.exception("not assessed", cluster=self._member.name, application=str(expectation.key), about=str(about))
+            self._now_seen(expectation.uid, about)
+            words = clean(f"its state can't be read: {error or type(error).__name__}")
+            finding = Finding(ObjectHealth("Unknown", "RuleError", words))
+            self._tallies[expectation.uid].put(about, finding)
 
     def _assess(self, expectation: Expectation, about: ObjectId) -> None:
         asking = Asking(expectation.uid, about)

@@ -66,6 +66,8 @@ class Renderer:
                 objects = differ(objects, self._differences[index], at, self._hits)
             except RefusedError as refused:
                 return refused.with_traceback(None)  # kept as a value: without the frames it came through
+            except (AttributeError, TypeError, ValueError) as error:
+                return RefusedError(at, f"an object that it means is of a form that no API server takes: {error}")
             now = replicas_by_workload(objects, jobs)
             if now != replicas:
                 replicas, overridden = now, at

@@ -1,7 +1,7 @@
 """Who may get the application, and why not: one verdict for each cluster.
 
 What is already there is treated more gently than what would be new: a cordon, a NoSchedule taint, a lost connection, a
-neighbour or an expression that doesn't compile keep an application where it is. Only the placement itself, or a
+neighbour or an expression without an answer keep an application where it is. Only the placement itself, or a
 NoExecute taint, moves it.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Container
 from functools import lru_cache
 from typing import NamedTuple
 
+from atoll.api.editing import found
 from atoll.api.intent import Intent
 from atoll.api.objects import GroupKind
 from atoll.api.placement import ClusterTarget
@@ -114,7 +115,7 @@ class _Judge:
                 self._once(f"{target.path}.where: {error}")
                 if there:
                     self.tiers[facts.name] = target.tier
-                return Verdict(facts.name, there, f"{'stays: ' if there else ''}where does not compile: {error}")
+                return Verdict(facts.name, there, f"{'stays: ' if there else ''}where has no answer: {error}")
             if not why:
                 if facts.is_well and (there or not self._unwelcome(facts, named=target.named)):
                     self.tiers[facts.name] = target.tier
@@ -197,6 +198,6 @@ def kinds_needed(intent: Intent) -> frozenset[GroupKind]:
     defined = set()
     for manifest in intent.manifests:
         if manifest.id.kind == "CustomResourceDefinition":
-            spec = manifest.body.get("spec") or {}
-            defined.add(GroupKind(str(spec.get("group")), str((spec.get("names") or {}).get("kind"))))
+            body = manifest.body
+            defined.add(GroupKind(str(found(body, ("spec", "group"))), str(found(body, ("spec", "names", "kind")))))
     return frozenset(m.id.group_kind for m in intent.manifests) - defined

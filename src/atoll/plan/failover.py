@@ -17,6 +17,8 @@ from atoll.plan.remembered import troubled
 NOWHERE = "there is nowhere else to go"
 BACK = "it came back, and the Application stays where it went (return: stay)"
 DRAINED = "drained"
+CALM = 60.0
+"""Seconds for which a cluster must be back before it speaks against that the hub is cut off; `after`, where less."""
 LOST = "not ready for "
 DEGRADED = "Degraded for "
 
@@ -61,21 +63,42 @@ def evictions(intent: Intent, chosen: Iterable[str], fleet: Snapshot) -> Evictio
                 leaving[name] = f"{DEGRADED}{in_words(patience)}"
             else:
                 times.append(stands.degraded_since + patience)
-    brake = _brake(failover, fleet, lost, standing)
-    if brake:  # who left before stays away; nobody follows
-        lost = {name: why for name, why in lost.items() if standing.get(name, Standing()).leaving}
-    return Evictions(leaving | lost, brake, min(times, default=None))
+    new = sorted(name for name in lost if not standing.get(name, _UNKNOWN).leaving)
+    braked = _braked(failover, fleet) if new else _NOT_BRAKED
+    if not braked.words:
+        return Evictions(leaving | lost, "", min(times, default=None))
+    # who left before stays away; nobody follows
+    lost = {name: why for name, why in lost.items() if name not in new}
+    brake = f"{', '.join(new[:5])} would fail over, but {braked.words}"
+    return Evictions(leaving | lost, brake, min([*times, *braked.until], default=None))
 
 
-def _brake(failover: Failover, fleet: Snapshot, lost: Mapping[str, str], standing: Mapping[str, Standing]) -> str:
-    new = [name for name in lost if not standing.get(name, Standing()).leaving]
-    gone = sum(1 for facts in fleet.clusters.values() if facts.lost_since) if new else 0
-    if gone * 100 <= failover.limit * len(fleet.clusters):
-        return ""
-    return (
-        f"{', '.join(sorted(new)[:5])} would fail over, but {gone} of {len(fleet.clusters)} clusters are not ready, "
+class _Braked(NamedTuple):
+    """Why no cluster may lose its share now; "" where one may. `until`: when the next one counts no longer as gone."""
+
+    words: str = ""
+    until: tuple[float, ...] = ()
+
+
+_NOT_BRAKED = _Braked()
+
+
+def _braked(failover: Failover, fleet: Snapshot) -> _Braked:
+    """A hub that was cut off finds its clusters again one after the other: who is just back counts as gone still, else
+    those that come last would be given up when half of all are back.
+    """
+    calm = min(CALM, seconds(failover.after))
+    gone = sum(1 for facts in fleet.clusters.values() if facts.lost_since)
+    since = [facts.ready_since for facts in fleet.clusters.values() if facts.ready_since]
+    back = [t + calm for t in since if t <= fleet.now < t + calm]  # not what a clock dated that was put right since
+    if (gone + len(back)) * 100 <= failover.limit * len(fleet.clusters):
+        return _NOT_BRAKED
+    just = f", and {len(back)} have been for less than {in_words(calm)}" if back else ""
+    words = (
+        f"{gone} of {len(fleet.clusters)} clusters are not ready{just}, "
         f"more than failover.limit of {failover.limit} %: it may be the hub that is cut off"
     )
+    return _Braked(words, (min(back),) if back else ())
 
 
 def able_to_leave(

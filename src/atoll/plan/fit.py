@@ -36,15 +36,16 @@ class PodShape(NamedTuple):
 
 
 def shape_of(manifest: Manifest) -> PodShape | None:
-    """The shape of the workload's Pods; None when it has none, or its requests are no quantities."""
+    """The shape of the workload's Pods; None when it has none, or it is of a form that no API server takes."""
     found = pod_spec(manifest.body)
-    if found is None:
-        return None
-    spec: Mapping[str, Any] = found.body
     try:
-        requests = pod_requests(spec)
+        return _shape(found.body) if found is not None else None
     except (ValueError, AttributeError, TypeError):
         return None
+
+
+def _shape(spec: Mapping[str, Any]) -> PodShape:
+    requests = pod_requests(spec)
     tolerations = [
         Tolerated(
             str(t.get("key") or ""),

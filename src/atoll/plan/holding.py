@@ -7,6 +7,8 @@ nobody ordered. What a user changes is carried out as the rollout says.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from atoll.api.durations import seconds
+from atoll.api.failover import Failover
 from atoll.api.intent import Intent
 from atoll.api.replicas import Share
 from atoll.plan.choose import Chosen
@@ -16,18 +18,21 @@ from atoll.plan.model import Numbers, Snapshot, Standing
 from atoll.plan.scalable import own_replicas
 
 _UNKNOWN = Standing()
+FOR_EVER = float("inf")
 
 
 class Held(NamedTuple):
     """The parts as they are for now; who is to leave and stays for the moment, and why; who has gone for good.
 
-    `waiting` says that something is ready sooner or later, and then more may be taken away.
+    `waiting` says that something is ready sooner or later, and then more may be taken away; `due`, when it is waited
+    for no longer, epoch seconds.
     """
 
     parts: dict[str, Part]
     leaving: dict[str, str]
     avoided: dict[str, str]
     waiting: bool = False
+    due: float | None = None
 
 
 def hold(intent: Intent, chosen: Chosen, division: Division, fleet: Snapshot) -> Held:
@@ -47,7 +52,9 @@ def hold(intent: Intent, chosen: Chosen, division: Division, fleet: Snapshot) ->
     avoided = {n: why for n, why in fleet.avoided.get(intent.key, {}).items() if n in fleet.clusters}
     if not going and not fewer:
         return Held(parts, {}, avoided)
-    unready = [name for name, part in parts.items() if not _is_ready(intent, name, part, fleet, standing)]
+    until = {name: _awaited_until(intent, name, part, fleet, standing) for name, part in parts.items()}
+    awaited = [moment for moment in until.values() if moment > fleet.now]
+    unready = bool(awaited) or (bool(parts) and all(until.values()))  # where nobody runs, nothing is taken away
     kept: dict[str, str] = {}
     for name, why in going.items():
         facts = fleet.clusters[name]
@@ -59,15 +66,26 @@ def hold(intent: Intent, chosen: Chosen, division: Division, fleet: Snapshot) ->
         parts[name] = Part(numbers, f"{parts[name].why}; keeps more until others are ready", parts[name].most)
     for name in kept:
         parts[name] = Part(_as_before(intent, name, before.get(name), standing), "until others are ready")
-    return Held(dict(sorted(parts.items())), kept, avoided, waiting=bool(unready))
+    due = min((moment for moment in awaited if moment < FOR_EVER), default=None)
+    return Held(dict(sorted(parts.items())), kept, avoided, unready, due)
 
 
-def _is_ready(intent: Intent, name: str, part: Part, fleet: Snapshot, standing: Mapping[str, Standing]) -> bool:
-    """Whether the cluster runs its part. One that isn't ready itself is not waited for."""
+def _awaited_until(intent: Intent, name: str, part: Part, fleet: Snapshot, standing: Mapping[str, Standing]) -> float:
+    """Until when the cluster is waited for; 0 where it runs its part, as far as that was seen.
+
+    One that is lost is waited for as long as its return is: then others have its part, or it is theirs to take. One
+    that was never there isn't.
+    """
+    if _runs(intent, part, standing.get(name, _UNKNOWN)):
+        return 0.0
     facts = fleet.clusters[name]
-    if not facts.ready or facts.lost_since:
-        return True
-    found, wanted = standing.get(name, _UNKNOWN), _sum(intent, part.numbers)
+    if facts.lost_since:
+        return facts.lost_since + seconds((intent.failover or Failover()).after)
+    return FOR_EVER if facts.ready else -FOR_EVER
+
+
+def _runs(intent: Intent, part: Part, found: Standing) -> bool:
+    wanted = _sum(intent, part.numbers)
     if not wanted and 0 in part.numbers:  # it is to run nothing: however it does, that isn't waited for
         return True
     if found.ready is None or not wanted:

@@ -14,6 +14,7 @@ class ClusterFacts(msgspec.Struct, frozen=True):
     """One cluster as planning sees it. Times are epoch seconds.
 
     lost_since: since when it is not Ready; 0 while it is.
+    ready_since: since when it is; 0 while it isn't, or where that isn't known.
     drained: Applications are to leave it, one by one, each when it runs elsewhere.
     tainted_since: since when it has each taint, as `taints.in_words` names it.
     kinds: what its API serves; None when that isn't known.
@@ -33,6 +34,7 @@ class ClusterFacts(msgspec.Struct, frozen=True):
     allocatable: Resources = Resources()
     requested: Resources = Resources()
     lost_since: float = 0.0
+    ready_since: float = 0.0
     drained: bool = False
     tainted_since: dict[str, float] = {}
     kinds: frozenset[GroupKind] | None = None

@@ -3,13 +3,17 @@
 from typing import Any
 
 import jsonpatch
-from jsonpointer import JsonPointerException
+import msgspec
+from jsonpointer import JsonPointer, JsonPointerException
 from msgspec import UNSET
 
 from atoll.api.differences import Patch, Target
 from atoll.api.editing import with_body
-from atoll.api.objects import Manifest, identify
+from atoll.api.objects import Json, Manifest, identify
 from atoll.plan.model import RefusedError
+
+MOST_BYTES = 1536 * 1024
+"""Of an object: no API server takes more. A copy within a copy doubles each time, so it is looked at before."""
 
 
 def meant(target: Target, manifest: Manifest) -> bool:
@@ -19,14 +23,43 @@ def meant(target: Target, manifest: Manifest) -> bool:
 
 def patched(manifest: Manifest, patch: Patch, at: str) -> Manifest:
     """The object after one operation. Raises `RefusedError` when it fails, or makes another object of it."""
+    body = manifest.body
     try:
-        body = jsonpatch.apply_patch(manifest.body, [_operation(patch)])
+        if patch.op == "copy":
+            _check_size(manifest, body, patch, at)
+        body = jsonpatch.apply_patch(_opened(body, patch.path, patch.from_), [_operation(patch)], in_place=True)
     except jsonpatch.JsonPatchTestFailed:
         raise RefusedError(f"{at}.value", f"test failed: {manifest.id} has another value at {patch.path}") from None
     except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, ValueError, KeyError, IndexError) as error:
         raise RefusedError(f"{at}.path", f"{patch.op} {patch.path} fails on {manifest.id}: {_words(error)}") from error
     _check_identity(manifest, body, at)
     return with_body(manifest, body)
+
+
+def _opened(body: Json, *pointers: str) -> Json:
+    """`body` with copies of all that is on the way to where `pointers` lead: these may be changed, the rest is shared.
+
+    A copy of the whole for each of many patches of a large object would take minutes.
+    """
+    whole = body.copy()
+    for pointer in pointers:
+        inside: Any = whole
+        for part in JsonPointer(pointer).parts:
+            place = int(part) if isinstance(inside, list) and part.isdecimal() else part
+            try:
+                within = inside[place]
+            except (KeyError, IndexError, TypeError):  # nothing there: whoever carries it out says so
+                break
+            if not isinstance(within, dict | list):
+                break
+            inside[place] = inside = within.copy()
+    return whole
+
+
+def _check_size(manifest: Manifest, body: Json, patch: Patch, at: str) -> None:
+    copied = JsonPointer(patch.from_).resolve(body)
+    if len(msgspec.json.encode(body)) + len(msgspec.json.encode(copied)) > MOST_BYTES:
+        raise RefusedError(f"{at}.path", f"copy {patch.from_} makes {manifest.id} larger than any API server takes")
 
 
 def _operation(patch: Patch) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def decide(intent: Intent, fleet: Snapshot) -> Plan:
         short=chosen.short or division.short,
         brake=chosen.brake,
         waiting=held.waiting,
-        due=chosen.due,
+        due=min((time for time in (chosen.due, held.due) if time is not None), default=None),
         avoided=held.avoided or NOTHING,
         unreached=NOTHING,
         kept=NOTHING,

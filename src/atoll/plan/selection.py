@@ -6,7 +6,7 @@ what the rules still need has room afterwards. First comes what is there already
 (the only step that goes back on itself), then the rest, evenly.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 MOST_STEPS = 2_000
@@ -33,6 +33,14 @@ Groups = tuple[str, ...]
 """In which group a cluster is, rule by rule."""
 
 
+_Turn = tuple[int, bool, tuple[int, ...], tuple[int, ...], str]
+
+
+def _turn(need: int, head: Candidate, even: tuple[int, ...]) -> _Turn:
+    """Whose turn it is, the least first: who is needed most, is there, is worth most, whose groups are small."""
+    return need, not head.there, head.worth[:-1], even + head.worth[-1:], head.name
+
+
 class Selection:
     """One search. `groups` has an entry for each candidate; `total` bounds how many are chosen."""
 
@@ -46,10 +54,13 @@ class Selection:
         self._rules = rules
         self._least, self._most = total
         self._cells: dict[Groups, list[Candidate]] = {}
-        for candidate in sorted(candidates, key=lambda c: (not c.there, c.worth)):
+        for candidate in sorted(candidates, key=lambda c: (not c.there, c.worth, c.name)):
             self._cells.setdefault(groups[candidate.name], []).append(candidate)
         self._taken: dict[Groups, int] = dict.fromkeys(self._cells, 0)
         self._counts: list[dict[str, int]] = [{} for _ in rules]
+        self._missing = [rule.groups[0] * max(1, rule.clusters[0]) for rule in rules]
+        """By rule: how many clusters it needs still; `_before`: and did before each that was taken."""
+        self._before: list[tuple[int, ...]] = []
         self._order: list[Candidate] = []
         self._steps = 0
 
@@ -81,7 +92,7 @@ class Selection:
     def _fill(self, *, there: bool, lenient: bool) -> None:
         """Take all that may be. Where nothing bounds clusters one by one, a cell goes as a whole."""
         whole = self._most >= UNBOUNDED and all(rule.clusters[1] >= UNBOUNDED for rule in self._rules)
-        while (cell := self._next(self._heads(), lenient=lenient, there=there)) is not None:
+        while (cell := self._next(there=there, lenient=lenient)) is not None:
             self._take(cell)
             members = self._cells[cell]
             while whole and self._taken[cell] < len(members) and (not there or members[self._taken[cell]].there):
@@ -89,37 +100,44 @@ class Selection:
 
     def _satisfy(self) -> bool:
         """Take clusters until every need is met; go back where that fails. False when it can't be done."""
-        if not self._needs():
-            return True
-        tried: set[Groups] = set()
-        while True:
+        taken: list[Groups] = []
+        tried: list[set[Groups]] = [set()]
+        while self._needs():
             self._steps += 1
-            helpful = [cell for cell in self._heads() if cell not in tried and self._helps(cell)]
-            cell = self._next(helpful, lenient=False, there=False, by_need=True)
-            if cell is None or self._steps > MOST_STEPS:
+            cell = self._next(there=False, without=tried[-1]) if self._steps <= MOST_STEPS else None
+            if cell is not None:
+                tried[-1].add(cell)
+                self._take(cell)
+                taken.append(cell)
+                tried.append(set())
+            elif taken:
+                self._give_back(taken.pop())
+                tried.pop()
+            else:
                 return False
-            tried.add(cell)
-            self._take(cell)
-            if self._satisfy():
-                return True
-            self._give_back(cell)
+        return True
 
-    def _heads(self) -> Iterator[Groups]:
-        return (cell for cell, members in self._cells.items() if self._taken[cell] < len(members))
-
-    def _next(
-        self, cells: Iterator[Groups] | Sequence[Groups], *, lenient: bool, there: bool, by_need: bool = False
-    ) -> Groups | None:
-        best: tuple[tuple[int, bool, tuple[int, ...], tuple[int, ...], str], Groups] | None = None
-        for cell in cells:
-            head = self._cells[cell][self._taken[cell]]
+    def _next(self, *, there: bool, lenient: bool = False, without: Collection[Groups] | None = None) -> Groups | None:
+        """The cell whose turn it is. With `without`, of those that meet a need, and aren't among these."""
+        best: tuple[_Turn, Groups] | None = None
+        helped = sum(map(bool, self._missing)) + (len(self._order) < self._least) if without is not None else 0
+        nobody = (0,) * len(self._rules)
+        for cell, members in self._cells.items():
+            first = members[0]
+            if best is not None and best[0] < _turn(-helped, first, nobody):
+                break  # they are in this order: whoever comes now can't be before it
+            if self._taken[cell] >= len(members):
+                continue
+            head = members[self._taken[cell]]
+            need = -self._helps(cell) if without is not None else 0
+            if without is not None and (not need or cell in without):
+                continue
             if (there and not head.there) or not self._admits(cell, lenient=lenient):
                 continue
-            even = tuple(self._counts[i].get(group, 0) for i, group in enumerate(cell))
-            need = -self._helps(cell) if by_need else 0
-            key = (need, not head.there, head.worth[:-1], even + head.worth[-1:], head.name)
-            if best is None or key < best[0]:
-                best = key, cell
+            even = tuple([counts.get(group, 0) for counts, group in zip(self._counts, cell, strict=True)])
+            turn = _turn(need, head, even)
+            if best is None or turn < best[0]:
+                best = turn, cell
         return best[1] if best is not None else None
 
     def _admits(self, cell: Groups, *, lenient: bool) -> bool:
@@ -131,31 +149,35 @@ class Selection:
         left = self._most - len(self._order) - 1
         return all(self._need(index, cell[index]) <= left for index in range(len(self._rules)))
 
-    def _need(self, index: int, joining: str = "") -> int:
+    def _need(self, index: int, joining: str) -> int:
         """How many clusters a rule needs still, should one of the group `joining` be taken."""
         (least_groups, _), (least, _) = self._rules[index].groups, self._rules[index].clusters
-        counts = self._counts[index]
-        if joining:
-            counts = {**counts, joining: counts.get(joining, 0) + 1}
-        short = sum(max(0, least - count) for count in counts.values()) if least else 0
-        return short + max(0, least_groups - len(counts)) * max(1, least)
+        counts, need = self._counts[index], self._missing[index]
+        count = counts.get(joining, 0)
+        if count:
+            return need - (count < least)
+        fewer = max(1, least) if len(counts) < least_groups else 0
+        return need - fewer + max(0, least - 1)
 
     def _needs(self) -> bool:
-        return len(self._order) < self._least or any(self._need(index) for index in range(len(self._rules)))
+        return len(self._order) < self._least or any(self._missing)
 
     def _helps(self, cell: Groups) -> int:
         """For how many rules a cluster of `cell` is one that is needed."""
-        helped = sum(self._need(i, group) < self._need(i) for i, group in enumerate(cell))
+        helped = sum([self._need(i, group) < self._missing[i] for i, group in enumerate(cell)])
         return helped + (len(self._order) < self._least)
 
     def _take(self, cell: Groups) -> None:
         self._order.append(self._cells[cell][self._taken[cell]])
         self._taken[cell] += 1
+        self._before.append(tuple(self._missing))
         for index, group in enumerate(cell):
+            self._missing[index] = self._need(index, group)
             self._counts[index][group] = self._counts[index].get(group, 0) + 1
 
     def _give_back(self, cell: Groups) -> None:
         self._order.pop()
+        self._missing[:] = self._before.pop()
         self._taken[cell] -= 1
         for index, group in enumerate(cell):
             self._counts[index][group] -= 1

@@ -10,12 +10,13 @@ import msgspec
 
 from atoll.api.delivery import Delivery
 from atoll.api.intent import Content, Intent
-from atoll.plan.model import ClusterShare, Plan, Refusal, Snapshot
+from atoll.plan.model import ClusterShare, Plan, Refusal, Snapshot, Standing
 from atoll.plan.progress import Course, Progress
 from atoll.plan.rollout import content_at, needed, rollout
 
 Planner = Callable[[Intent, Snapshot], Plan]
 UNKNOWN = "stays as it is until its turn: what it has, revision {}, isn't known any more"
+OUT_OF_PLACE = "stays as it is until its turn: what it has would not come here any more"
 ITS_TURN = "its stage is yet to come"
 
 
@@ -54,6 +55,7 @@ def staged(intent: Intent, fleet: Snapshot, decide: Planner) -> Plan:
 def _parts(
     intent: Intent, fleet: Snapshot, decide: Planner, decided: Plan, progress: Progress, course: Course
 ) -> dict[str, _Part]:
+    before, standing = fleet.previous.get(intent.key, {}), fleet.standing.get(intent.key, {})
     plans: dict[str, Plan] = {progress.content.digest: decided}
 
     def of(content: Content) -> Plan:
@@ -66,9 +68,19 @@ def _parts(
             found = plans[content.digest] = decide(changed, fleet)
         return found
 
+    def as_it_is(name: str) -> ClusterShare | None:
+        """Where it stays as it is, it is placed all the same, with as many as before: it is no newcomer there."""
+        if name not in before:
+            return None
+        number, stands = before[name], standing.get(name, Standing())
+        replicas = stands.workloads if number is None else dict.fromkeys(decided.shares[name].replicas, number)
+        leaving = decided.shares[name].leaving
+        return ClusterShare(name, replicas, "", leaving, stands.most, stands.carried, stands.came_from)
+
     def part(name: str) -> _Part:
         if name in course.refused:
-            return _Part(refusal=Refusal(name, "spec.rollout.stages", course.refused[name]))
+            why = course.refused[name]
+            return _Part(share=as_it_is(name), refusal=Refusal(name, "spec.rollout.stages", why))
         number = course.assigned.get(name)
         if number is None:
             return _Part(waiting=ITS_TURN)
@@ -76,12 +88,15 @@ def _parts(
         if content is None and intent.suspend:  # nothing is written there: what is wanted is looked for
             content = progress.content
         if content is None:
-            return _Part(kept=UNKNOWN.format(number or "unknown"))
+            return _Part(share=as_it_is(name), kept=UNKNOWN.format(number or "unknown"))
         planned = of(content)
         delivery = planned.deliveries.get(name)
         if delivery is not None:
             delivery = msgspec.structs.replace(delivery, revision=intent.revision._replace(sequence=number))
-        return _Part(delivery, planned.shares.get(name), planned.refusals.get(name))
+        share, refusal = planned.shares.get(name), planned.refusals.get(name)
+        if share is None:
+            return _Part(share=as_it_is(name), kept=OUT_OF_PLACE) if name in before else _Part(waiting=ITS_TURN)
+        return _Part(delivery, share, refusal)
 
     return {name: part(name) for name in decided.shares}
 

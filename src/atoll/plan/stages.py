@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from atoll.api.durations import seconds
+from atoll.api.editing import without
 from atoll.api.intent import Content
 from atoll.api.objects import GroupKind, Json, Manifest, ObjectId
 from atoll.api.rollout import Check, Gates, Rollout, Stage
@@ -133,5 +134,5 @@ def has_health(about: ObjectId) -> bool:
 
 def _essence(manifest: Manifest) -> Json:
     """Without replicas and what only describes it: neither makes new Pods of another kind."""
-    spec = {key: value for key, value in (manifest.body.get("spec") or {}).items() if key != REPLICAS[-1]}
-    return {key: value for key, value in manifest.body.items() if key not in {"metadata", "spec"}} | {"spec": spec}
+    body = without(manifest.body, REPLICAS)
+    return {key: value for key, value in body.items() if key != "metadata"}

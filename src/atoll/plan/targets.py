@@ -1,12 +1,12 @@
 """Which clusters a placement or a difference means: all conditions that it gives must hold."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 
 from atoll.api.common import LabelSelector
-from atoll.api.expressions import ExpressionError
+from atoll.api.expressions import ExpressionError, TooMuchError
 from atoll.api.placement import ClusterTarget
 from atoll.api.selectors import mismatch
 from atoll.plan.model import ClusterFacts
@@ -26,7 +26,7 @@ def says_nothing(target: ClusterTarget) -> bool:
 def objection(target: ClusterTarget) -> Callable[[ClusterFacts], str]:
     """A function that says why a cluster is not meant, in words, or "" when it is.
 
-    It raises `NoAnswerError` for a cluster that all else means when `where` doesn't compile.
+    It raises `NoAnswerError` for a cluster that all else means when `where` doesn't compile, or is too much.
     """
     if says_nothing(target):
         return lambda _: "no condition is given"
@@ -95,14 +95,23 @@ def _by_label(text: bytes) -> Question:
 
 def _question(where: str) -> Question:
     try:
-        return question(where)
+        ask = question(where)
     except ExpressionError as error:
         complaint = str(error)
+    else:
+        return partial(_answer, ask)
 
     def no_answer(_: ClusterFacts) -> str:
         raise NoAnswerError(complaint)
 
     return no_answer
+
+
+def _answer(ask: Question, facts: ClusterFacts) -> str:
+    try:
+        return ask(facts)
+    except TooMuchError as error:
+        raise NoAnswerError(str(error)) from None
 
 
 def in_words(target: ClusterTarget) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from atoll.api.expressions import Expression, ExpressionError
+from atoll.api.expressions import Expression, ExpressionError, TooMuchError
 from atoll.plan.model import ClusterFacts
 
 MOST_CLUSTERS = 10_000
@@ -19,7 +19,8 @@ Question = Callable[[ClusterFacts], str]
 
 @lru_cache(maxsize=512)
 def question(text: str) -> Question:
-    """The expression as a question with a memory. Raises `ExpressionError` when it doesn't compile.
+    """The expression as a question with a memory. Raises `ExpressionError` when it doesn't compile; the question itself
+    `TooMuchError`, of a cluster of which it has too much to compute.
 
     Where it fails, as on a label that the cluster doesn't have, it does not hold.
     """
@@ -31,8 +32,10 @@ def question(text: str) -> Question:
         known = answers.get(facts.name)
         if known is not None and _same(known[0], facts):
             return known[1]
-        try:
+        try:  # what is too much to compute says nothing of it, and passes through
             answer = "" if expression.matches(cluster=variables(facts)) else no
+        except TooMuchError:
+            raise
         except ExpressionError as error:
             answer = f"where does not hold: {error}"
         if len(answers) >= MOST_CLUSTERS:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from atoll.api.expressions import Expression, ExpressionError
+from atoll.api.expressions import Expression, ExpressionError, TooMuchError
 
 CLUSTER: dict[str, Any] = {
     "name": "eu-1",
@@ -72,6 +72,11 @@ def test_an_expression_that_cannot_tell_says_why(text: str, message: str) -> Non
         ("[1].map(x, x).map(x, x).map(x, x) == [1]", "more than 2 of map and filter"),
         ("[1].all(a, [1].all(b, [1].all(c, [1].all(d, true))))", "macros nested more than 3 deep"),
         ("1" + " + 1" * 11 + " == 12", "more than 10 additions"),
+        (r"cluster.name.matches(r'\pL{100}')", "too much to compute, whatever it is given"),
+        (r"cluster.name.matches('(\\w{9}){9}')", "too much to compute, whatever it is given"),
+        ("cluster.name.matches('\\u007b')", "a pattern takes no"),
+        ("cluster.name.matches(cluster.labels.p)", "matches takes a pattern that is written out"),
+        (f"[{'1,' * 300}1].all(x, [1].all(y, x == y))", "too much to compute, whatever it is given"),
     ],
 )
 def test_what_does_not_compile(text: str, message: str) -> None:
@@ -105,6 +110,36 @@ def test_an_expression_cannot_hold_up_the_hub(text: str) -> None:
         expression.matches(object={"l": list(range(100_000))})
     assert expression.matches(object={"l": list(range(100))})
     assert time.monotonic() - started < 1
+
+
+COSTLY = (
+    "cluster.labels.all(a, cluster.labels.all(b, size(cluster.labels.map(c, cluster.labels)) > 0))",
+    "cluster.labels.all(a, cluster.labels.all(b, cluster.labels.all(c, cluster.labels[a] == cluster.labels[b])))",
+    "cluster.labels.all(a, a.matches('^[a-z]+[0-9]*$') && cluster.labels.all(b, b.matches('^[a-z]+[0-9]*$')))",
+)
+"""The first took two seconds, for one cluster of twenty labels."""
+
+
+@pytest.mark.parametrize("text", COSTLY)
+def test_what_is_too_much_for_a_cluster_says_nothing_of_it(text: str) -> None:
+    expression = Expression.compile(text, "cluster")
+    assert expression.matches(cluster={"labels": {"a": "b"}})
+    with pytest.raises(TooMuchError):
+        expression.matches(cluster={"labels": {f"k{n}": "v" * 60 for n in range(40)}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "['eu', 'us'].exists(p, cluster.labels.exists(k, k.startsWith(p)))",
+        "cluster.labels.exists(k, cluster.labels[k] == cluster.region)",
+        "cluster.name.matches('^(eu|us)-[a-z]+-[0-9]{1,3}$') && cluster.version.matches(r'^v1\\.3[0-9]')",
+    ],
+)
+def test_what_people_ask_is_answered_with_many_labels_too(text: str) -> None:
+    labels = {f"k{n}": "v" for n in range(64)}
+    wanted = {"name": "eu-west-1", "region": "v", "version": "v1.36.1", "labels": labels | {"eu": "1"}}
+    assert Expression.compile(text, "cluster").matches(cluster=wanted)
 
 
 def test_a_text_is_compiled_once() -> None:

@@ -117,3 +117,28 @@ def test_what_has_no_effect_is_a_warning(body: Any, message: str) -> None:
 def test_a_label_is_a_topology_key_and_a_fallback_may_bring_more() -> None:
     assert errors(placed(spread=[{"by": "example.org/rack", "min": 2}])) == []
     assert errors(placed(spread=[{"by": "region", "min": 3}], fallback=[{"where": "true"}])) == []
+
+
+def test_expressions_are_bounded_all_together() -> None:
+    """One application's could hold up the hub for everybody."""
+    where = "cluster.labels.exists(a, cluster.labels.exists(b, cluster.labels[a] == b))"
+    differences = [{"where": where, "labels": {"a": "b"}} for _ in range(3)]
+    assert errors(application(differences=differences[:2])) == []
+    assert errors(application(differences=differences)) == [
+        "spec.differences[2].where: too much to compute, with all expressions before it (CEL): nest fewer macros"
+    ]
+    simple = [{"where": f"cluster.labels.exists(k, k == 'a{n}')", "labels": {"a": "b"}} for n in range(100)]
+    assert errors(application(differences=simple)) == []
+
+
+def test_patches_meet_no_more_objects_than_the_hub_has_time_for() -> None:
+    manifests = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{n}"}} for n in range(400)]
+    patch = {"op": "add", "path": "/data", "value": {}}
+    wide, narrow = ({**patch, "target": {"kind": "ConfigMap", **more}} for more in ({}, {"name": "c7"}))
+
+    def wishes(one: Any) -> Any:
+        return application(manifests=manifests, differences=[{"all": True, "patches": [one] * 51}])
+
+    assert errors(wishes(narrow)) == []
+    (found,) = errors(wishes(wide))
+    assert found.startswith("spec.differences[0].patches[50]: patches meet objects more than 20000 times")

@@ -139,3 +139,29 @@ def test_patches_come_last_in_their_difference_and_before_the_next() -> None:
     planned = plan(intent(differences=(first, second)), fleet("a"))
     assert planned.shares["a"].replicas == {"web": 6}
     assert planned.shares["a"].why == "spec.differences[1] says so"
+
+
+def test_a_copy_within_a_copy_does_not_grow_without_bounds() -> None:
+    """Each doubles the object: forty of them would be the hub's end, and everybody's."""
+    doubling = (patch("copy", f"/data/c{n}", target=Target(kind="ConfigMap"), from_="/data") for n in range(40))
+    planned = patched(*doubling)
+    assert "larger than any API server takes" in planned.refusals["a"].message
+    assert planned.refusals["a"].path.startswith("spec.differences[0].patches[")
+
+
+def test_patches_leave_the_manifest_and_their_own_values_alone() -> None:
+    before = deployment(replicas=2)
+    value = {"a": {"b": 1}}
+    ops = (
+        patch("add", "/spec/note", value),
+        patch("add", "/spec/note/a/c", 2),
+        patch("copy", "/spec/again", from_="/spec/note"),
+        patch("remove", "/spec/again/a/b"),
+        patch("move", "/spec/template/moved", from_="/spec/note/a"),
+        patch("add", "/spec/template/moved/d", 3),
+    )
+    planned = plan(intent(before, differences=(everywhere(patches=ops),)), fleet("a"))
+    spec = planned.deliveries["a"].objects[0].body["spec"]
+    assert (spec["note"], spec["again"], spec["template"]["moved"]) == ({}, {"a": {"c": 2}}, {"b": 1, "c": 2, "d": 3})
+    assert value == {"a": {"b": 1}}
+    assert before == deployment(replicas=2)

@@ -10,7 +10,7 @@ import pytest
 from atoll.api.application import HealthRule
 from atoll.api.names import LABEL_APP
 from atoll.api.objects import GroupKind, Json, Key, ObjectId
-from atoll.api.observation import Observation
+from atoll.api.observation import ObjectHealth, Observation
 from atoll.fleet.identity import HubIdentity
 from atoll.fleet.member import Member
 from atoll.kube.client import Client
@@ -18,6 +18,8 @@ from atoll.kube.errors import KubeError
 from atoll.kube.objects import Object, of_body
 from atoll.observe import site
 from atoll.observe.collector import Collector
+from atoll.observe.custom import HealthRules
+from atoll.observe.health import assess
 from atoll.runtime.changes import Change, Handler
 from atoll.runtime.watchset import WatchSet
 
@@ -309,3 +311,21 @@ async def test_five_thousand_objects_cost_a_change_no_more_than_five(member: Mem
         member.watches.put(deployment(3, condition("Available", "True")))
         await soon()
         assert looked == [WEB]
+
+
+async def test_an_object_that_cannot_be_read_hides_no_other(member: Member1, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it raised ended the look at the whole cluster, again and again: nobody's health there was told any more."""
+
+    def failing(body: Json, rules: HealthRules) -> ObjectHealth:
+        if body["kind"] == "Deployment":
+            raise TypeError("of another form")
+        return assess(body, rules)
+
+    monkeypatch.setattr(site, "assess", failing)
+    member.watches.put(deployment())
+    member.watches.put(live("v1", "ConfigMap", status={}), "uid-2")
+    member.expect(WEB)
+    member.collector.expect("m1", KEY, "uid-2", frozenset({CONFIG}))
+    async with member.engaged():
+        await soon()
+        assert {(o.uid, o.health) for o in member.told} == {(APP, "Unknown"), ("uid-2", "Healthy")}

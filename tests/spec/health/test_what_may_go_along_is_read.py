@@ -34,6 +34,7 @@ JOB = ObjectId("flink.apache.org", "FlinkDeployment", "shop", "count")
         ("/status/deep", '{"k":1}'),
         ("/status/list/1/x", ""),
         ("/status/list/x", ""),
+        ("/status/list/-", ""),  # where the next one would be
         ("/status/no", ""),
         ("/status/job/savepoint/deeper", ""),
         ("/spec", ""),

@@ -153,6 +153,23 @@ async def test_a_check_that_nobody_waits_for_is_asked_no_more() -> None:
         assert gates.answers("uid", 9) == {}
 
 
+async def test_a_check_that_is_put_right_is_asked_as_it_is_now() -> None:
+    """A user who mends a mistyped address doesn't change what is rolled out: the old one was asked for ever."""
+    key = Key("demo", "shop")
+    async with serving(lambda request: web.Response(status=200 if request.path == "/right" else 500)) as (url, asked):
+
+        def want(path: str) -> None:
+            check = Check(http=HttpCheck(f"{url}{path}"), every="1h")
+            gates.want(key, "uid", 9, "all", Rollout(gates=GatesWish(check=check)))
+
+        gates = Gates(lambda _: None, LOOPBACK)
+        want("/wrong")
+        await eventually(lambda: "all" in gates.answers("uid", 9))
+        want("/right")
+        await eventually(lambda: gates.answers("uid", 9)["all"].passed)
+        assert [request.path for request in asked] == ["/wrong", "/right"]
+
+
 VECTOR = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"0.5"]}]}}'
 SCALAR = '{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}'
 

@@ -7,6 +7,7 @@ from atoll.fleet.capacity import Capacity
 from atoll.fleet.credentials import Credential
 from atoll.fleet.link import Reach
 from atoll.hub.cluster_status import build_cluster_status
+from atoll.hub.snapshots import cluster_facts
 
 NOW = 1_800_000_000.0
 HERE = Reach(True, "Reachable", "", NOW - 60, "uid-1", "v1.36.1")
@@ -55,6 +56,28 @@ def test_a_transition_is_dated_and_the_rest_keeps_its_date() -> None:
 def test_region_and_zone_come_from_the_nodes_unless_given(room: Capacity, given: str, region: str, zone: str) -> None:
     found = status(cluster(region=given), room=room)
     assert (found.region, found.zone) == (region, zone)
+
+
+STRETCHED = Capacity(3, 3, ("eu-1", "eu-2"), ("a",))
+
+
+@pytest.mark.parametrize(
+    ("room", "region", "zone"),
+    [
+        (Capacity(), "eu-1", "a"),  # all nodes are gone for a moment, or until somebody needs one
+        (Capacity(3, 3, ("eu-2", "eu-1"), ("a",)), "eu-1", "a"),  # one node less in eu-1 than in eu-2
+        (Capacity(1, 1, ("eu-2",), ("b",)), "eu-2", "b"),
+        (Capacity(1, 1), "", ""),
+    ],
+)
+def test_a_cluster_stays_in_its_region_while_nodes_come_and_go(room: Capacity, region: str, zone: str) -> None:
+    """What is there because of its region would be removed."""
+    before = status(cluster(), room=STRETCHED)
+    assert (before.region, before.zone) == ("eu-1", "a")
+    found = status(cluster(before), room=room)
+    assert (found.region, found.zone) == (region, zone)
+    facts = cluster_facts(cluster(before), HERE, room, found)
+    assert (facts.region, facts.zone) == (region, zone)
 
 
 def test_a_cluster_whose_nodes_are_all_down_is_reachable_and_not_ready() -> None:

@@ -162,3 +162,17 @@ def test_who_waits_for_a_cluster_that_was_seen_before_looks_again(seen: bool) ->
     assert list(hub.around.carried_out(dossier, intent, planned)) == ([dossier.key] if seen else [])
     if seen:
         assert plan(intent, hub.around.snapshot(dossier, intent)).shares["a"].common == 2
+
+
+def test_how_it_did_where_it_left_is_no_reason_to_leave_again() -> None:
+    """It was withdrawn while it was Degraded, and comes there anew: to a cluster that was drained meanwhile, or to
+    another one of the same name.
+    """
+    hub = Hub()
+    one = hub.dossier("one", failover={"degraded": "10m"})
+    hub.carry_out(one, hub.intent("one"))
+    one.observations["a"] = Observation(one.key, one.uid, "a", "Degraded")
+    hub.around.observed(one, "a")
+    assert hub.around.snapshot(one, hub.intent("one")).standing[one.key]["a"].degraded_since
+    one.drop("a")
+    assert hub.around.snapshot(one, hub.intent("one")).standing[one.key]["a"].degraded_since == 0.0

@@ -6,7 +6,10 @@ import msgspec
 
 from atoll.api.intent import Content, Former
 from atoll.api.objects import Manifest
+from atoll.api.placement import Placement, Spread
+from atoll.api.replicas import Replicas
 from atoll.api.rollout import Check, Gates, HttpCheck, Rollout, RolloutStatus, Stage
+from atoll.api.rooms import Room
 from atoll.api.times import format_time
 from atoll.plan.model import Plan, Snapshot
 from atoll.plan.planner import plan
@@ -235,3 +238,38 @@ def test_without_a_word_a_cluster_that_refuses_stops_no_other() -> None:
 def test_who_asks_for_a_rollout_is_told_of_a_refusal() -> None:
     found = planned(REFUSING, WELL, WELL, wish=Rollout(max_unavailable=1))
     assert (newest(found), message(found)) == (["a"], "stopped: a: ConfigMap/settings: Exists")
+
+
+def test_a_cluster_where_the_old_content_would_not_be_placed_any_more_stays_as_it_is() -> None:
+    """More replicas of smaller Pods: of the old, larger ones so many would have no room here. Until its turn it keeps
+    what it has; it was taken away.
+    """
+    old, new = (
+        deployment("web", container(image=f"shop:{cpu}", resources={"requests": {"cpu": cpu}})) for cpu in ("4", "1")
+    )
+    wish = Placement(all=True, spread=(Spread("cluster", max=2),))
+    app = intent(new, placement=wish, replicas=Replicas(total=8, divide="capacity"), rollout=Rollout(max_unavailable=1))
+    app = msgspec.structs.replace(app, revision=app.revision._replace(sequence=NEW))
+    course = Progress(
+        target=NEW,
+        content=Content("new", (new,)),
+        standing={"a": WELL, "b": WELL},
+        before=OLD,
+        formers={OLD: Former(Content("old", (old,)), OLD)},
+    )
+    rooms = {"a": 3, "b": 3, "c": 100, "d": 100}
+    facts = {n: cluster(n, rooms=(Room({"cpu": cores * 1000}, 110),)) for n, cores in rooms.items()}
+    found = plan(app, Snapshot(facts, NOW, {SHOP: {"a": 2, "b": 2}}, rollouts={SHOP: course}))
+    assert newest(found) == ["a"]
+    assert list(found.kept) == ["b"]
+    assert found.shares["b"].common == 2
+
+
+def test_a_cluster_that_stays_as_it_is_is_no_newcomer_the_next_time() -> None:
+    """Else a cordon, or a moment out of reach, would have it removed from there."""
+    unknown = planned(CHANGING, WELL, formers={})
+    assert list(unknown.kept) == ["b"]
+    assert list(unknown.shares) == ["a", "b"]
+    forgotten = planned(CHANGING, WELL, wish=Rollout(stages=(Stage(name="dev", clusters=("a",)),)))
+    assert list(forgotten.refusals) == ["b"]
+    assert list(forgotten.shares) == ["a", "b"]

@@ -158,3 +158,44 @@ def test_what_a_user_orders_waits_for_nobody() -> None:
     ordered = Replicas(total=6, weights={"a": 4, "*": 1})
     assert shares(moved(ordered, snapshot=msgspec.structs.replace(world, steady=False))) == {"a": 4, "b": 1, "c": 1}
     assert shares(moved(ordered, snapshot=world)) == {"a": 4, "b": 2, "c": 2}
+
+
+def test_what_replaces_a_drained_cluster_is_waited_for_while_it_is_out_of_reach() -> None:
+    """It is away for a moment only: what runs is not taken away meanwhile, when nothing else runs."""
+    standing = {"a": Standing(ready=2, healthy=True), "b": Standing(ready=0)}
+    world = at(1010.0, cluster("a", drained=True, cordoned=True), lost("b"), standing=standing, before={"a": 2})
+    planned = moved(Replicas(total=2), snapshot=world, placement=Placement(clusters=("a", "b")))
+    assert shares(planned) == {"a": 2, "b": 2}
+    assert planned.due == 1300.0
+
+
+def test_who_is_lost_for_long_holds_up_nobody_but_where_none_runs_nothing_is_taken_away() -> None:
+    each, drained = Replicas(each=2), cluster("a", drained=True, cordoned=True)
+    ready = {"a": Standing(ready=2, healthy=True), "b": Standing(ready=2, healthy=True), "c": Standing()}
+    world = at(1300.0, drained, "b", lost("c"), standing=ready)
+    assert shares(moved(each, snapshot=world)) == {"b": 2, "c": 2}
+    world = at(1300.0, drained, cluster("b", ready=False), standing={"a": READY["a"]}, before={"a": 2})
+    assert shares(moved(each, snapshot=world, placement=Placement(clusters=("a", "b")))) == {"a": 2, "b": 2}
+
+
+def test_who_is_back_and_lost_again_before_it_runs_its_share_takes_nothing_from_the_others() -> None:
+    before: dict[str, int | None] = {"a": 3, "b": 3, "c": 2}
+    standing = {n: Standing(ready=3, healthy=True) for n in "ab"} | {"c": Standing(ready=0)}
+    planned = moved(snapshot=at(1010.0, "a", "b", lost("c"), standing=standing, before=before))
+    assert shares(planned) == {"a": 3, "b": 3, "c": 2}
+
+
+def test_a_hub_that_finds_its_clusters_again_gives_up_none_of_those_that_come_last() -> None:
+    """All were out of its sight for ten minutes; half of them are back, the others will be in a moment."""
+
+    def back(name: str, since: float) -> ClusterFacts:
+        return cluster(name, ready_since=since)
+
+    planned = moved(snapshot=at(1600.0, back("a", 1598.0), back("b", 1599.0), lost("c"), "d"))
+    assert not planned.shares["c"].leaving
+    assert "1 of 4 clusters are not ready, and 2 have been for less than 1m, more than" in planned.brake
+    assert planned.due == 1658.0
+    later = moved(snapshot=at(1659.5, back("a", 1598.0), back("b", 1599.0), lost("c"), "d"))
+    assert (later.brake, later.shares["c"].leaving) == ("", "not ready for 5m")
+    dated_wrong = moved(snapshot=at(1600.0, back("a", 9000.0), back("b", 9000.0), lost("c"), "d"))
+    assert not dated_wrong.brake

@@ -106,3 +106,14 @@ def test_an_expression_is_asked_again_when_the_cluster_changed_in_what_it_sees()
     app = intent(placement=Placement(where='cluster.labels["env"] == "prod"'))
     assert list(plan(app, fleet(cluster("a", labels={"env": "dev"}))).deliveries) == []
     assert list(plan(app, fleet(cluster("a", labels={"env": "prod"}))).deliveries) == ["a"]
+
+
+def test_an_expression_that_is_too_much_to_compute_places_nothing_new_and_takes_nothing_away() -> None:
+    where = (
+        "cluster.labels.all(a, cluster.labels.all(b, cluster.labels.all(c, cluster.labels[a] == cluster.labels[b])))"
+    )
+    many = {f"k{n}": "v" for n in range(40)}
+    world = fleet("few", cluster("here", labels=many), cluster("new", labels=many), previous={"here": None})
+    planned = plan(intent(placement=Placement(where=where)), world)
+    assert list(planned.deliveries) == ["few", "here"]
+    assert planned.warnings[0].startswith("spec.placement.where: too much to compute: macros over 40 items")

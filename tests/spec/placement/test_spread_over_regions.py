@@ -1,5 +1,7 @@
 """Spread: at least and at most so many regions, zones, providers or clusters, and so many clusters in each."""
 
+import time
+
 import pytest
 
 from atoll.api.placement import Bounds, Placement, Spread
@@ -128,3 +130,15 @@ def test_what_is_there_stays_where_the_rules_allow(
 def test_whoever_is_left_out_is_told_by_which_rule(rule: Spread, refused: str, why: str) -> None:
     planned = spread(rule, there=("eu1", "eu2"), extra=True)
     assert {v.cluster: v.why for v in planned.verdicts}[refused] == why
+
+
+def test_as_many_groups_as_clusters_take_no_more_than_a_moment() -> None:
+    """A label of which each cluster has another value: the search went as deep as there are groups, and looked at each
+    of them at each step.
+    """
+    world = [cluster(f"c{n}", labels={"host": f"h{n}"}) for n in range(1024)]
+    wish = Placement(all=True, spread=(Spread("host", min=1024, max=1024),))
+    began = time.process_time()
+    planned = plan(intent(placement=wish), fleet(*world))
+    assert len(planned.deliveries) == 1024
+    assert time.process_time() - began < 3.0  # it took 8 s, and failed at 1,000

@@ -1,14 +1,22 @@
 """Differences: labels that may be set, changes that change something, values that were lost."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from atoll.api.checks.case import Case
 from atoll.api.checks.manifests import reserved
 from atoll.api.checks.placement import label
+from atoll.api.differences import Target
 from atoll.api.issues import Issue, warning
 from atoll.api.placement import ClusterTarget
 
 _TARGET_FIELDS = frozenset(ClusterTarget.__struct_fields__)
+
+
+MOST_PATCHED = 20_000
+"""How often an Application's patches meet an object, all together: about a second of the hub's time, for each kind of
+cluster.
+"""
 
 
 def differences(case: Case) -> Iterator[Issue]:
@@ -23,6 +31,27 @@ def differences(case: Case) -> Iterator[Issue]:
             yield from label(key, "", f"{at}.annotations[{key}]")
         yield from reserved(difference.annotations, f"{at}.annotations")
         yield from _patches(case, index)
+    yield from _patched(case)
+
+
+def _patched(case: Case) -> Iterator[Issue]:
+    """A thousand objects, each met by a thousand patches, would keep the hub from everybody for minutes."""
+    kinds, names = Counter(o.id.kind for o in case.objects), Counter(o.id.name for o in case.objects)
+    met: dict[Target, int] = {}
+    left = MOST_PATCHED
+    for index, difference in enumerate(case.app.spec.differences):
+        for number, patch in enumerate(difference.patches):
+            target = patch.target
+            if target not in met:
+                found = [kinds[target.kind]] if target.kind else []
+                met[target] = min([*found, names[target.name]] if target.name else found, default=0)
+            left -= met[target]
+            if left < 0:
+                yield Issue(
+                    f"spec.differences[{index}].patches[{number}]",
+                    f"patches meet objects more than {MOST_PATCHED} times, with this one: let targets mean fewer",
+                )
+                return
 
 
 def _patches(case: Case, index: int) -> Iterator[Issue]:

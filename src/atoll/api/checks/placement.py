@@ -13,6 +13,10 @@ from atoll.api.placement import ClusterTarget
 from atoll.api.replicas import Share
 
 EVERY_OTHER = "*"
+COLLECTION, CLUSTER_SIZE, OBJECT_SIZE = 32, 80, 500
+"""By what the work of expressions is judged beforehand: items of a collection, parts of a cluster and of an object."""
+MOST_UNITS = 200_000
+"""Of all expressions of an Application, for one cluster or one object; see `effort`."""
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -44,14 +48,27 @@ def selectors(case: Case) -> Iterator[Issue]:
 
 
 def expressions(case: Case) -> Iterator[Issue]:
-    for target, at in _targets(case):
-        if target.where is not None:
-            yield from _expression(target.where, "cluster", f"{at}.where")
-    for index, rule in enumerate(case.app.spec.health):
-        for field in ("degraded", "healthy", "suspended", "message"):
-            text = getattr(rule, field)
-            if text is not None:
-                yield from _expression(text, "object", f"spec.health[{index}].{field}")
+    """Each by itself, and all about clusters, or about objects, together: the hub asks them for everybody in turn."""
+    spec = case.app.spec
+    wheres = [(target.where, f"{at}.where") for target, at in _targets(case) if target.where is not None]
+    rules = [
+        (text, f"spec.health[{index}].{field}")
+        for index, rule in enumerate(spec.health)
+        for field in ("degraded", "healthy", "suspended", "message")
+        if (text := getattr(rule, field)) is not None
+    ]
+    for variable, size, told in (("cluster", CLUSTER_SIZE, wheres), ("object", OBJECT_SIZE, rules)):
+        left = MOST_UNITS
+        for text, path in told:
+            try:
+                units = Expression.compile(text, variable).units(COLLECTION, size)
+            except ExpressionError as error:
+                yield Issue(path, f"{error} (CEL)")
+                continue
+            if units > left:
+                yield Issue(path, "too much to compute, with all expressions before it (CEL): nest fewer macros")
+                break
+            left -= units
 
 
 def _targets(case: Case) -> Iterator[tuple[ClusterTarget, str]]:
@@ -102,10 +119,3 @@ def label(key: str, value: str, path: str) -> Iterator[Issue]:
         )
     if not LABEL_VALUE.fullmatch(value):
         yield Issue(path, f"{value!r} can't be a label's value: at most 63 of letters, digits, - _ .")
-
-
-def _expression(text: str, variable: str, path: str) -> Iterator[Issue]:
-    try:
-        Expression.compile(text, variable)
-    except ExpressionError as error:
-        yield Issue(path, f"{error} (CEL)")
