@@ -23,8 +23,11 @@ class Bustle(Generic[K]):
     bustle. Belongs to one event loop.
     """
 
-    def __init__(self, tell: Callable[[K], None], clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, tell: Callable[[K], None], clock: Callable[[], float] | None = None, patience: float = PATIENCE
+    ) -> None:
         self._tell = tell
+        self._patience = patience
         self._clock = clock or time.monotonic
         self._held: dict[K, float] = {}
         self._window = 0
@@ -60,7 +63,7 @@ class Bustle(Generic[K]):
 
     def _look(self) -> None:
         self._timer = None
-        latest = self._clock() - PATIENCE if self.on else float("inf")
+        latest = self._clock() - self._patience if self.on else float("inf")
         for key in [key for key, since in self._held.items() if since <= latest]:
             del self._held[key]
             self._tell(key)

@@ -66,8 +66,10 @@ class Dossier(OnDemand):
     """While it is being deleted: clusters with nothing of it left, or a tombstone instead."""
     lingered: bool = False
     """While it is being deleted: its end has waited for busier times to be over, and does so once."""
-    released: bool = False
-    """While it is being deleted: our finalizer is being taken away."""
+    released: str = ""
+    """While it is being deleted: the version from which our finalizer is being, or was, taken away. An API server that
+    lets the object go with that answers with this very version, and the watch tells a while later.
+    """
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seen: dict[str, tuple[Standing, float]] = field(default_factory=dict)
     """By cluster, while a change is on its way: what it has, and since when (epoch seconds)."""
@@ -132,7 +134,7 @@ class Dossier(OnDemand):
         """It is being deleted, and no longer waits for us: there is nobody to tell. One that lingers waits for nothing
         but its turn: to tell of it would only make the write of its end a conflict.
         """
-        left = self.released or (self.lingered and not self.awaits_clusters)
+        left = bool(self.released) or (self.lingered and not self.awaits_clusters)
         return self.live.deleting and (left or self.front.finalizer not in self.live.finalizers)
 
     @property

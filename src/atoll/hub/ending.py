@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 LOOK_AGAIN = 5.0
 GRACE = 4.0
 """Seconds after the hub's start in which every cluster is tried for the first time."""
+PATIENCE = 5.0
+"""Seconds for which an application that is gone from its clusters waits, at most, while others are still to go."""
 
 
 class Ending:
@@ -51,7 +53,7 @@ class Ending:
         self._clusters = clusters
         self._cluster_uid = cluster_uid
         self._began = time.monotonic()
-        self._bustle: Bustle[Key] = Bustle(wake)
+        self._bustle: Bustle[Key] = Bustle(wake, patience=PATIENCE)
 
     def wrote(self, uid: str) -> None:
         """Something of Application `uid` was written to a member."""
@@ -64,9 +66,9 @@ class Ending:
 
     async def step(self, dossier: Dossier) -> Decision:
         """One step towards the end; Wait while clusters that can be reached still hold something."""
-        if dossier.front.finalizer not in dossier.live.finalizers:
+        front, live = dossier.front, dossier.live
+        if front.finalizer not in live.finalizers or dossier.released == live.resource_version:
             return Done()
-        front = dossier.front
         if dossier.status is None:
             front.recall(dossier)
         clusters, placed = set(self._clusters()), dossier.placed
@@ -116,6 +118,7 @@ class Ending:
             dossier.gone.add(removal.cluster)
         elif dossier.leaving.get(removal.cluster) != removal:
             dossier.leaving[removal.cluster] = removal
+            self._bustle.wrote(dossier.uid)
             dossier.submitted.pop(removal.cluster, None)
             self._collector.forget(removal.cluster, dossier.uid)
             self._deliverer.remove(removal)
@@ -128,13 +131,13 @@ class Ending:
 
     @failpoints.around("hub.release")
     async def _release(self, dossier: Dossier) -> Decision:
-        dossier.released, front = True, dossier.front
+        dossier.released, front = dossier.live.resource_version, dossier.front
         try:
             dossier.saw(await remove_finalizer(self._client, front.resource, dossier.live, front.finalizer))
         except NotFound:
             return Done()
         except BaseException as error:
-            dossier.released = False
+            dossier.released = ""
             if isinstance(error, Conflict):
                 return Retry(error)
             raise

@@ -33,6 +33,7 @@ class World:
         self.stays = False
         self.stones: dict[str, Removal] = {}
         self.removed: list[str] = []
+        self.released = 0
         me: Any = self
         self.ending = Ending(
             client=me, fleet=me, deliverer=me, collector=me, tombstones=me,
@@ -83,7 +84,9 @@ class World:
         pass
 
     async def patch(self, *_: Any, **__: Any) -> Any:
-        metadata = {"name": "shop", "namespace": "demo", "uid": "u", "resourceVersion": "2"}
+        """As an API server answers that lets the object go with it: of the version that it had."""
+        self.released += 1
+        metadata = {"name": "shop", "namespace": "demo", "uid": "u", "resourceVersion": "1"}
         return of_body({"metadata": metadata})
 
 
@@ -109,6 +112,16 @@ async def test_what_was_placed_nowhere_ends_at_once() -> None:
     assert await world.ending.step(world.dossier) == Done()
     assert world.removed == []
     assert world.dossier.released
+
+
+async def test_until_the_watch_tells_that_it_is_gone_it_is_let_go_of_once() -> None:
+    world = World()
+    for _ in range(3):
+        assert await world.ending.step(world.dossier) == Done()
+    assert world.released == 1
+    world.dossier.saw(msgspec.structs.replace(world.dossier.live, resource_version="2"))  # somebody put it on again
+    await world.ending.step(world.dossier)
+    assert world.released == 2
 
 
 async def test_of_one_that_is_suspended_something_may_be_anywhere() -> None:
