@@ -96,13 +96,13 @@ async def run_agent(
     from atoll.runtime import failpoints
     from atoll.telemetry import set_up_logging
 
+    check_address(health_address, "--health-address", may_be_none=True)
     try:
         set_up_logging(log_level, json=log_format == "json" if log_format else None)
         failpoints.arm(os.environ)
         granted = Rights.parse(rights)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    check_address(health_address, "--health-address", may_be_none=True)
     if token and not (hub and cluster and hub_ca):
         raise UsageError("--token needs --hub, --cluster and --hub-ca", "copy the whole command")
     command = Command(hub.rstrip("/"), cluster, token, hub_ca) if token else None

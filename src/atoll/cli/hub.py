@@ -88,15 +88,15 @@ async def hub(
     from atoll.runtime import failpoints
     from atoll.telemetry import set_up_logging
 
+    check_address(metrics_address, "--metrics-address")
+    check_address(webhook_address, "--webhook-address", may_be_none=True)
+    check_address(agents_address, "--agents-address", may_be_none=True)
     if log_format not in {"", "json", "console"}:
         raise UsageError(f"--log-format: {log_format!r}", "json or console")
     try:
         set_up_logging(log_level, json=log_format == "json" if log_format else None)
     except ValueError as error:
         raise UsageError(f"--log-level: {error}") from error
-    check_address(metrics_address, "--metrics-address")
-    check_address(webhook_address, "--webhook-address", may_be_none=True)
-    check_address(agents_address, "--agents-address", may_be_none=True)
     service = Key.parse(webhook_service)
     if webhook_service and (not service.namespace or not service.name or "/" in service.namespace):
         raise UsageError(f"--webhook-service: {webhook_service!r} is not NAMESPACE/NAME")
