@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from atoll.api.objects import Json
 from atoll.kube.client import Client
 from atoll.kube.config import load_kubeconfig
+from atoll.kube.objects import Resource
 from atoll.testing.binaries import Binaries
 from atoll.testing.localfleet import FleetShape, LocalFleet
 from atoll.testing.progress import Lines
@@ -75,3 +77,21 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def namespace() -> str:
     """A name that no other test uses; the test creates the namespace where it needs it."""
     return f"test-{secrets.token_hex(5)}"
+
+
+def definition(resource: Resource) -> Json:
+    """A CustomResourceDefinition of `resource`, whose objects have any fields."""
+    names = {"kind": resource.kind, "plural": resource.plural, "singular": resource.kind.lower()}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": resource.version, "served": True, "storage": True, "schema": schema}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{resource.plural}.{resource.group}"},
+        "spec": {
+            "group": resource.group,
+            "scope": "Namespaced",
+            "names": {**names, "listKind": f"{resource.kind}List"},
+            "versions": [version],
+        },
+    }

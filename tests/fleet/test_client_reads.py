@@ -12,7 +12,7 @@ from atoll.kube.errors import Expired, KindNotServed, NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, PODS
 from tests.delivering import eventually
-from tests.fleet.conftest import Fleet
+from tests.fleet.conftest import Fleet, definition
 
 
 @pytest.fixture
@@ -80,17 +80,25 @@ async def test_a_quiet_watch_ends_when_it_said_it_would(client: Client, room: st
 
 
 async def test_a_version_that_was_compacted_is_expired(client: Client) -> None:
-    """Nobody compacts etcd for a test, but no watch cache goes back to the first write, once a young server has one."""
+    """Nobody compacts etcd for a test, but no watch cache goes back to what was before its first list: that of a kind
+    which comes late has begun after the first write, and the others' of a young server may not have.
+    """
+    group = f"test-{secrets.token_hex(5)}.example.dev"
+    latecomers = Resource(group, "v1", "Latecomer", "latecomers")
+    await client.apply(CRDS, definition(latecomers), name=f"latecomers.{group}", manager="atoll", only_create=True)
 
     async def expired() -> bool:
         try:
-            async for _ in client.watch(CONFIGMAPS, "1", timeout=2):
+            async for _ in client.watch(latecomers, "1", timeout=2):
                 pass
         except Expired as error:
             return "too old resource version" in str(error)
         return False
 
-    await eventually(expired, 30)
+    try:
+        await eventually(expired, 30)
+    finally:
+        await client.delete(CRDS, f"latecomers.{group}")
 
 
 async def test_discovery(client: Client) -> None:

@@ -21,7 +21,7 @@ from atoll.kube.errors import (
 )
 from atoll.kube.objects import Object, Resource
 from atoll.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS, NAMESPACES, SECRETS
-from tests.fleet.conftest import Fleet
+from tests.fleet.conftest import Fleet, definition
 
 
 @pytest.fixture
@@ -77,19 +77,7 @@ async def test_only_create(client: Client, room: str) -> None:
 
 async def test_only_create_for_cluster_scope_and_custom_resources(client: Client, room: str) -> None:
     group = f"{room}.example.dev"
-    names = {"plural": "shops", "singular": "shop", "kind": "Shop", "listKind": "ShopList"}
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    crd = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"shops.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": names,
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-        },
-    }
+    crd = definition(Resource(group, "v1", "Shop", "shops"))
     await client.apply(CRDS, crd, name=f"shops.{group}", manager="atoll", only_create=True)
     try:
         with pytest.raises(AlreadyExists):

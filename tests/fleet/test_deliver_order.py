@@ -12,6 +12,7 @@ from atoll.kube.errors import NotFound
 from atoll.kube.objects import Resource
 from atoll.kube.resources import CONFIGMAPS, CRDS, DEPLOYMENTS, JOBS, NAMESPACES
 from tests.delivering import Json, Site, configmap, deployment, eventually, object_id, sites
+from tests.fleet.conftest import definition
 
 
 @pytest.fixture
@@ -28,19 +29,7 @@ class Kind:
         self.resource = Resource(self.group, "v1", "Widget", "widgets")
 
     def definition(self) -> Json:
-        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-        return {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": f"widgets.{self.group}"},
-            "spec": {
-                "group": self.group,
-                "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
-                "scope": "Namespaced",
-                "versions": [version],
-            },
-        }
+        return definition(self.resource)
 
     def widget(self, name: str, namespace: str) -> Json:
         metadata = {"name": name, "namespace": namespace}
