@@ -5,15 +5,17 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 import msgspec
 
 from atoll.api.application import Application
+from atoll.api.checks.manifests import NAMESPACE
 from atoll.api.intent import Content, Revision
-from atoll.api.names import API_VERSION, LABEL_REACH
-from atoll.api.objects import GroupKind, Json, Key, identify, split_api_version
+from atoll.api.names import LABEL_REACH, SYSTEM_NAMESPACE
+from atoll.api.objects import GroupKind, Json, Key, Manifest, identify, split_api_version
 from atoll.api.status import ApplicationStatus
 from atoll.api.validate import Issue, validate
 from atoll.hub.front import Reading
 from atoll.hub.scopes import Scopes
 from atoll.hub.selected import SelectedObjects
 from atoll.intake.native import translate
+from atoll.intake.serverset import drop_bookkeeping
 from atoll.kube.client import Client
 from atoll.kube.errors import Forbidden, KindNotServed, KubeError
 from atoll.kube.objects import Object
@@ -78,18 +80,21 @@ class Intents:
         return Reading(app.status, issues, intent, with_neither(app), lasting)
 
     async def admits(self, key: Key, content: Content) -> bool:
-        """Whether an Application may have these objects as its reach is now. They are judged as what it says itself:
-        who may write Secrets in its namespace may have written them.
+        """Whether these objects are ones that an Application of this key's namespace may have, as its reach is now, and
+        as `translate` makes them: who may write Secrets in that namespace may have written them.
         """
-        body: Json = {
-            "apiVersion": API_VERSION,
-            "kind": "Application",
-            "metadata": {"name": key.name, "namespace": key.namespace},
-            "spec": {"manifests": [m.body for m in content.manifests], "placement": {"all": True}},
-        }
-        await self._scopes.learn(kinds_of(body), (self._hub, *self._members()))
-        issues = self._validate(body, reach=self._reaches(key.namespace))
-        return not any(i.severity == "error" and i.path.startswith("spec.manifests[") for i in issues)
+        await self._scopes.learn({m.id.group_kind for m in content.manifests}, (self._hub, *self._members()))
+        reach = self._reaches(key.namespace)
+        return all(self._admitted(m, "" if reach else key.namespace) for m in content.manifests)
+
+    def _admitted(self, manifest: Manifest, within: str) -> bool:
+        """`within`: the namespace in which all must be; "" where it may be any."""
+        this = manifest.id
+        if SYSTEM_NAMESPACE in (this.namespace, this.name if this.group_kind == NAMESPACE else ""):
+            return False
+        if within and (this.namespace != within or self._scopes(this.group_kind) is False):
+            return False
+        return drop_bookkeeping(manifest.body) is manifest.body
 
     def ground(self, namespace: str) -> Hashable:
         """All beyond an Application in `namespace` itself on which a lasting reading of it rests."""
