@@ -72,8 +72,10 @@ class Reporter:
         self._log = log.bind()
         self._interim = Interim()
         self._written: dict[str, ApplicationStatus] = {}
-        self._in_doubt: set[str] = set()
-        """Applications whose status may be newer than what is known to be written: the answer to a write was lost."""
+        self._in_doubt: dict[str, str] = {}
+        """Applications whose status may be newer than what is known to be written: the answer to a write was lost. The
+        version that it was to follow: once there is another, the write was made, or never will be.
+        """
         self._at: dict[str, float] = {}
         self._bustle: Bustle[Key] = Bustle(self._its_turn)
         self._turns: set[Key] = set()
@@ -146,7 +148,10 @@ class Reporter:
             most=room(dossier.live.raw),
         )
         if status == before:
-            if dossier.uid in self._in_doubt:
+            doubt = self._in_doubt.get(dossier.uid, "")
+            if doubt == dossier.live.resource_version:  # something else may be there already: a conflict tells
+                return await self._write(dossier, before, status)
+            if doubt:
                 self._arrived(dossier, status)
             if settled(status):
                 self._interim.over(key)
@@ -206,11 +211,11 @@ class Reporter:
         except Conflict as error:  # the watch brings the newer object
             return Retry(error)
         except KubeError:
-            self._in_doubt.add(dossier.uid)
+            self._in_doubt[dossier.uid] = dossier.live.resource_version
             raise
         dossier.saw(answer)
         self._saw(answer)
-        self._in_doubt.discard(dossier.uid)
+        self._in_doubt.pop(dossier.uid, None)
         self._written[dossier.uid], self._at[dossier.uid] = status, time.monotonic()
         if settled(status):
             self._interim.over(dossier.key)
@@ -224,7 +229,7 @@ class Reporter:
     def _arrived(self, dossier: Dossier, status: ApplicationStatus) -> None:
         """A write whose answer was lost was carried out."""
         before = self._known(dossier)
-        self._in_doubt.discard(dossier.uid)
+        self._in_doubt.pop(dossier.uid, None)
         self._written[dossier.uid] = status
         self._recorder.transitions(dossier.live, before, status)
 
@@ -245,7 +250,7 @@ class Reporter:
 
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
-        self._in_doubt.discard(uid)
+        self._in_doubt.pop(uid, None)
         self._at.pop(uid, None)
 
 

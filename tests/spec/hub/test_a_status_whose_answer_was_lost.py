@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from atoll.api.intent import Revision
+from atoll.api.issues import Issue
 from atoll.api.objects import Json, Key
 from atoll.api.status import ApplicationStatus
 from atoll.hub.dossier import Dossiers
@@ -82,3 +83,20 @@ async def test_one_that_never_came_is_written() -> None:
     assert await world.reporter.reconcile(KEY) == Done()
     assert world.writes == 2
     assert world.reporter.written("uid") == msgspec.convert(world.stored["status"], ApplicationStatus)
+
+
+async def test_what_it_said_before_is_told_again_though_that_is_what_is_known_to_be_there() -> None:
+    world = World()
+    world.losing = False
+    await world.reporter.reconcile(KEY)
+    first, world.losing = world.stored["status"], True
+    world.dossier.issues = (Issue("spec.placement", "there is no such cluster", "error"),)
+    with pytest.raises(Unreachable):
+        await world.reporter.reconcile(KEY)
+    assert world.stored["status"] != first
+    world.dossier.issues = ()
+    world.losing = False
+    assert isinstance(await world.reporter.reconcile(KEY), Retry)  # what is there, is there to be seen first
+    world.watch_brings_it()
+    assert await world.reporter.reconcile(KEY) == Done()
+    assert world.stored["status"]["conditions"] == first["conditions"]
