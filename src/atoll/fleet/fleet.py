@@ -63,12 +63,14 @@ class Fleet:
         self._refused: dict[str, Reach] = {}
         self._links: dict[str, tuple[Connection, asyncio.Task[None]]] = {}
         self._scope = asyncio.TaskGroup()
+        self._over = False
 
     async def __aenter__(self) -> Self:
         await self._scope.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        self._over = True
         for _, task in self._links.values():
             task.cancel()
         await self._scope.__aexit__(*error)  # type: ignore[arg-type]  # the group takes what `async with` gives
@@ -94,6 +96,8 @@ class Fleet:
         self._start(name, connection)
 
     def _start(self, name: str, link: Connection) -> None:
+        if self._over:  # whoever is still at work while all ends; nobody would end what begins now
+            return
         task = self._scope.create_task(keep(f"cluster {name}", link.run), name=f"cluster {name}")
         self._links[name] = link, task
 
