@@ -17,10 +17,14 @@ MACRO = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(\s*(?:([A-Za-z_
 _MATCHES = re.compile(r"(?<!\w)matches\s*\(")
 _BY_LITERAL = re.compile(r'\.\s*matches\s*\(\s*""\s*\)')
 _IN_FRONT = re.compile(r"\.\s*matches\s*\(\s*\Z")
-_COUNTED = re.compile(r"(\)?)\{(\d+)(?:,(\d*))?\}")
+_COUNTED = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+_AFTER_WHOLE = frozenset(")}*+?")
+"""After these, what is counted may have been counted before."""
 _HIDING = re.compile(r"\\[xXuU0-7]")
-_PATTERN, _CLASS, _CHARACTER = 400, 1200, 16
-"""Of a pattern, of a class of Unicode's such as \\w in it, and of any other character."""
+_SPACED = re.compile(r"\(\?[\w-]*x")
+"""With this flag, blanks in a count mean nothing."""
+_PATTERN, _CLASS, _CHARACTER = 100, 1200, 16
+"""Of a pattern, of a class of Unicode's such as \\w in it, and of any other character, such as \\. too."""
 
 
 class EffortError(Exception):
@@ -97,7 +101,9 @@ def _loops(code: str) -> tuple[int, list[int]]:
 def _of_pattern(literal: str) -> int:
     if _HIDING.search(literal):
         raise EffortError("a pattern takes no \\x, \\u or octal escapes: write the characters themselves")
-    classes = len(re.findall(r"\\+", literal))
+    if _SPACED.search(literal):
+        raise EffortError("a pattern takes no flag x: write it without blanks")
+    classes = len(re.findall(r"\\+[A-Za-z]", literal))
     return _PATTERN + (_CHARACTER * len(literal) + _CLASS * classes) * _repeated(literal)
 
 
@@ -114,4 +120,4 @@ def _repeated(literal: str) -> int:
 
 def _counts(literal: str) -> Iterator[tuple[bool, int]]:
     for found in _COUNTED.finditer(literal):
-        yield bool(found[1]), max(1, int(found[3] or found[2]))
+        yield literal[found.start() - 1] in _AFTER_WHOLE, max(1, int(found[2] or found[1]))

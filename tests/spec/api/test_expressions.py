@@ -74,6 +74,9 @@ def test_an_expression_that_cannot_tell_says_why(text: str, message: str) -> Non
         ("1" + " + 1" * 11 + " == 12", "more than 10 additions"),
         (r"cluster.name.matches(r'\pL{100}')", "too much to compute, whatever it is given"),
         (r"cluster.name.matches('(\\w{9}){9}')", "too much to compute, whatever it is given"),
+        (r"cluster.name.matches(r'\w{9}{9}{9}')", "too much to compute, whatever it is given"),
+        (r"cluster.name.matches(r'(\w{9})+{20}')", "too much to compute, whatever it is given"),
+        (r"cluster.name.matches(r'(?ix)\w{ 300 }')", "a pattern takes no flag x"),
         ("cluster.name.matches('\\u007b')", "a pattern takes no"),
         ("cluster.name.matches(cluster.labels.p)", "matches takes a pattern that is written out"),
         (f"[{'1,' * 300}1].all(x, [1].all(y, x == y))", "too much to compute, whatever it is given"),
@@ -133,6 +136,7 @@ def test_what_is_too_much_for_a_cluster_says_nothing_of_it(text: str) -> None:
     [
         "['eu', 'us'].exists(p, cluster.labels.exists(k, k.startsWith(p)))",
         "cluster.labels.exists(k, cluster.labels[k] == cluster.region)",
+        r"cluster.labels.exists(k, k.matches('^eu$|^gpu\\.')) || cluster.labels.all(k, k.matches(r'^example\.com/'))",
         "cluster.name.matches('^(eu|us)-[a-z]+-[0-9]{1,3}$') && cluster.version.matches(r'^v1\\.3[0-9]')",
     ],
 )
