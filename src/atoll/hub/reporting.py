@@ -21,7 +21,7 @@ from atoll.hub.interim import Interim
 from atoll.hub.waking import AT_LEISURE
 from atoll.kube.asseen import replace_status
 from atoll.kube.client import Client
-from atoll.kube.errors import Conflict, KubeError, NotFound
+from atoll.kube.errors import ApiError, Conflict, KubeError, NotFound
 from atoll.kube.objects import Object
 from atoll.kube.resources import APPLICATIONS
 from atoll.observe.bounds import room
@@ -210,8 +210,9 @@ class Reporter:
             return Done()
         except Conflict as error:  # the watch brings the newer object
             return Retry(error)
-        except KubeError:
-            self._in_doubt[dossier.uid] = dossier.live.resource_version
+        except KubeError as error:
+            if not (isinstance(error, ApiError) and error.status < 500):  # what was refused was not made
+                self._in_doubt[dossier.uid] = dossier.live.resource_version
             raise
         dossier.saw(answer)
         self._saw(answer)

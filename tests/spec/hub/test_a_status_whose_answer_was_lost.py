@@ -11,7 +11,7 @@ from atoll.api.objects import Json, Key
 from atoll.api.status import ApplicationStatus
 from atoll.hub.dossier import Dossiers
 from atoll.hub.reporting import Reporter
-from atoll.kube.errors import Conflict, Unreachable
+from atoll.kube.errors import Conflict, Forbidden, Unreachable
 from atoll.kube.objects import Object, of_body
 from atoll.plan.planner import plan
 from atoll.runtime.decisions import Done, Retry
@@ -33,6 +33,7 @@ class World:
         }
         self.writes = 0
         self.losing = True
+        self.refusing, self.refused = False, 0
         self.finalizer = "atoll.dev/delivery"
         self.told: list[tuple[ApplicationStatus, ApplicationStatus]] = []
         dossiers, here = Dossiers(), cast("Any", self)
@@ -44,6 +45,9 @@ class World:
     async def patch(self, _resource: Any, _name: str, _namespace: str, change: Any, **_how: str) -> Object:
         """As a server does that is cut off before its answer."""
         expected, status = change
+        if self.refusing:
+            self.refused += 1
+            raise Forbidden(403)
         version = self.stored["metadata"]["resourceVersion"]
         if expected["value"] != version:
             raise Conflict(409)
@@ -100,3 +104,15 @@ async def test_what_it_said_before_is_told_again_though_that_is_what_is_known_to
     world.watch_brings_it()
     assert await world.reporter.reconcile(KEY) == Done()
     assert world.stored["status"]["conditions"] == first["conditions"]
+
+
+async def test_one_that_was_refused_was_not_made() -> None:
+    world = World()
+    world.losing = False
+    await world.reporter.reconcile(KEY)
+    world.dossier.issues, world.refusing = (Issue("spec.placement", "there is no such cluster", "error"),), True
+    with pytest.raises(Forbidden):
+        await world.reporter.reconcile(KEY)
+    world.dossier.issues = ()
+    assert await world.reporter.reconcile(KEY) == Done()
+    assert world.refused == 1
