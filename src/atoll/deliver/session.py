@@ -345,7 +345,8 @@ class Session:
         if not ledger.serves(removal):
             return Done()
         objects = tuple(ledger.kept.values())
-        outcome = Outcome(removal.key, removal.uid, removal.cluster, None, "Removing", objects=objects, gone=gone)
+        which = removal.revision if gone else None
+        outcome = Outcome(removal.key, removal.uid, removal.cluster, which, "Removing", objects=objects, gone=gone)
         if gone:
             self._ledgers.pop(removal.uid, None)
             self._ailing.discard(removal.uid)
