@@ -56,6 +56,7 @@ class ApplySet:
         self._written_namespaces: frozenset[str] = frozenset()
         self._version = ""
         """The record's resourceVersion, as it was read or written last."""
+        self._doubted = False
 
     async def read(self) -> None:
         """Learn what the member records."""
@@ -77,7 +78,14 @@ class ApplySet:
         return self._written_namespaces
 
     def covers(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> bool:
-        return self.kinds.issuperset(kinds) and self._written_namespaces.issuperset(namespaces)
+        known = self.kinds.issuperset(kinds) and self._written_namespaces.issuperset(namespaces)
+        return known and not self._doubted
+
+    def doubt(self) -> None:
+        """The member was restored from a backup, and the record with it: what it lacks now is put back before more is
+        delivered.
+        """
+        self._doubted = True
 
     async def cover(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> None:
         """Return when the member records all of `kinds` and `namespaces`. Those who ask at once share one write."""
@@ -88,6 +96,10 @@ class ApplySet:
         self._wanted_kinds |= kinds
         self._wanted_namespaces |= named
         async with self._writing:
+            if self._doubted:
+                await self._read_anew()
+                self._doubted = False
+                kinds, named = frozenset(self._wanted_kinds), frozenset(self._wanted_namespaces)
             for attempt in range(ATTEMPTS):
                 if self.covers(kinds, named):
                     return

@@ -18,7 +18,7 @@ from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
 from atoll.deliver.heirs import Estate, Heirs
 from atoll.deliver.kinds import Kinds, established
-from atoll.deliver.ledger import PATIENCE, Ledger, version_of
+from atoll.deliver.ledger import PATIENCE, Ledger, version_of, went_back
 from atoll.deliver.marks import newer_text, revision_of
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.order import CRD, NAMESPACE
@@ -201,6 +201,8 @@ class Session:
             self._definition(change)
         if change.id.group_kind == NAMESPACE and change.old is None:
             self._namespace(change.id.name)
+        if went_back(change):
+            self._applyset.doubt()
         if self._applyset.missing and change.old is None and self._was_there(change.new):
             self._unrecorded.suspected.set()
         for uid in dict.fromkeys((self._application(change.old), self._application(change.new))):

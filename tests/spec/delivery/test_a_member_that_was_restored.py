@@ -32,3 +32,12 @@ async def test_what_is_older_than_it_was_is_brought_to_what_is_wanted(api: FakeA
             return live.body()["data"] == {"a": "3"} and await site.exists(SECRETS, "s", "demo")
 
         await eventually(as_wanted, 5)
+        await app.outcome("Applied")
+    revision = app.submit(configmap("c", "demo", a="3")).revision
+    async with site.engaged():  # the record that was restored knew of no Secrets
+        await app.outcome("Applied", revision)
+
+        async def left_out_is_gone() -> bool:
+            return not await site.exists(SECRETS, "s", "demo")
+
+        await eventually(left_out_is_gone, 3)
