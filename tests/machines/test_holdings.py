@@ -128,7 +128,7 @@ class Conversations(RuleBasedStateMachine):
         """All that are under way; the hub hears of it, or not."""
         for uid, held in list(self.holdings.held.items()):
             if isinstance(held.target, Removal):
-                self.holdings.ended(uid)
+                self.holdings.ended(uid, held.target.revision)
                 self.unheard.add(uid)
                 if heard and self.talking:
                     self.hub.targets.pop(uid, None)

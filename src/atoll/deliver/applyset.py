@@ -1,11 +1,11 @@
 """The ApplySet parent (KEP-3659): the member's own record of which kinds and namespaces hold objects of this hub.
 
 It is written before a kind or namespace is first used, so whoever reads it finds everything, whatever was lost.
-Nothing is taken out of it: a kind too many costs one watch.
+No kind is taken out of it: one too many costs one watch. Namespaces are for other tools, and for rights in some only.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from atoll.api.names import (
     APPLYSET_GROUP_KINDS,
@@ -26,12 +26,22 @@ from atoll.kube.resources import CONFIGMAPS
 from atoll.runtime import failpoints
 
 ATTEMPTS = 5
+MOST = 192 << 10
+"""Characters of namespaces on record: an object has 256 KiB of annotations at most."""
 
 
 class ApplySet:
-    """One hub's parent on one member."""
+    """One hub's parent on one member. `used()` are the namespaces in which something of the hub's is known to be."""
 
-    def __init__(self, client: Client, hub: str, gate: Gate, namespaces: Namespaces) -> None:
+    def __init__(
+        self,
+        client: Client,
+        hub: str,
+        gate: Gate,
+        namespaces: Namespaces,
+        used: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        self._used = used
         self._client = client
         self._hub = hub
         self._home = client.config.home
@@ -46,6 +56,7 @@ class ApplySet:
         self._written_namespaces: frozenset[str] = frozenset()
         self._version = ""
         """The record's resourceVersion, as it was read or written last."""
+        self._doubted = False
 
     async def read(self) -> None:
         """Learn what the member records."""
@@ -67,7 +78,14 @@ class ApplySet:
         return self._written_namespaces
 
     def covers(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> bool:
-        return self.kinds.issuperset(kinds) and self._written_namespaces.issuperset(namespaces)
+        known = self.kinds.issuperset(kinds) and self._written_namespaces.issuperset(namespaces)
+        return known and not self._doubted
+
+    def doubt(self) -> None:
+        """The member was restored from a backup, and the record with it: what it lacks now is put back before more is
+        delivered.
+        """
+        self._doubted = True
 
     async def cover(self, kinds: Iterable[GroupKind], namespaces: Iterable[str]) -> None:
         """Return when the member records all of `kinds` and `namespaces`. Those who ask at once share one write."""
@@ -78,6 +96,10 @@ class ApplySet:
         self._wanted_kinds |= kinds
         self._wanted_namespaces |= named
         async with self._writing:
+            if self._doubted:
+                await self._read_anew()
+                self._doubted = False
+                kinds, named = frozenset(self._wanted_kinds), frozenset(self._wanted_namespaces)
             for attempt in range(ATTEMPTS):
                 if self.covers(kinds, named):
                     return
@@ -104,7 +126,7 @@ class ApplySet:
         annotations = {
             APPLYSET_TOOLING: TOOLING,
             APPLYSET_GROUP_KINDS: ",".join(sorted(str(kind) for kind in kinds)),
-            APPLYSET_NAMESPACES: ",".join(sorted(namespaces)),
+            APPLYSET_NAMESPACES: ",".join(self._fitting(namespaces)),
         }
         labels = {APPLYSET_LABEL_ID: applyset_id(self._hub, self._home)}
         metadata = {"name": name, "namespace": self._home, "labels": labels, "annotations": annotations}
@@ -126,6 +148,18 @@ class ApplySet:
             self._namespaces.lost(self._home)
             raise
         self.kinds, self._written_namespaces, self._version = kinds, namespaces, written.resource_version
+
+    def _fitting(self, namespaces: frozenset[str]) -> list[str]:
+        """As many as there is room for. Previews come and go, ten thousand in time: those of old are left out first."""
+        if sum(len(name) + 1 for name in namespaces) <= MOST:
+            return sorted(namespaces)
+        used, wanted, room, fitting = self._used(), self._wanted_namespaces, MOST, list[str]()
+        for name in sorted(namespaces, key=lambda name: (name not in used, name not in wanted, name)):
+            room -= len(name) + 1
+            if room < 0:
+                break
+            fitting.append(name)
+        return sorted(fitting)
 
 
 def _parse_kind(text: str) -> GroupKind:

@@ -354,12 +354,14 @@ class Ledger(OnDemand):
             self.strays = self.strays or (new is not None and not new.deleting)
             return self.strays or key in self.kept
         record = self.record(key)
+        if went_back(change):
+            self.behind.pop(key, None)
         if new is None:
             self._vanished(key, change.old)
         elif new.resource_version == record.version:
             self.behind.pop(key, None)
             return False
-        elif older(new.resource_version, record.version):
+        elif older(new.resource_version, record.version) and not went_back(change):
             return False
         elif record.outcome is None and _only_status(change.old, new, record.version, self.items[key].version):
             record.version = new.resource_version
@@ -393,6 +395,12 @@ def _only_status(old: Object | None, new: Object, good: str, sent: str) -> bool:
 def _spec(live: Object) -> Json:
     """All but metadata and status: for kinds that are watched in another version than they are sent in."""
     return {key: value for key, value in live.body().items() if key not in {"metadata", "status"}}
+
+
+def went_back(change: Change[Object]) -> bool:
+    """Whether an object is older than it was: the member was restored from a backup. No watch tells so otherwise."""
+    old, new = change.old, change.new
+    return old is not None and new is not None and older(new.resource_version, old.resource_version)
 
 
 def older(one: str, other: str) -> bool:

@@ -1,13 +1,14 @@
 """Prune and removal: what goes, when, and what keeps it. Deleting itself is in `departures`."""
 
 import time
+from collections.abc import Mapping
 
 import structlog
 
 from atoll.api.delivery import Delivery, Doing, ObjectOutcome, ObjectState, Removal
 from atoll.api.manner import Manner
 from atoll.api.names import ANNOTATION_APPLICATION, LABEL_APP
-from atoll.api.objects import ObjectId
+from atoll.api.objects import GroupKind, ObjectId
 from atoll.deliver.applyset import ApplySet
 from atoll.deliver.departures import Departures, holder, in_reverse
 from atoll.deliver.kinds import Kinds
@@ -23,6 +24,8 @@ from atoll.runtime.watchset import WatchSet
 
 log = structlog.get_logger(__name__)
 
+Place = tuple[GroupKind, str]
+"""A kind in a namespace."""
 PATIENCE = 60.0
 """Seconds that one step of a removal waits for the objects of the step before to be gone."""
 
@@ -69,7 +72,8 @@ class Pruning:
             if ledger.serves(delivery):  # else it may be wanted again
                 await self._let_go(live, ledger, delivery.uid, delivery.manner)
 
-        leaving = [live for live in left_out if not self._stays(live, ledger, delivery)]
+        missing = self._missing(ledger)
+        leaving = [live for live in left_out if not self._stays(live, ledger, delivery, missing)]
         holders = [live for live in leaving if self._keeps_inside(live, ledger)]
         await together(holders, go)
         if any(live.id in ledger.kept for live in holders):
@@ -84,7 +88,7 @@ class Pruning:
             return False
         return all(live.id in wanted for live in self._watches.of(ledger.target.uid))
 
-    def _stays(self, live: Object, ledger: Ledger, delivery: Delivery) -> bool:
+    def _stays(self, live: Object, ledger: Ledger, delivery: Delivery, missing: Mapping[Place, ObjectId]) -> bool:
         reason = message = ""
         state: ObjectState = "Waiting"
         revision = revision_of(live)
@@ -92,25 +96,25 @@ class Pruning:
             state, reason, message = "Applied", "Kept", "left out, and kept: atoll.dev/prune is false"
         elif revision is not None and revision.newer_than(delivery.revision):
             state, reason, message = "Conflict", "NewerRevision", f"a newer revision is there: {revision}"
-        elif replacement := self._replacement(live, ledger):
+        elif replacement := missing.get((live.group_kind, live.namespace)):
             reason, message = "PruneHeld", f"left out; stays until {replacement} is there"
         if reason:
             ledger.kept[live.id] = ObjectOutcome(live.id, state, reason, message)
         return bool(reason)
 
-    def _replacement(self, live: Object, ledger: Ledger) -> ObjectId | None:
-        """A new object of the same kind and place that could not be made yet: perhaps what `live` was renamed to."""
+    def _missing(self, ledger: Ledger) -> dict[Place, ObjectId]:
+        """New objects that could not be made yet, one of each kind and place: perhaps what others were renamed to."""
+        found: dict[Place, ObjectId] = {}
         for key in ledger.troubled:
-            same_place = key.group_kind == live.group_kind and key.namespace == live.namespace
-            if same_place and self._watches.get(key) is None:
-                return key
-        return None
+            if self._watches.get(key) is None:
+                found.setdefault((key.group_kind, key.namespace), key)
+        return found
 
     async def remove(self, ledger: Ledger, removal: Removal) -> bool:
         """One pass of a removal. True when nothing of the application is left here, and that is known."""
         ledger.kept = {}
-        delivered = ledger.compiled is not None  # then it was put on record
-        if self._applyset.missing and not delivered and (why := await self._unrecorded.found()):
+        unknown = ledger.compiled is None or self._unrecorded.suspected.is_set()  # what was delivered is on record
+        if self._applyset.missing and unknown and (why := await self._unrecorded.found()):
             key = ObjectId("", "Namespace", "", "*")
             text = f"Atoll's record on this cluster is gone, and what is here can't be listed: {why}"
             ledger.kept[key] = ObjectOutcome(key, "Removing", "NotListed", text)

@@ -18,7 +18,7 @@ from atoll.deliver.departures import Departures
 from atoll.deliver.gate import Gate
 from atoll.deliver.heirs import Estate, Heirs
 from atoll.deliver.kinds import Kinds, established
-from atoll.deliver.ledger import PATIENCE, Ledger, version_of
+from atoll.deliver.ledger import PATIENCE, Ledger, version_of, went_back
 from atoll.deliver.marks import newer_text, revision_of
 from atoll.deliver.namespaces import Namespaces
 from atoll.deliver.order import CRD, NAMESPACE
@@ -84,7 +84,7 @@ class Session:
         gate = self._gate = Gate(allowed=leads)
         namespaces = self._namespaces = Namespaces(client, gate)
         self._kinds = Kinds(client, watches)
-        self._applyset = ApplySet(client, hub, gate, namespaces)
+        self._applyset = ApplySet(client, hub, gate, namespaces, lambda: {live.namespace for live in watches.all()})
 
         def counted(uid: str, result: str, seconds: float) -> None:
             count(member.name, uid, result, seconds)
@@ -94,7 +94,7 @@ class Session:
         self._carrying = Carrying(compiler, self._kinds, self._applyset, watches, writer, replacer, counted)
         self._heirs = Heirs(member, gate, self._kinds, estate)
         departures = Departures(client, gate, self._kinds, watches, hub, counted)
-        unrecorded = Unrecorded(client, gate, self._applyset, watches.namespaces, hub)
+        unrecorded = self._unrecorded = Unrecorded(client, gate, self._applyset, watches.namespaces, hub)
         self._pruning = Pruning(self._kinds, self._applyset, unrecorded, watches, departures, hub)
 
     async def run(self) -> None:
@@ -115,6 +115,7 @@ class Session:
                 self.retarget(uid)
             async with asyncio.TaskGroup() as scope:
                 scope.create_task(self._account())
+                scope.create_task(self._recall())
                 scope.create_task(self._heirs.run())
                 await Controller(self._queue.name, self._queue, self._work, workers=WORKERS).run()
         finally:
@@ -140,6 +141,17 @@ class Session:
                     if not await self._kinds.accounted(kind):
                         self._unknown.discard(kind)
             self._lost.clear()
+
+    async def _recall(self) -> None:
+        """Watch what the member's lost record had: of that, too, something may be left out."""
+        await self._unrecorded.suspected.wait()
+        backoff = Backoff(*ACCOUNT_AGAIN)
+        while why := await self._unrecorded.found():
+            log.info("what the lost record had can't be listed", cluster=self.member.name, why=why)
+            await asyncio.sleep(backoff.next())
+        for kind in self._applyset.kinds:
+            if not self.member.watches.listed(kind):
+                self._unaccounted(kind)
 
     def retarget(self, uid: str) -> None:
         """Something else is wanted of application `uid`, or nothing."""
@@ -189,6 +201,10 @@ class Session:
             self._definition(change)
         if change.id.group_kind == NAMESPACE and change.old is None:
             self._namespace(change.id.name)
+        if went_back(change):
+            self._applyset.doubt()
+        if self._applyset.missing and change.old is None and self._was_there(change.new):
+            self._unrecorded.suspected.set()
         for uid in dict.fromkeys((self._application(change.old), self._application(change.new))):
             ledger = self._ledgers.get(uid)
             if ledger is None:
@@ -202,6 +218,15 @@ class Session:
             self._free(change.id)
             if change.id.group_kind not in self.member.watches.kinds():
                 self._unaccounted(change.id.group_kind)
+
+    def _was_there(self, live: Object | None) -> bool:
+        """Whether `live` was made before contact was, as far as can be told."""
+        if live is None or (ledger := self._ledgers.get(self._application(live))) is None:
+            return live is not None
+        if live.id in ledger.working or live.id in ledger.unsure:
+            return False
+        record = ledger.records.get(live.id)
+        return record is None or record.version != live.resource_version
 
     def _free(self, key: ObjectId) -> None:
         """An object is gone, or no longer ours: whoever was told that it was another's may have it."""
@@ -322,7 +347,8 @@ class Session:
         if not ledger.serves(removal):
             return Done()
         objects = tuple(ledger.kept.values())
-        outcome = Outcome(removal.key, removal.uid, removal.cluster, None, "Removing", objects=objects, gone=gone)
+        which = removal.revision if gone else None
+        outcome = Outcome(removal.key, removal.uid, removal.cluster, which, "Removing", objects=objects, gone=gone)
         if gone:
             self._ledgers.pop(removal.uid, None)
             self._ailing.discard(removal.uid)

@@ -1,7 +1,8 @@
 """A member without our record of it (`applyset`): nothing was ever delivered there, or somebody took the record away.
 
 Which of both it is, only the objects can tell. They are looked for once, in every kind that the member serves, when
-something is to be removed that was not delivered since contact was made: it would stay, and be called gone.
+something is to be removed that was not delivered since contact was made: it would stay, and be called gone. So are they
+when one is met that was not made since: where it is, what is left out or to be removed may be, too.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ class Unrecorded:
         self._namespaces = namespaces
         self._labels = f"{LABEL_HUB}={hub}"
         self._looking = asyncio.Lock()
+        self.suspected = asyncio.Event()
+        """The record was there, and is lost."""
 
     async def found(self) -> str:
         """Why it isn't known what is there without being on record; "" when it is, and on record. Asks once."""

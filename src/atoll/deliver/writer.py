@@ -173,7 +173,7 @@ class Writer:
         """Whose the object is; `managed`: it was read with its managedFields. Raises RefusedError."""
 
         def verdict(named: tuple[str, ...]) -> Whose | Refusal:
-            known = bool(record.version) and record.uid == live.uid
+            known = record.uid == live.uid  # also once it left the watch
             return judge(live, self._hub, delivery, known=known, claimed=self._claimed, managers=named)
 
         whose = verdict(managers(entries(live)) if managed else ())
@@ -190,7 +190,10 @@ class Writer:
             seen = record.digest == item.digest and record.version == live.resource_version
             return [] if seen else [Difference("/", live.resource_version)]
         known = record.accepted or {}
-        return [d for d in differences(body, live.body()) if known.get(d.path, Ellipsis) != d.live]
+        found = [d for d in differences(body, live.body()) if known.get(d.path, Ellipsis) != d.live]
+        if any(map(_of_status, known)):  # a subresource, which isn't sent with the object
+            found = [d for d in found if not _of_status(d.path)]
+        return found
 
     async def _oppose(
         self, item: Item, resource: Resource, live: Object, record: Record, found: list[Difference]
@@ -324,6 +327,10 @@ class Writer:
             return await self._read_managed(item, resource)
         except NotFound:
             return None
+
+
+def _of_status(path: str) -> bool:
+    return path == "/status" or path.startswith("/status/")
 
 
 def fighting(fight: Fight, wait: float) -> Refusal:

@@ -49,6 +49,45 @@ async def test_what_is_to_be_removed_is_looked_for(app: App) -> None:
     assert parent.annotations["applyset.kubernetes.io/contains-group-kinds"] == "ConfigMap,Secret"
 
 
+async def test_what_a_new_delivery_leaves_out_is_looked_for(app: App) -> None:
+    site = app.site
+    await lose(site)
+    app.submit(MAP)
+
+    async def left_out_is_gone() -> bool:
+        return not await site.exists(SECRETS, "s", "demo")
+
+    async with site.engaged():
+        await eventually(left_out_is_gone)
+        assert await site.exists(CONFIGMAPS, "c", "demo")
+
+
+async def test_what_a_new_delivery_left_out_is_removed_with_it(app: App) -> None:
+    site = app.site
+    await lose(site)
+    revision = app.submit(MAP).revision
+    async with site.engaged():
+        await app.outcome("Applied", revision)
+        await app.remove()
+        assert not await site.exists(SECRETS, "s", "demo")
+
+
+async def test_it_has_room_for_those_in_use_of_ten_thousand_namespaces(api: FakeApi) -> None:
+    previews = {f"preview-of-a-pull-request-{number:06}" for number in range(12_000)}
+    async with Client(api.config) as client:
+        gate = Gate()
+        before, after = (ApplySet(client, "hub", gate, Namespaces(client, gate), lambda: {"z-used"}) for _ in range(2))
+        await before.cover([GroupKind("", "ConfigMap")], previews | {"z-used"})
+        parent = await client.get(CONFIGMAPS, applyset_parent("hub"), SYSTEM_NAMESPACE)
+        assert sum(len(name) + len(text) for name, text in parent.annotations.items()) < 256 << 10
+        await after.read()
+        await after.cover([GroupKind("", "Secret")], {"zz-new"})
+        assert len(after.namespaces) < len(previews)
+        await before.read()
+        assert before.kinds == {GroupKind("", "ConfigMap"), GroupKind("", "Secret")}
+        assert {"z-used", "zz-new"} <= before.namespaces
+
+
 async def test_it_is_not_gone_while_that_cannot_be_told(api: FakeApi, app: App) -> None:
     site = app.site
     await lose(site)

@@ -116,7 +116,7 @@ def test_a_new_uid_under_a_known_name_is_refused_until_the_old_one_is_removed(ta
 def test_who_took_the_name_is_kept_when_the_old_one_is_removed_again(talk: Talk) -> None:
     talk.says(wants("u1", 5))
     talk.says(wants("u2", 9), removes("u1"), welcome=met(101))
-    talk.holdings.ended("u1")
+    talk.holdings.ended("u1", removes("u1").revision)
     assert talk.goes_on(removes("u1")).drop == ()
     assert talk.held.keys() == {"u1", "u2"}
 
@@ -204,10 +204,10 @@ def test_the_first_word_of_a_hub_that_was_never_met_confirms_nothing(talk: Talk)
 
 def test_a_removal_that_was_carried_out_is_not_begun_again(talk: Talk) -> None:
     talk.says(removes("u1"))
-    assert talk.holdings.ended("u1")
+    assert talk.holdings.ended("u1", removes("u1").revision)
     assert talk.holdings.settle() == Settlement()
     assert talk.goes_on(removes("u1")).take, "unless the hub asks again: it wants to hear of it again"
-    assert talk.holdings.ended("u1")
+    assert talk.holdings.ended("u1", removes("u1").revision)
     assert talk.says(removes("u1"), welcome=met(101)).take, "or calls anew: it may not have heard of it"
 
 
@@ -219,3 +219,10 @@ def test_it_belongs_to_one_hub_and_to_one_cluster_of_it(talk: Talk) -> None:
     ):
         with pytest.raises(StrangerError):
             talk.holdings.welcome(welcome)
+
+
+def test_the_end_of_a_removal_is_not_that_of_the_next(talk: Talk) -> None:
+    talk.says(removes("u1", 5))
+    talk.goes_on(removes("u1"))
+    assert not talk.holdings.ended("u1", removes("u1", 5).revision)
+    assert "u1" in talk.held

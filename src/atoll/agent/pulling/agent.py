@@ -214,7 +214,7 @@ class PullAgent:
         """Removals that were carried out are forgotten on the member before the hub hears of it."""
         ended, self._ended = self._ended, {}
         for uid, outcome in ended.items():
-            if self.holdings.ended(uid):
+            if self.holdings.ended(uid, outcome.revision):
                 await self._drop(uid)
                 self.outbox.delivered(outcome)
 

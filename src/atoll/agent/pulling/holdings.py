@@ -187,10 +187,10 @@ class Holdings:
                 drop.append(uid)
         return tuple(drop)
 
-    def ended(self, uid: str) -> bool:
-        """A Removal was carried out: it is held no longer. False when something else is held by now."""
+    def ended(self, uid: str, revision: Revision | None) -> bool:
+        """A Removal of `revision` was carried out: it is held no longer. False when something else is held by now."""
         held = self.held.get(uid)
-        if held is None or not isinstance(held.target, Removal):
+        if held is None or not isinstance(held.target, Removal) or held.target.revision != revision:
             return False
         self._done[uid] = held.digest
         del self.held[uid]

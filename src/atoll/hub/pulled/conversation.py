@@ -324,7 +324,7 @@ class Conversation:
         targets = self._terms.deliverer.targets(name)
         for outcome in report.outcomes:
             target = targets.get(outcome.uid)
-            if target is not None and target.key == outcome.key and (not outcome.gone or isinstance(target, Removal)):
+            if target is not None and target.key == outcome.key and (not outcome.gone or _done(outcome, target)):
                 self._terms.delivered(believed_outcome(outcome, target, name))
         for seen in report.observations:
             target = targets.get(seen.uid)
@@ -343,6 +343,15 @@ def _capacity(said: Count) -> Capacity:
         said.rooms,
         {Workload(namespace, name): since for namespace, name, since in said.waiting},
     )
+
+
+def _done(outcome: Outcome, target: Delivery | Removal) -> bool:
+    """Whether `outcome` says that this very removal is done. One before it may have been, which was taken back since,
+    and what was brought again isn't gone. Older agents don't say which; an agent may count in an epoch of its own.
+    """
+    if not isinstance(target, Removal) or outcome.revision is None:
+        return isinstance(target, Removal)
+    return target.revision is not None and target.revision.sequence == outcome.revision.sequence
 
 
 def _too_old(target: Delivery | Removal, agent: str) -> Outcome:
