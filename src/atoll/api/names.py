@@ -47,6 +47,8 @@ def applyset_parent(hub: str) -> str:
     return f"atoll-{hub}"
 
 
-def tombstones(cluster: str) -> str:
-    """Name of the ConfigMap in the hub's `atoll-system` that remembers what is still to be removed from `cluster`."""
-    return f"tombstones-{cluster}"
+def tombstones(cluster: str, page: int = 1) -> str:
+    """Name of the ConfigMap in the hub's `atoll-system` that remembers what is still to be removed from `cluster`; of
+    what one can't hold, the next page does.
+    """
+    return f"tombstones-{cluster}" if page == 1 else f"tombstones.{page}-{cluster}"

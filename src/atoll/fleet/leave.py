@@ -15,6 +15,8 @@ finalizer away.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from typing import Literal
 
 import msgspec
@@ -86,7 +88,9 @@ async def clean_hub(hub: Client, name: str) -> None:
             await _delete(hub, SECRETS, name, SYSTEM_NAMESPACE)
     await forget(hub, name)
     await _delete(hub, SECRETS, bearer_name(name), SYSTEM_NAMESPACE)
-    await _delete(hub, CONFIGMAPS, tombstones(name), SYSTEM_NAMESPACE)
+    with suppress(NotFound):
+        for page in count(1):
+            await hub.delete(CONFIGMAPS, tombstones(name, page), SYSTEM_NAMESPACE)
 
 
 async def leftovers(hub: Client, name: str, hub_id: str) -> tuple[str, ...]:

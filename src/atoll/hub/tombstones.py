@@ -1,13 +1,16 @@
 """What is still to be removed from clusters that were away when an application ended.
 
-A ConfigMap a cluster, in `atoll-system`; a key is the application's UID. It is written before the application's
-finalizer goes, and an entry leaves it when nothing of that application is left on the cluster.
+A ConfigMap a cluster, in `atoll-system`, and more where one can't hold it; a key is the application's UID. It is
+written before the application's finalizer goes, and an entry leaves it when nothing of that application is left on the
+cluster.
 """
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import defaultdict
+from itertools import count
 
 import msgspec
 import structlog
@@ -24,7 +27,9 @@ from atoll.runtime import failpoints
 log = structlog.get_logger(__name__)
 
 LABEL = "atoll.dev/tombstones"
-PREFIX = tombstones("")
+NAME = re.compile(r"tombstones(?:\.(?P<page>\d+))?-(?P<cluster>.+)")
+FULL = 700_000
+"""Bytes of a page, of the 1,048,576 that a ConfigMap may have: a former leader may not have heard of the latest."""
 
 
 class Tombstone(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -37,12 +42,40 @@ class Tombstone(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     manner: Manner = OWN_MANNER
 
 
+class _Pages:
+    """Which page of a cluster's holds which entry."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[int, int]] = {}
+        """Page and bytes, by UID."""
+        self._filled: defaultdict[int, int] = defaultdict(int)
+
+    def page(self, uid: str, size: int) -> int:
+        """Where entry `uid` is, or else where there is room for it."""
+        page, _ = self._entries.get(uid, (0, 0))
+        return page or next(page for page in count(1) if self._filled[page] + size <= FULL or not self._filled[page])
+
+    def put(self, uid: str, page: int, size: int) -> None:
+        self.drop(uid)
+        self._entries[uid] = page, size
+        self._filled[page] += size
+
+    def drop(self, uid: str) -> None:
+        page, size = self._entries.pop(uid, (0, 0))
+        self._filled[page] -= size
+
+    @property
+    def last(self) -> int:
+        return max(self._filled, default=1)
+
+
 class Tombstones:
     """All of them, read once at start; this hub is their only writer."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._by_cluster: dict[str, dict[str, Tombstone]] = {}
+        self._pages: defaultdict[str, _Pages] = defaultdict(_Pages)
         self._paid: defaultdict[str, set[str]] = defaultdict(set)
         """By cluster: UIDs of which nothing is left there, and whose entries are still to be taken away."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -50,9 +83,12 @@ class Tombstones:
     async def load(self) -> None:
         listing = await self._client.list(CONFIGMAPS, SYSTEM_NAMESPACE, labels=LABEL)
         for configmap in listing.items:
-            cluster = configmap.name.removeprefix(PREFIX)
-            known = self._by_cluster[cluster] = {}
+            if (name := NAME.fullmatch(configmap.name)) is None:
+                continue
+            cluster, page = name["cluster"], int(name["page"] or 1)
+            known = self._by_cluster.setdefault(cluster, {})
             for uid, text in (configmap.body().get("data") or {}).items():
+                self._pages[cluster].put(uid, page, len(uid) + len(text))
                 try:
                     known[uid] = msgspec.json.decode(text, type=Tombstone)
                 except msgspec.MsgspecError as error:  # the others count all the same, and so does the hub's start
@@ -81,7 +117,11 @@ class Tombstones:
             before = known.get(removal.uid)
             if before is not None and msgspec.structs.replace(stone, since=before.since) == before:
                 return False
-            await self._write(removal.cluster, removal.uid, msgspec.json.encode(stone).decode())
+            text, pages = msgspec.json.encode(stone).decode(), self._pages[removal.cluster]
+            size = len(removal.uid) + len(text)
+            page = pages.page(removal.uid, size)
+            await self._write(tombstones(removal.cluster, page), removal.uid, text)
+            pages.put(removal.uid, page, size)
             known[removal.uid] = stone
             return True
 
@@ -103,7 +143,9 @@ class Tombstones:
         async with self._locks[cluster]:
             known = self._by_cluster.get(cluster, {})
             if uid in known:
-                await self._write(cluster, uid, None)
+                pages = self._pages[cluster]
+                await self._write(tombstones(cluster, pages.page(uid, 0)), uid, None)
+                pages.drop(uid)
                 del known[uid]
 
     async def drop(self, cluster: str) -> None:
@@ -111,8 +153,9 @@ class Tombstones:
         async with self._locks[cluster]:  # after what is being laid
             self._by_cluster.pop(cluster, None)
             self._paid.pop(cluster, None)
-            with contextlib.suppress(NotFound):
-                await self._client.delete(CONFIGMAPS, tombstones(cluster), SYSTEM_NAMESPACE)
+            for page in range(1, self._pages.pop(cluster, _Pages()).last + 1):
+                with contextlib.suppress(NotFound):
+                    await self._client.delete(CONFIGMAPS, tombstones(cluster, page), SYSTEM_NAMESPACE)
 
     async def gone(self, cluster: str) -> None:
         """There is no such cluster any more: what was laid for it while it left is dropped, too."""
@@ -120,9 +163,9 @@ class Tombstones:
             await self.drop(cluster)
 
     @failpoints.around("hub.tombstone")
-    async def _write(self, cluster: str, uid: str, stone: str | None) -> None:
+    async def _write(self, name: str, uid: str, stone: str | None) -> None:
         """One entry alone: a hub that leads no more and doesn't know it yet leaves the others as they are."""
-        name, data = tombstones(cluster), {"data": {uid: stone}}
+        data = {"data": {uid: stone}}
         while True:
             try:
                 await self._client.patch(CONFIGMAPS, name, SYSTEM_NAMESPACE, data)

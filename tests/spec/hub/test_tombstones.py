@@ -38,6 +38,31 @@ async def test_they_are_there_after_a_restart() -> None:
         assert after.removals("us-1", "uid-of-us") == (removal("9", "us-1"),)
 
 
+async def test_more_than_one_object_holds_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atoll.hub.tombstones.FULL", 300)
+    async with FakeApi() as api, Client(api.config) as client:
+        await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
+        before = Tombstones(client)
+        for number in range(9):
+            await before.lay(removal(str(number)), "uid-of-eu")
+        pages = (await client.list(CONFIGMAPS, SYSTEM_NAMESPACE)).items
+        assert {page.name for page in pages} >= {"tombstones-eu-1", "tombstones.2-eu-1", "tombstones.3-eu-1"}
+        assert all(len(str(page.body()["data"])) < 400 for page in pages)
+
+        after = Tombstones(client)
+        await after.load()
+        assert owed(after) == set("012345678")
+        for number in range(8):
+            await after.lift("eu-1", str(number))
+        await after.lay(removal("9"), "uid-of-eu")  # where there is room again
+        written = {page.name: page.body().get("data") or {} for page in (await client.list(CONFIGMAPS)).items}
+        assert len(written) == len(pages)
+        assert sorted(uid for data in written.values() for uid in data) == ["8", "9"]
+
+        await after.drop("eu-1")
+        assert not (await client.list(CONFIGMAPS, SYSTEM_NAMESPACE)).items
+
+
 async def test_the_manner_of_a_front_end_is_remembered() -> None:
     async with FakeApi() as api, Client(api.config) as client:
         await client.create(NAMESPACES, {"metadata": {"name": SYSTEM_NAMESPACE}})
