@@ -214,11 +214,13 @@ async def test_a_cluster_is_drained_make_before_break_and_filled_again(world: Wo
         second: "3",
         third: "-",
     }
-    drained = asyncio.create_task(asyncio.to_thread(world.atoll, "cluster", "drain", third, namespace=""))
+    drained = asyncio.create_task(asyncio.to_thread(atoll, world, "cluster", "drain", third))
     try:
         await keeps_enough_until(world, "moves", {first: 3, second: 3})
         await world.gone(third, DEPLOYMENTS, "moves", 60)
-        assert "drained, but" in await drained
+        ended = await drained
+        assert ended.code == 3, "what has nowhere else to go stays"
+        assert "drained, but 1 stay" in ended.out
         assert await replicas(world, "rooted", third) == 1  # it has nowhere else to go
     finally:
         world.atoll("cluster", "uncordon", third, namespace="")
