@@ -173,7 +173,7 @@ class Writer:
         """Whose the object is; `managed`: it was read with its managedFields. Raises RefusedError."""
 
         def verdict(named: tuple[str, ...]) -> Whose | Refusal:
-            known = record.uid == live.uid  # also once it left the watch
+            known = bool(record.version) and record.uid == live.uid
             return judge(live, self._hub, delivery, known=known, claimed=self._claimed, managers=named)
 
         whose = verdict(managers(entries(live)) if managed else ())
