@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from datetime import datetime
 from textwrap import wrap
 from typing import Any, TextIO
@@ -57,9 +57,9 @@ def warn(text: str) -> None:
     note(f"warning: {text}")
 
 
-def aside() -> "redirect_stdout[TextIO]":
-    """Within, what is said for people goes to stderr: stdout is a program's."""
-    return redirect_stdout(sys.stderr)
+def aside(output: str) -> "AbstractContextManager[TextIO | None]":
+    """Within, what is said for people goes to stderr where an `output` was asked for: stdout is a program's then."""
+    return redirect_stdout(sys.stderr) if output else nullcontext()
 
 
 def columns_wide() -> int:

@@ -1,6 +1,5 @@
 """`atoll app create`: a Deployment, and a Service with it, without writing YAML."""
 
-from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -100,7 +99,7 @@ async def create(
         emit([body], output, single=True)
         if dry_run is DryRun.CLIENT:
             return None
-    with aside() if output else nullcontext():
+    with aside(output):
         return await send(
             session,
             [body],

@@ -1,7 +1,6 @@
 """`atoll app promote`: an Application of a workload that runs already, without restarting it."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,7 +74,7 @@ async def promote(
         await _copy_secrets(hub, found, body, origin, dry_run=dry_run, tell=tell)
     if output and dry_run is DryRun.CLIENT:
         return None
-    with aside() if output else nullcontext():
+    with aside(output):
         return await send(
             session,
             [body],
